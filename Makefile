@@ -1,0 +1,38 @@
+# AI-CD. `make demo` and `make test` need nothing but python3, git and make; everything else is brought along.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench lock clean
+BIN := .venv/bin
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: ## uv, the locked packages, bubblewrap
+	@scripts/bootstrap.sh
+
+demo: install ## an issue becomes a pull request on a sample repository
+	@$(BIN)/aicd demo
+
+test: install ## all tests
+	@$(BIN)/pytest
+
+check: install ## format, lint, types, layers, our own rules
+	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary packages/*/src apps/*/src bench scripts
+	@$(BIN)/lint-imports --config .importlinter >.venv/.layers 2>&1 || { cat .venv/.layers; exit 1; }
+	@if [ -f .importlinter-private ]; then $(BIN)/lint-imports --config .importlinter-private >.venv/.layers 2>&1 || { cat .venv/.layers; exit 1; }; fi
+	@$(BIN)/python scripts/check_rules.py
+	@echo "check: clean"
+
+format: install ## format, and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: install ## measure, as ratios against a floor in the same run
+	@$(BIN)/python bench/run_overhead.py
+
+lock: install ## lock the newest packages that fit
+	@scripts/lock.sh --upgrade
+
+clean: ## remove what make brought along
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
