@@ -1,0 +1,78 @@
+"""The plug-in SDK: all that an agent, a code host or a sandbox has to know of AI-CD."""
+
+from aicd_core.contracts.agent import Agent, AgentSession
+from aicd_core.contracts.change import Change, ChangeSet, CodedChange, FileChange, FileOp
+from aicd_core.contracts.code_host import (
+    Base,
+    Checkout,
+    CodeHost,
+    CommitRequest,
+    PullRequest,
+    PullRequestDraft,
+)
+from aicd_core.contracts.evidence import (
+    CommandResult,
+    Evidence,
+    PolicyFinding,
+    PolicyReport,
+    PolicyVerdict,
+    TestReport,
+)
+from aicd_core.contracts.plan import (
+    AcceptanceCriterion,
+    Estimate,
+    Plan,
+    PlannedFile,
+    PlannedOp,
+    PlanStep,
+    Risk,
+)
+from aicd_core.contracts.queue import Queue, Wake
+from aicd_core.contracts.review import CriterionResult, Feedback, Review, ReviewFinding, ReviewVerdict
+from aicd_core.contracts.sandbox import Sandbox, SandboxLimits
+from aicd_core.contracts.task import Task
+from aicd_core.contracts.usage import MICRO_USD, Usage
+from aicd_core.contracts.workspace import Match, Workspace
+
+__all__ = [
+    "MICRO_USD",
+    "AcceptanceCriterion",
+    "Agent",
+    "AgentSession",
+    "Base",
+    "Change",
+    "ChangeSet",
+    "Checkout",
+    "CodeHost",
+    "CodedChange",
+    "CommandResult",
+    "CommitRequest",
+    "CriterionResult",
+    "Estimate",
+    "Evidence",
+    "Feedback",
+    "FileChange",
+    "FileOp",
+    "Match",
+    "Plan",
+    "PlanStep",
+    "PlannedFile",
+    "PlannedOp",
+    "PolicyFinding",
+    "PolicyReport",
+    "PolicyVerdict",
+    "PullRequest",
+    "PullRequestDraft",
+    "Queue",
+    "Review",
+    "ReviewFinding",
+    "ReviewVerdict",
+    "Risk",
+    "Sandbox",
+    "SandboxLimits",
+    "Task",
+    "TestReport",
+    "Usage",
+    "Wake",
+    "Workspace",
+]

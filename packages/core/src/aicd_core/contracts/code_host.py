@@ -1,0 +1,108 @@
+"""Where repositories and pull requests live, and the host's own view of a work tree."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Protocol
+
+from aicd_core.contracts.change import ChangeSet
+from aicd_core.contracts.values import GitSha, Value
+from aicd_core.contracts.workspace import Workspace
+from aicd_core.ids import JobId
+
+
+class Base(Value):
+    """What a job starts from: a branch and the commit it pointed to when the job was made."""
+
+    branch: str
+    sha: GitSha
+
+
+class CommitRequest(Value):
+    """A commit to be made of a captured tree. Same request, same object name: all dates are given."""
+
+    change_set: ChangeSet
+    message: str
+    when: datetime
+
+
+class PullRequestDraft(Value):
+    """What a pull request should say."""
+
+    title: str
+    body: str
+    draft: bool
+
+
+class PullRequest(Value):
+    """A pull request that exists."""
+
+    url: str
+    number: int
+    draft: bool
+    branch: str
+    head_sha: GitSha
+    base_branch: str
+
+
+class Checkout(Protocol):
+    """A job's work tree as the Body sees it; the agent only ever gets `workspace`."""
+
+    @property
+    def workspace(self) -> Workspace: ...
+
+    async def restore(self, change_set: ChangeSet | None) -> None:
+        """Lays the tree as at the base commit plus the given change."""
+        ...
+
+    async def capture(self, planned: Collection[str]) -> ChangeSet:
+        """Measures the tree against the base.
+
+        New files that the repository ignores are left out unless they are in `planned`.
+
+        Raises:
+            StepFailedError: the tree holds what must never be committed (a nested repository, a symlink
+                that leads out of the tree).
+        """
+        ...
+
+    async def paths_at_base(self) -> frozenset[str]:
+        """Every file path of the base commit."""
+        ...
+
+    async def read_at_base(self, path: str) -> bytes | None:
+        """A file of the base commit, whatever the tree holds now; None when there is none."""
+        ...
+
+    async def commit(self, request: CommitRequest) -> GitSha:
+        """Makes the commit on top of the base, or finds that it is already there."""
+        ...
+
+
+class CodeHost(Protocol):
+    """One repository on one host. Every effect is found again before it is repeated."""
+
+    async def resolve_base(self, branch: str | None) -> Base:
+        """The named branch, or the one that is checked out.
+
+        Raises:
+            InvalidInputError: no such branch, nothing committed yet, detached HEAD and no branch named.
+        """
+        ...
+
+    async def open(self, job_id: JobId, base_sha: GitSha) -> Checkout:
+        """A work tree for the job at the base commit: made, or taken over from an earlier attempt."""
+        ...
+
+    async def publish(
+        self, job_id: JobId, checkout: Checkout, head_sha: GitSha, base: Base, draft: PullRequestDraft
+    ) -> PullRequest:
+        """Pushes `aicd/<job>` and opens the pull request, or brings both up to date."""
+        ...
+
+    async def withdraw(self, job_id: JobId) -> None:
+        """Deletes the job's branch if no pull request stands on it. Does nothing when there is none."""
+        ...
+
+    async def close(self, job_id: JobId) -> None:
+        """Removes the job's work tree from this machine."""
+        ...

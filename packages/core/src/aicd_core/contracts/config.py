@@ -1,0 +1,108 @@
+"""What a repository says about itself in `.aicd.yml`, as values."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticKnownError
+
+from aicd_core.contracts.values import Value
+
+COMMAND_PATTERN = r"^[^\x00]*\S[^\x00]*$"
+"""A command line says something, and holds no NUL, which no argument of a process can carry."""
+
+GLOB_PATTERN = r"^[^!#\s\\\[\]\x00-\x1f][^\\\[\]\x00-\x1f]*$"
+"""The part of git's ignore patterns that we take: `*`, `?`, `**` and `/`.
+
+Left out on purpose: `!`, which would loosen, and classes and escapes, which can fail to compile.
+"""
+
+MAX_COMMAND_TIMEOUT = 3600.0
+"""Seconds; a longer command would outlive the default deadline of the step that runs it."""
+
+Command = Annotated[str, Field(pattern=COMMAND_PATTERN, max_length=8192)]
+"""One command, run with `/bin/sh -c` in the tree's root."""
+
+PathGlob = Annotated[str, Field(pattern=GLOB_PATTERN, max_length=500)]
+"""Paths, in the syntax of `.gitignore`, reduced as `GLOB_PATTERN` says."""
+
+StricterVerdict = Literal["ask", "deny"]
+"""What a repository may demand of a rule: a person decides, or nobody may."""
+
+MaybeVerdict = StricterVerdict | None
+MaybeCount = Annotated[int, Field(ge=1)] | None
+
+
+def _not_a_bool(value: object) -> object:
+    """In Python `True == 1`, and a literal is compared; in YAML and JSON they are not the same."""
+    if isinstance(value, bool):
+        raise PydanticKnownError("literal_error", {"expected": "1"})
+    return value
+
+
+class RuleSettings(Value):
+    """The least verdict of every finding of a rule; None leaves it as the organisation has it."""
+
+    protected_path: MaybeVerdict = Field(default=None, description="A protected path is touched.")
+    size: MaybeVerdict = Field(default=None, description="The change is larger than the limits below.")
+    secret: MaybeVerdict = Field(default=None, description="An added line holds a credential of a known kind.")
+    possible_secret: MaybeVerdict = Field(default=None, description="An added line holds what may be a credential.")
+    outside_plan: MaybeVerdict = Field(default=None, description="A path is touched that the plan does not name.")
+    tests_red: MaybeVerdict = Field(default=None, description="A set-up or test command failed.")
+    tests_deleted: MaybeVerdict = Field(default=None, description="A test file is deleted or stops being one.")
+    submodule: MaybeVerdict = Field(default=None, description="A submodule is added, moved or removed.")
+    binary: MaybeVerdict = Field(default=None, description="A binary file is added or changed.")
+
+
+class PolicySettings(Value):
+    """How a repository tightens its organisation's policy. It can loosen nothing."""
+
+    protected_paths: tuple[PathGlob, ...] = Field(
+        default=(),
+        max_length=500,
+        description="Paths that no job may touch, besides those that the organisation protects. The syntax of "
+        ".gitignore with *, ?, ** and /; upper and lower case are the same.",
+    )
+    max_files: MaybeCount = Field(
+        default=None,
+        description="Files of one change above which a person decides; ten times as many are refused.",
+    )
+    max_added_lines: MaybeCount = Field(
+        default=None,
+        description="Added lines of one change above which a person decides; ten times as many are refused.",
+    )
+    max_file_bytes: MaybeCount = Field(
+        default=None,
+        description="Bytes of one changed file above which a person decides; ten times as many are refused.",
+    )
+    rules: RuleSettings = Field(
+        default=RuleSettings(), description="The least verdict, ask or deny, for each finding of a rule."
+    )
+
+
+class RepositoryConfig(Value):
+    """All of `.aicd.yml`; an absent or empty file is `RepositoryConfig()`."""
+
+    version: Annotated[Literal[1], BeforeValidator(_not_a_bool)] = Field(
+        default=1, description="The version of this format."
+    )
+    setup: tuple[Command, ...] = Field(
+        default=(),
+        max_length=50,
+        description="Commands that prepare the tree, run in order before the tests.",
+    )
+    tests: tuple[Command, ...] | None = Field(
+        default=None,
+        max_length=50,
+        description="Commands that must end with 0 on the changed tree. Not given: they are detected. "
+        "An empty list: nothing is run.",
+    )
+    command_timeout: Annotated[float, Field(ge=1, le=MAX_COMMAND_TIMEOUT, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Seconds that one set-up or test command may take; the operator's if not given.",
+    )
+    plan_approval: Literal["never", "always"] = Field(
+        default="never", description="Whether a person approves each plan before any code is written."
+    )
+    policy: PolicySettings = Field(
+        default=PolicySettings(), description="How this repository tightens its organisation's policy."
+    )

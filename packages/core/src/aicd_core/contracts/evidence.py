@@ -1,0 +1,86 @@
+"""What the platform found out about a change: commands run, policy findings."""
+
+from enum import StrEnum
+
+from aicd_core.contracts.change import Change, ChangeSet
+from aicd_core.contracts.values import RepoPath, Value
+
+
+class CommandResult(Value):
+    """One command in the sandbox.
+
+    `exit_code` is None when the command was ended from outside: `timed_out`, or `killed` by a limit whose
+    name is in `killed`. `output` is stdout and stderr interleaved, head and tail kept when it was longer
+    than the limit (`truncated_bytes` tells how much is missing). `duration` is in seconds.
+    """
+
+    command: str
+    exit_code: int | None
+    output: str
+    duration: float
+    timed_out: bool = False
+    killed: str | None = None
+    truncated_bytes: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0
+
+    def outcome(self) -> str:
+        """How it ended, in a few words: `passed`, `exit code 1`, `timed out`, `memory limit`."""
+        if self.timed_out:
+            return "timed out"
+        if self.exit_code is None:
+            return self.killed or "ended by a signal"
+        return "passed" if self.ok else f"exit code {self.exit_code}"
+
+
+class TestReport(Value):
+    """The declared set-up and test commands, run by the platform on the changed tree, in order."""
+
+    __test__ = False  # not a pytest class
+
+    setup: tuple[CommandResult, ...] = ()
+    tests: tuple[CommandResult, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """True when every command ended with 0; vacuously when none is declared."""
+        return all(result.ok for result in (*self.setup, *self.tests))
+
+    def first_failure(self) -> CommandResult | None:
+        return next((result for result in (*self.setup, *self.tests) if not result.ok), None)
+
+
+class PolicyVerdict(StrEnum):
+    """What policy says of a change; the strictest finding decides."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    DENY = "deny"
+
+
+class PolicyFinding(Value):
+    """One thing that policy objects to: which rule, where, why, and the way out."""
+
+    rule: str
+    verdict: PolicyVerdict
+    path: RepoPath | None = None
+    line: int | None = None
+    message: str
+    remedy: str
+
+
+class PolicyReport(Value):
+    verdict: PolicyVerdict
+    findings: tuple[PolicyFinding, ...] = ()
+
+
+class Evidence(Value):
+    """All that a critic is shown of one round; `change` is the coder's own claim."""
+
+    round: int
+    change: Change
+    change_set: ChangeSet
+    tests: TestReport
+    policy: PolicyReport

@@ -1,0 +1,1 @@
+"""The database: connection, transactions, the embedded server. Nothing here knows a table's meaning."""

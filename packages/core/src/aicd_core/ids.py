@@ -1,0 +1,15 @@
+"""Identifiers: each kind its own type, all UUIDv7 (RFC 9562), so that they sort by creation time."""
+
+from typing import NewType
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+OrgId = NewType("OrgId", UUID)
+RepositoryId = NewType("RepositoryId", UUID)
+JobId = NewType("JobId", UUID)
+
+
+def new_uuid() -> UUID:
+    """A fresh UUIDv7 as the standard library's type."""
+    return uuid7()

@@ -1,0 +1,1 @@
+"""Jobs: their states, their tables, and what may be done with them."""

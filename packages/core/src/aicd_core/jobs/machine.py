@@ -1,0 +1,124 @@
+"""The life of a job as data, and the pure function that reads it (design §4).
+
+    QUEUED → PLANNING → (AWAITING_APPROVAL) → CODING → REVIEWING → PR_OPEN → MERGED | CLOSED
+
+Nothing here touches a database or a clock; `decide` says what a job becomes when something happened to it.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from aicd_core.errors import ConflictError
+
+
+class JobState(StrEnum):
+    """Where a job is. The value is what the database, the API and the command line show."""
+
+    QUEUED = "queued"
+    PLANNING = "planning"
+    AWAITING_APPROVAL = "awaiting_approval"
+    CODING = "coding"
+    REVIEWING = "reviewing"
+    PR_OPEN = "pr_open"
+    PAUSED = "paused"
+    MERGED = "merged"
+    CLOSED = "closed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class JobEvent(StrEnum):
+    """What can happen to a job."""
+
+    ADMITTED = "admitted"
+    PLAN_INVALID = "plan_invalid"
+    PLAN_READY = "plan_ready"
+    APPROVAL_ASKED = "approval_asked"
+    APPROVED = "approved"
+    SENT_BACK = "sent_back"
+    CODED = "coded"
+    REJECTED = "rejected"
+    PUBLISHED = "published"
+    FEEDBACK = "feedback"
+    MERGED = "merged"
+    CLOSED = "closed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LIMIT_REACHED = "limit_reached"
+    RESUMED = "resumed"
+
+
+TERMINAL = frozenset({JobState.MERGED, JobState.CLOSED, JobState.FAILED, JobState.CANCELLED})
+OPEN = frozenset(JobState) - TERMINAL
+AT_WORK = frozenset({JobState.QUEUED, JobState.PLANNING, JobState.CODING, JobState.REVIEWING})
+"""States in which a worker has something to do."""
+
+_S, _E = JobState, JobEvent
+TRANSITIONS: MappingProxyType[tuple[JobState, JobEvent], JobState] = MappingProxyType(
+    {
+        (_S.QUEUED, _E.ADMITTED): _S.PLANNING,
+        (_S.PLANNING, _E.PLAN_INVALID): _S.PLANNING,
+        (_S.PLANNING, _E.PLAN_READY): _S.CODING,
+        (_S.PLANNING, _E.APPROVAL_ASKED): _S.AWAITING_APPROVAL,
+        (_S.AWAITING_APPROVAL, _E.APPROVED): _S.CODING,
+        (_S.AWAITING_APPROVAL, _E.SENT_BACK): _S.PLANNING,
+        (_S.CODING, _E.CODED): _S.REVIEWING,
+        (_S.REVIEWING, _E.REJECTED): _S.CODING,
+        (_S.REVIEWING, _E.PUBLISHED): _S.PR_OPEN,
+        (_S.PR_OPEN, _E.FEEDBACK): _S.CODING,
+        (_S.PR_OPEN, _E.MERGED): _S.MERGED,
+        (_S.PR_OPEN, _E.CLOSED): _S.CLOSED,
+        **{(state, _E.FAILED): _S.FAILED for state in OPEN - {_S.PR_OPEN}},
+        **{(state, _E.CANCELLED): _S.CANCELLED for state in OPEN},
+        **{(state, _E.LIMIT_REACHED): _S.PAUSED for state in AT_WORK},
+        # RESUMED leads back to the state that the job left: see `decide`.
+        (_S.PAUSED, _E.RESUMED): _S.PAUSED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """All of a job that decides what may happen next.
+
+    `round` counts reviews from 1 (0 before coding); `plan_attempts` counts the invalid plans so far;
+    `paused_from` is set exactly while the job is paused.
+    """
+
+    state: JobState
+    round: int = 0
+    plan_attempts: int = 0
+    paused_from: JobState | None = None
+
+
+class IllegalTransitionError(ConflictError):
+    """The event cannot happen to a job in this state."""
+
+    default_code = "illegal_transition"
+
+
+def decide(job: JobStatus, event: JobEvent) -> JobStatus:
+    """What `job` becomes by `event`.
+
+    Raises:
+        IllegalTransitionError: the table has no such transition.
+    """
+    target = TRANSITIONS.get((job.state, event))
+    if target is None:
+        raise IllegalTransitionError(f"A job that is {job.state.value} cannot be {event.value}.")
+    moved = replace(job, state=target)
+    match event:
+        case JobEvent.PLAN_INVALID:
+            return replace(moved, plan_attempts=job.plan_attempts + 1)
+        case JobEvent.SENT_BACK:
+            return replace(moved, plan_attempts=0)
+        case JobEvent.LIMIT_REACHED:
+            return replace(moved, paused_from=job.state)
+        case JobEvent.RESUMED:
+            assert job.paused_from is not None, "a paused job knows what it left"
+            return replace(moved, state=job.paused_from, paused_from=None)
+        case _ if target is JobState.CODING:
+            return replace(moved, round=job.round + 1)
+        case _:
+            return replace(moved, paused_from=None)

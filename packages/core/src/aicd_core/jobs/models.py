@@ -1,0 +1,140 @@
+"""Tables of jobs, their events and their stored sub-results."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aicd_core.db.base import Base
+from aicd_core.ids import JobId, OrgId, RepositoryId, new_uuid
+from aicd_core.jobs.machine import TERMINAL, JobEvent, JobState
+
+
+def _words(enumeration: type[StrEnum], name: str) -> Enum:
+    """A text column that holds one of the enumeration's values, checked by the database."""
+    return Enum(
+        enumeration,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+_TERMINAL_SQL = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
+
+
+class ArtifactKind(StrEnum):
+    """The sub-results of a job, each stored once per round (plans: per attempt)."""
+
+    CONFIG = "config"
+    PLAN = "plan"
+    CHANGE = "change"
+    TEST_REPORT = "test_report"
+    POLICY_REPORT = "policy_report"
+    REVIEW = "review"
+    PULL_REQUEST = "pull_request"
+
+
+class Job(Base):
+    """One issue on its way to a pull request.
+
+    `version` grows by one with every transition and is the fencing token: whoever holds an older one can
+    write nothing. `issue_key` says which issue this is; at most one open job of a repository has it.
+    """
+
+    __tablename__ = "jobs"
+
+    id: Mapped[JobId] = mapped_column(primary_key=True, default=new_uuid)
+    org_id: Mapped[OrgId]
+    repository_id: Mapped[RepositoryId]
+    state: Mapped[JobState] = mapped_column(_words(JobState, "state"))
+    version: Mapped[int] = mapped_column(default=0)
+    round: Mapped[int] = mapped_column(default=0)
+    plan_attempts: Mapped[int] = mapped_column(default=0)
+    paused_from: Mapped[JobState | None] = mapped_column(_words(JobState, "paused_from"))
+    agent: Mapped[str]
+    title: Mapped[str]
+    body: Mapped[str]
+    issue_key: Mapped[str]
+    base_branch: Mapped[str]
+    base_sha: Mapped[str]
+    code: Mapped[str | None]
+    reason: Mapped[str | None]
+    seconds_worked: Mapped[float] = mapped_column(default=0.0)
+    time_limit: Mapped[float]
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "repository_id"], ["repositories.org_id", "repositories.id"]),
+        UniqueConstraint("org_id", "id"),
+        CheckConstraint("(state = 'paused') = (paused_from IS NOT NULL)", name="paused_from_when_paused"),
+        CheckConstraint("version >= 0 AND round >= 0 AND plan_attempts >= 0", name="counts"),
+        Index(
+            "uq_jobs_open_issue",
+            "org_id",
+            "repository_id",
+            "issue_key",
+            unique=True,
+            postgresql_where=text(f"state NOT IN ({_TERMINAL_SQL})"),
+        ),
+        Index("ix_jobs_newest", "org_id", text("id DESC")),
+    )
+
+
+class JobEventRow(Base):
+    """One thing that happened to a job; rows are only ever appended."""
+
+    __tablename__ = "job_events"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    org_id: Mapped[OrgId]
+    job_id: Mapped[JobId]
+    version: Mapped[int]
+    event: Mapped[JobEvent | None] = mapped_column(_words(JobEvent, "event"))
+    state: Mapped[JobState] = mapped_column(_words(JobState, "state"))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
+        UniqueConstraint("job_id", "version"),
+        Index("ix_job_events_job", "org_id", "job_id", "id"),
+    )
+
+
+class Artifact(Base):
+    """A sub-result of a job: UTF-8 JSON of its contract value. Stored once, never changed."""
+
+    __tablename__ = "artifacts"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    org_id: Mapped[OrgId]
+    job_id: Mapped[JobId]
+    kind: Mapped[ArtifactKind] = mapped_column(_words(ArtifactKind, "kind"))
+    round: Mapped[int]
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
+        UniqueConstraint("job_id", "kind", "round"),
+    )

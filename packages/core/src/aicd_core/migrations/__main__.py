@@ -1,0 +1,30 @@
+"""`python -m aicd_core.migrations [REVISION]`: migrates the database of AICD_DATABASE_URL (default: to the newest)."""
+
+import os
+import sys
+
+from alembic import command
+from alembic.config import Config
+
+
+def configuration() -> Config:
+    """Alembic's configuration; there is no ini file to keep in step."""
+    config = Config()
+    config.set_main_option("script_location", "aicd_core:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def main(arguments: list[str]) -> int:
+    """Upgrades (or, for an older revision or `base`, downgrades) the schema; returns the exit code."""
+    if not os.environ.get("AICD_DATABASE_URL"):
+        sys.stderr.write("Set AICD_DATABASE_URL to the database to migrate.\n")
+        return 2
+    target = arguments[0] if arguments else "head"
+    move = command.downgrade if target == "base" or target.startswith("-") else command.upgrade
+    move(configuration(), target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,169 @@
+"""The loop: one job, one lease, step after step until it waits or ends (design §4)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+
+from aicd_core.contracts import Checkout, CodeHost, Wake
+from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError, StepFailedError
+from aicd_core.ids import JobId
+from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, decide
+from aicd_core.jobs.values import JobView, Transition
+from aicd_core.orchestrator.intake import Intake
+from aicd_core.orchestrator.lease import Lease
+from aicd_core.orchestrator.ports import Parts
+from aicd_core.orchestrator.progress import Message, StateChanged
+from aicd_core.orchestrator.records import Records
+from aicd_core.orchestrator.session import StepSession
+from aicd_core.orchestrator.steps import coding, planning, reviewing
+from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy import repository as tenants
+
+Step = Callable[[StepContext], Awaitable[StepResult]]
+
+STEPS: Mapping[JobState, Step] = MappingProxyType(
+    {JobState.PLANNING: planning.run, JobState.CODING: coding.run, JobState.REVIEWING: reviewing.run}
+)
+FOLLOW_SECONDS = 0.5
+
+
+def wake_for(job: JobView) -> Wake:
+    """The wake that belongs to a job as it is now."""
+    return Wake(job_id=job.id, key=f"{job.id}-{job.state.value}-{job.version}")
+
+
+class Orchestrator:
+    """Works on the jobs of one tenant."""
+
+    def __init__(self, parts: Parts, tenant: Tenant) -> None:
+        self._parts = parts
+        self._tenant = tenant
+        self._intake = Intake(parts.database, tenant)
+
+    async def handle(self, wake: Wake) -> None:
+        """Works on the job until it waits for somebody or has ended.
+
+        When another live worker holds it, follows that one, and takes over if it dies.
+
+        Raises:
+            AicdError: something outside of the job is wrong (database, disk); the job can be resumed.
+        """
+        job = await self._job(wake.job_id)
+        lease = Lease(self._parts.database, self._tenant, job.id)
+        following = False
+        while job.state in AT_WORK and not await lease.claim(job):
+            if not following:
+                self._say(job.id, f"another process works on this job ({job.lease_owner}); following it")
+                following = True
+            await asyncio.sleep(FOLLOW_SECONDS)
+            job = await self._refresh(job)
+        if job.state not in AT_WORK:
+            return
+        try:
+            await lease.run(lambda: self._drive(job, lease.owner))
+        finally:
+            await asyncio.shield(lease.release())
+
+    async def cancel(self, job_id: JobId, reason: str) -> None:
+        """Ends a job in any open state; leaves no branch behind unless a pull request stands on it."""
+        while (job := await self._job(job_id)).state not in TERMINAL | {JobState.PR_OPEN}:
+            if await self._move(job, StepResult(JobEvent.CANCELLED, "cancelled", reason)):
+                host = await self._host(job)
+                await host.withdraw(job.id)
+                await host.close(job.id)
+                return
+
+    async def approve(self, job_id: JobId) -> None:
+        """Lets a job go on whose plan waits for a person."""
+        await self._expect(job_id, StepResult(JobEvent.APPROVED))
+
+    async def resume(self, job_id: JobId) -> None:
+        """Takes a paused job back to the state that it left."""
+        await self._expect(job_id, StepResult(JobEvent.RESUMED))
+
+    async def _expect(self, job_id: JobId, result: StepResult) -> None:
+        job = await self._job(job_id)
+        if not await self._move(job, result):
+            raise ConflictError(
+                f"Job {job_id} moved on at this very moment. Look at it again: aicd show {job_id}"
+            )
+
+    async def _drive(self, job: JobView, owner: str) -> None:
+        """Goes on from step to step under one lease, with one work tree."""
+        host = await self._host(job)
+        checkout: Checkout | None = None
+        while (job := await self._job(job.id)).state in AT_WORK:
+            if job.state is JobState.QUEUED:
+                result = StepResult(JobEvent.ADMITTED)
+            else:
+                checkout = checkout or await host.open(job.id, job.base_sha)
+                result = await self._step(job, host, checkout, owner)
+            if not await self._move(job, result):
+                raise ConflictError(f"Job {job.id} was moved by somebody else.", code="lease_lost")
+        await host.close(job.id)
+
+    async def _step(self, job: JobView, host: CodeHost, checkout: Checkout, owner: str) -> StepResult:
+        """Runs one step within its deadline; what ends it becomes the result."""
+        settings = self._parts.settings
+        left = job.time_limit - job.seconds_worked
+        session = StepSession(lambda text: self._say(job.id, text))
+        step = StepContext(
+            job=job,
+            agent=self._parts.agents(job.agent),
+            host=host,
+            checkout=checkout,
+            records=Records(self._parts.database, self._tenant, job.id, owner),
+            session=session,
+            settings=settings,
+            observe=self._parts.observe,
+        )
+        try:
+            async with asyncio.timeout(min(left, settings.step_timeout)) as deadline:
+                return await STEPS[job.state](step)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            return self._out_of_time(job, left)
+        except (StepFailedError, InvalidInputError, NotFoundError) as error:
+            return failed(error)
+        finally:
+            session.cancel()
+
+    def _out_of_time(self, job: JobView, left: float) -> StepResult:
+        if left <= self._parts.settings.step_timeout:
+            reason = (
+                f"The time limit of {job.time_limit:g} s is used up. Run it again with a larger --time-limit."
+            )
+            return StepResult(JobEvent.LIMIT_REACHED, "time_limit", reason)
+        reason = f"The step took longer than {self._parts.settings.step_timeout:g} s (AICD_STEP_TIMEOUT)."
+        return StepResult(JobEvent.FAILED, "step_timeout", reason)
+
+    async def _move(self, job: JobView, result: StepResult) -> bool:
+        """Applies what happened, guarded by the version that was read, and tells the watcher."""
+        status = decide(job.status, result.event)
+        change = Transition(job, result.event, status, result.code, result.reason)
+        async with self._parts.database.transaction() as session:
+            moved = await jobs.apply_transition(session, self._tenant, change)
+        if moved:
+            self._parts.observe(StateChanged(job.id, status.state, status.round, result.reason))
+        return moved
+
+    async def _refresh(self, job: JobView) -> JobView:
+        """Reads a followed job again and shows what the other process did to it."""
+        now = await self._job(job.id)
+        if now.version != job.version:
+            self._parts.observe(StateChanged(now.id, now.state, now.status.round, now.reason))
+        return now
+
+    async def _host(self, job: JobView) -> CodeHost:
+        async with self._parts.database.transaction() as session:
+            source = await tenants.get_source(session, self._tenant, job.repository_id)
+        return self._parts.hosts.at(source)
+
+    async def _job(self, job_id: JobId) -> JobView:
+        return await self._intake.get(job_id)
+
+    def _say(self, job_id: JobId, text: str) -> None:
+        self._parts.observe(Message(job_id, text))

@@ -1,0 +1,145 @@
+"""From an issue's text to a queued job: at most one open job for each issue."""
+
+from dataclasses import dataclass
+
+from aicd_core.contracts import CodeHost
+from aicd_core.db.database import Database
+from aicd_core.errors import ConflictError, InvalidInputError
+from aicd_core.ids import JobId
+from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.machine import JobEvent, JobState, decide
+from aicd_core.jobs.values import JobView, NewJob, Transition
+from aicd_core.orchestrator.lease import is_gone
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy import repository as tenants
+from aicd_core.text import one_line
+
+SUPERSEDED = "A new job for the same issue was asked for."
+
+
+@dataclass(frozen=True)
+class IssueText:
+    """An issue as it came in, checked: a title of one line and the whole text."""
+
+    title: str
+    body: str
+
+    @classmethod
+    def parse(cls, raw: bytes, *, max_bytes: int, name: str) -> "IssueText":
+        """Takes the first line with words in it as the title; the body is the whole text, unchanged.
+
+        Args:
+            name: what the text is called in errors, for example its file's name.
+
+        Raises:
+            InvalidInputError: too large, not UTF-8, empty, or with a NUL character in it.
+        """
+        if len(raw) > max_bytes:
+            raise InvalidInputError(
+                f"{name} has {len(raw):,} bytes; at most {max_bytes:,} are taken. Shorten it, or split the work "
+                "into several issues (the limit is AICD_ISSUE_MAX_BYTES).",
+                code="issue_too_large",
+            )
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            raise InvalidInputError(
+                f"{name} is not valid UTF-8: byte 0x{raw[error.start]:02x} on line {line} (offset {error.start}). "
+                "Save it as UTF-8 and try again.",
+                code="issue_not_utf8",
+            ) from error
+        if "\x00" in text:
+            line = text.count("\n", 0, text.index("\x00")) + 1
+            raise InvalidInputError(
+                f"{name} holds a NUL character on line {line}; an issue is text. Remove it and try again.",
+                code="issue_has_nul",
+            )
+        title = next((one_line(line.lstrip("# ")) for line in text.split("\n") if one_line(line)), "")
+        if not title:
+            raise InvalidInputError(
+                f"{name} is empty. Say in its first line what is wanted, and in the rest how.",
+                code="issue_empty",
+            )
+        return cls(title, text)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The job of a request; `made` is False when it was there already."""
+
+    job: JobView
+    made: bool
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Makes jobs for one tenant."""
+
+    database: Database
+    tenant: Tenant
+
+    async def take(
+        self,
+        source: str,
+        host: CodeHost,
+        issue: IssueText,
+        *,
+        agent: str,
+        base: str | None,
+        time_limit: float,
+        anew: bool,
+    ) -> Taken:
+        """The open job of this issue, or a new one.
+
+        An unfinished job found here gets the new time limit. With `anew`, it is cancelled first (closed, if
+        its pull request is open), and a fresh one is made.
+
+        Raises:
+            ConflictError: `anew` was asked for while another process works on the unfinished job.
+        """
+        start = await host.resolve_base(base)
+        async with self.database.transaction() as session:
+            repository_id = await tenants.ensure_repository(session, self.tenant, source)
+        new = NewJob(repository_id, agent, issue.title, issue.body, start.branch, start.sha, time_limit)
+        found = await self._find(new)
+        if found and anew:
+            await self._end(found, host)
+            found = None
+        if found is None:
+            async with self.database.transaction() as session:
+                made = await jobs.insert_job(session, self.tenant, new)
+            if made is not None:
+                return Taken(await self.get(made), made=True)
+            found = await self._find(new)
+        if found is None:
+            raise ConflictError("The job for this issue ended at this very moment. Run the command again.")
+        async with self.database.transaction() as session:
+            await jobs.set_time_limit(session, self.tenant, found.id, time_limit)
+        return Taken(await self.get(found.id), made=False)
+
+    async def get(self, job_id: JobId) -> JobView:
+        """One job that is known to exist."""
+        async with self.database.transaction() as session:
+            job = await jobs.get_job(session, self.tenant, job_id)
+        assert job is not None, "jobs are never deleted while a process works with them"
+        return job
+
+    async def _find(self, new: NewJob) -> JobView | None:
+        async with self.database.transaction() as session:
+            return await jobs.find_open(session, self.tenant, new.repository_id, new.issue_key)
+
+    async def _end(self, job: JobView, host: CodeHost) -> None:
+        if job.lease_owner and not is_gone(job.lease_owner):
+            raise ConflictError(
+                f"Job {job.id} for this issue is being worked on right now. Stop that process first, or leave "
+                "--new out to follow it.",
+                code="job_busy",
+            )
+        event = JobEvent.CLOSED if job.state is JobState.PR_OPEN else JobEvent.CANCELLED
+        change = Transition(job, event, decide(job.status, event), code="superseded", reason=SUPERSEDED)
+        async with self.database.transaction() as session:
+            if not await jobs.apply_transition(session, self.tenant, change):
+                raise ConflictError(f"Job {job.id} moved on at this very moment. Run the command again.")
+        await host.withdraw(job.id)
+        await host.close(job.id)

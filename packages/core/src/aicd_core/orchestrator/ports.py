@@ -1,0 +1,31 @@
+"""What the orchestrator is made of; each process's composition root fills it in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aicd_core.clock import Clock
+from aicd_core.contracts import Agent, CodeHost
+from aicd_core.db.database import Database
+from aicd_core.orchestrator.progress import Observer
+from aicd_core.settings import Settings
+
+
+class CodeHosts(Protocol):
+    """Finds the code host of a repository."""
+
+    def at(self, source: str) -> CodeHost:
+        """The host for a clone URL or path, as stored in `repositories.source`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a job needs from outside. `agents` finds an agent by name, or raises InvalidInputError."""
+
+    database: Database
+    hosts: CodeHosts
+    agents: Callable[[str], Agent]
+    settings: Settings
+    observe: Observer
+    clock: Clock

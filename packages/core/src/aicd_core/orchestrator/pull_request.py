@@ -1,0 +1,112 @@
+"""The words of a commit and a pull request. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aicd_core.contracts import (
+    MICRO_USD,
+    CommandResult,
+    Evidence,
+    Plan,
+    PolicyVerdict,
+    PullRequestDraft,
+    Review,
+    Usage,
+)
+from aicd_core.jobs.values import JobView
+from aicd_core.text import one_line
+
+TITLE_MAX = 120
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a pull request tells about its job."""
+
+    job: JobView
+    plan: Plan
+    evidence: Evidence
+    review: Review
+    usage: Usage
+    escalated: bool
+
+
+def commit_message(job: JobView, plan: Plan, summary: str) -> str:
+    """Subject, what was done, and the trailers that lead back to the job and its plan."""
+    return (
+        f"{one_line(job.title, 72)}\n\n{one_line(summary, 500)}\n\n"
+        f"AI-CD-Job: {job.id}\nAI-CD-Plan: sha256:{plan.structure_hash()}\n"
+    )
+
+
+def draft(outcome: Outcome) -> PullRequestDraft:
+    """Title and body. A draft when policy asks for a person or the rounds ran out."""
+    needs_person = outcome.escalated or outcome.evidence.policy.verdict is not PolicyVerdict.ALLOW
+    sections = (
+        _decide(outcome) if needs_person else "",
+        _plan(outcome),
+        _tests(outcome),
+        _policy(outcome),
+        _cost(outcome),
+    )
+    body = "\n\n".join(section for section in sections if section)
+    return PullRequestDraft(title=one_line(outcome.job.title, TITLE_MAX), body=body + "\n", draft=needs_person)
+
+
+def _decide(outcome: Outcome) -> str:
+    return "\n".join(("**A person must decide before this is merged:**", "", *_open_points(outcome)))
+
+
+def _open_points(outcome: Outcome) -> Iterator[str]:
+    for finding in outcome.evidence.policy.findings:
+        yield f"- policy `{finding.rule}`: {_cell(finding.message)} {_cell(finding.remedy)}"
+    if outcome.escalated:
+        for found in outcome.review.findings:
+            yield f"- review, still open: {_cell(found.message)}"
+
+
+def _plan(outcome: Outcome) -> str:
+    results = {result.id: result for result in outcome.review.criteria}
+    lines = [
+        f"## Plan\n\n{_cell(outcome.plan.problem, 600)}\n",
+        "| criterion | met | evidence |",
+        "|---|---|---|",
+    ]
+    for criterion in outcome.plan.acceptance_criteria:
+        result = results.get(criterion.id)
+        met = "not judged" if result is None else ("yes" if result.met else "**no**")
+        lines.append(f"| {_cell(criterion.text)} | {met} | {_cell(result.evidence if result else '')} |")
+    lines += [f"\n- assumed: {_cell(assumption)}" for assumption in outcome.plan.assumptions]
+    return "\n".join(lines)
+
+
+def _tests(outcome: Outcome) -> str:
+    results: tuple[CommandResult, ...] = (*outcome.evidence.tests.setup, *outcome.evidence.tests.tests)
+    if not results:
+        return "## Tests\n\nNo test command is declared or was found; nothing was run."
+    rows = [f"| `{_cell(r.command)}` | {r.outcome()} | {r.duration:.1f} s |" for r in results]
+    return "\n".join(("## Tests", "", "| command | outcome | time |", "|---|---|---|", *rows))
+
+
+def _policy(outcome: Outcome) -> str:
+    report = outcome.evidence.policy
+    rows = [
+        f"- {finding.verdict.value} `{finding.rule}`{f' {finding.path}' if finding.path else ''}: "
+        f"{_cell(finding.message)}"
+        for finding in report.findings
+    ]
+    return "\n".join((f"## Policy: {report.verdict.value}", "", *(rows or ["Nothing to object to."])))
+
+
+def _cost(outcome: Outcome) -> str:
+    usage, job = outcome.usage, outcome.job
+    tokens = usage.input_tokens + usage.cached_input_tokens + usage.cache_write_tokens + usage.output_tokens
+    return (
+        f"---\nAgent `{job.agent}`, {outcome.evidence.round} round(s), {tokens} tokens, "
+        f"{usage.cost_micro_usd / MICRO_USD:.4f} USD. Job `{job.id}`; `aicd show {job.id}` tells the whole story."
+    )
+
+
+def _cell(text: str, limit: int = 300) -> str:
+    """Text from outside, on one line and unable to open a table cell or a HTML comment."""
+    return one_line(text, limit).replace("|", "\\|").replace("<", "&lt;")

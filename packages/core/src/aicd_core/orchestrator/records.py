@@ -1,0 +1,61 @@
+"""The stored sub-results of one job: what a re-run step finds and skips."""
+
+from typing import TypeVar
+
+from aicd_core.contracts import Usage
+from aicd_core.contracts.values import Value
+from aicd_core.db.database import Database
+from aicd_core.errors import ConflictError
+from aicd_core.ids import JobId
+from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.models import ArtifactKind
+from aicd_core.tenancy import Tenant
+from aicd_core.usage import repository as ledger
+
+ValueT = TypeVar("ValueT", bound=Value)
+
+
+class LeaseLostError(ConflictError):
+    """Another worker has the job now; this one stops without writing."""
+
+    default_code = "lease_lost"
+
+
+class Records:
+    """Reads and keeps artifacts on behalf of the holder of a job's lease; each call is one transaction."""
+
+    def __init__(self, database: Database, tenant: Tenant, job_id: JobId, owner: str) -> None:
+        self._database = database
+        self._tenant = tenant
+        self._job_id = job_id
+        self._owner = owner
+
+    async def load(self, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT | None:
+        """The sub-result of a round (of an attempt, for plans), or None."""
+        async with self._database.transaction() as session:
+            content = await jobs.get_artifact(session, self._tenant, self._job_id, kind, number)
+        return None if content is None else model.model_validate_json(content)
+
+    async def usage(self) -> Usage:
+        """What the job has used up so far."""
+        async with self._database.transaction() as session:
+            return await ledger.total(session, self._tenant, self._job_id)
+
+    async def keep(
+        self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage | None = None
+    ) -> ValueT:
+        """Stores a sub-result and what it cost; returns the one that is stored, which an earlier run may have made.
+
+        Raises:
+            LeaseLostError: this worker no longer holds the job.
+        """
+        content = value.model_dump_json().encode()
+        async with self._database.transaction() as session:
+            key = (session, self._tenant, self._job_id)
+            await jobs.store_artifact(*key, self._owner, kind, number, content)
+            stored = await jobs.get_artifact(*key, kind, number)
+            if stored is None:
+                raise LeaseLostError(f"Job {self._job_id} was taken over by another worker.")
+            if usage is not None and usage != Usage():
+                await ledger.add_entry(*key, f"{kind.value}/{number}", usage)
+        return type(value).model_validate_json(stored)

@@ -1,0 +1,89 @@
+"""CODING: the agent changes the tree; the platform measures the change, runs the tests and asks the policy."""
+
+from aicd_core.contracts import (
+    ChangeSet,
+    CodedChange,
+    CommandResult,
+    Feedback,
+    Plan,
+    PolicyReport,
+    Review,
+    TestReport,
+)
+from aicd_core.contracts.config import RepositoryConfig
+from aicd_core.errors import StepFailedError
+from aicd_core.jobs.machine import JobEvent
+from aicd_core.jobs.models import ArtifactKind
+from aicd_core.orchestrator.progress import CommandEnded, CommandStarted
+from aicd_core.orchestrator.steps.context import StepContext, StepResult
+from aicd_core.policy import DEFAULT_RULES, effective_rules, evaluate
+
+
+async def run(step: StepContext) -> StepResult:
+    """One round of coding, from whatever of it is stored already."""
+    number = step.job.status.round
+    config, plan = await step.config(), await step.plan()
+    coded = await step.records.load(ArtifactKind.CHANGE, CodedChange, number)
+    if coded is None:
+        coded = await _code(step, plan, number)
+    tests = await step.records.load(ArtifactKind.TEST_REPORT, TestReport, number)
+    if tests is None:
+        report = await _test(step, config, coded.change_set)
+        tests = await step.records.keep(ArtifactKind.TEST_REPORT, number, report)
+    rules = effective_rules(DEFAULT_RULES, config.policy)
+    await step.records.keep(
+        ArtifactKind.POLICY_REPORT, number, evaluate(coded.change_set, plan, tests, rules)
+    )
+    return StepResult(JobEvent.CODED)
+
+
+async def _code(step: StepContext, plan: Plan, number: int) -> CodedChange:
+    """Has the agent work on the tree of the round before, and measures what it did."""
+    feedback = await _feedback(step, number - 1) if number > 1 else None
+    before = await step.records.load(ArtifactKind.CHANGE, CodedChange, number - 1)
+    await step.checkout.restore(before.change_set if before else None)
+    change = await step.agent.code(await step.task(), plan, feedback, step.checkout.workspace, step.session)
+    change_set = await step.checkout.capture(plan.paths())
+    if not change_set.files:
+        raise StepFailedError(
+            "The agent left the tree as it was at the base commit: there is nothing to open a pull request for. "
+            "Perhaps the change is already there.",
+            code="empty_change",
+        )
+    coded = CodedChange(change=change, change_set=change_set)
+    return await step.records.keep(ArtifactKind.CHANGE, number, coded, step.session.usage)
+
+
+async def _feedback(step: StepContext, number: int) -> Feedback:
+    """Why the given round was not good enough."""
+    review = await step.records.load(ArtifactKind.REVIEW, Review, number)
+    tests = await step.records.load(ArtifactKind.TEST_REPORT, TestReport, number)
+    policy = await step.records.load(ArtifactKind.POLICY_REPORT, PolicyReport, number)
+    assert review is not None, "a further round follows a review"
+    assert tests is not None, "a review follows the tests"
+    assert policy is not None, "a review follows the policy"
+    return Feedback(round=number, review=review, tests=tests, policy=policy)
+
+
+async def _test(step: StepContext, config: RepositoryConfig, change_set: ChangeSet) -> TestReport:
+    """Runs the declared commands on exactly the tree that would be committed."""
+    await step.checkout.restore(change_set)
+    setup = await _run_all(step, config.setup, config)
+    if not all(result.ok for result in setup):
+        return TestReport(setup=setup)
+    return TestReport(setup=setup, tests=await _run_all(step, config.tests or (), config))
+
+
+async def _run_all(
+    step: StepContext, commands: tuple[str, ...], config: RepositoryConfig
+) -> tuple[CommandResult, ...]:
+    """The results in order; a failed set-up or test command ends the row."""
+    results: list[CommandResult] = []
+    for command in commands:
+        step.observe(CommandStarted(step.job.id, command))
+        result = await step.checkout.workspace.run(command, timeout=config.command_timeout)
+        step.observe(CommandEnded(step.job.id, command, result.outcome(), result.duration))
+        results.append(result)
+        if not result.ok:
+            break
+    return tuple(results)

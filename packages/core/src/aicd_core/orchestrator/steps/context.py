@@ -1,0 +1,74 @@
+"""What a step works with and what it gives back."""
+
+from dataclasses import dataclass
+
+from aicd_core.contracts import Agent, Base, Checkout, CodeHost, Plan, Task
+from aicd_core.contracts.config import RepositoryConfig
+from aicd_core.errors import AicdError
+from aicd_core.jobs.machine import JobEvent
+from aicd_core.jobs.models import ArtifactKind
+from aicd_core.jobs.values import JobView
+from aicd_core.orchestrator.progress import Message, Observer
+from aicd_core.orchestrator.records import Records
+from aicd_core.orchestrator.session import StepSession
+from aicd_core.settings import Settings
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What happened; `code` and `reason` say why where that is not plain."""
+
+    event: JobEvent
+    code: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """One step of one job under a held lease. The agent gets `session` and the checkout's workspace only."""
+
+    job: JobView
+    agent: Agent
+    host: CodeHost
+    checkout: Checkout
+    records: Records
+    session: StepSession
+    settings: Settings
+    observe: Observer
+
+    @property
+    def base(self) -> Base:
+        return Base(branch=self.job.base_branch, sha=self.job.base_sha)
+
+    def say(self, text: str) -> None:
+        """Shows one line to whoever watches."""
+        self.observe(Message(self.job.id, text))
+
+    async def config(self) -> RepositoryConfig:
+        """The repository's configuration as planning stored it."""
+        found = await self.records.load(ArtifactKind.CONFIG, RepositoryConfig, 0)
+        assert found is not None, "planning stores the configuration first"
+        return found
+
+    async def plan(self) -> Plan:
+        """The plan that was accepted."""
+        found = await self.records.load(ArtifactKind.PLAN, Plan, self.job.status.plan_attempts)
+        assert found is not None, "a job leaves planning only with a stored plan"
+        return found
+
+    async def task(self) -> Task:
+        """The task as the agent sees it."""
+        tests = (await self.config()).tests
+        return Task(
+            job_id=str(self.job.id),
+            title=self.job.title,
+            body=self.job.body,
+            base_branch=self.job.base_branch,
+            base_sha=self.job.base_sha,
+            test_commands=tests or (),
+        )
+
+
+def failed(error: AicdError) -> StepResult:
+    """The result of a step that cannot succeed."""
+    return StepResult(JobEvent.FAILED, error.code, error.message)

@@ -1,0 +1,78 @@
+"""PLANNING: the repository's configuration, a plan, and the checks that it must pass."""
+
+from aicd_core.contracts import Plan
+from aicd_core.contracts.config import RepositoryConfig
+from aicd_core.errors import InvalidInputError, StepFailedError
+from aicd_core.jobs.machine import JobEvent
+from aicd_core.jobs.models import ArtifactKind
+from aicd_core.orchestrator.plan_checks import PlanFault, check_plan, numbered
+from aicd_core.orchestrator.steps.context import StepContext, StepResult
+from aicd_core.policy import DEFAULT_RULES, effective_rules, protection_reason
+from aicd_core.repo_config import CONFIG_PATH, detect_test_commands, parse_repository_config
+
+
+async def run(step: StepContext) -> StepResult:
+    """One attempt at a plan."""
+    paths = await step.checkout.paths_at_base()
+    config = await _configure(step, paths)
+    attempt = step.job.status.plan_attempts
+    plan = await step.records.load(ArtifactKind.PLAN, Plan, attempt)
+    if plan is None:
+        plan = await _ask(step, attempt, paths, config)
+    faults = _check(step, plan, paths, config)
+    if not faults:
+        wants_person = config.plan_approval == "always"
+        return StepResult(JobEvent.APPROVAL_ASKED if wants_person else JobEvent.PLAN_READY)
+    if attempt + 1 < step.settings.max_plan_attempts:
+        return StepResult(JobEvent.PLAN_INVALID, "invalid_plan", " ".join(numbered(faults)))
+    return _refused(faults, f"No valid plan after {attempt + 1} attempts.")
+
+
+async def _configure(step: StepContext, paths: frozenset[str]) -> RepositoryConfig:
+    """Reads `.aicd.yml` at the base commit once; where it names no tests, they are looked for."""
+    stored = await step.records.load(ArtifactKind.CONFIG, RepositoryConfig, 0)
+    if stored is not None:
+        return stored
+    text = await step.checkout.read_at_base(CONFIG_PATH)
+    try:
+        config = parse_repository_config(text or b"")
+        effective_rules(DEFAULT_RULES, config.policy)
+    except InvalidInputError as error:
+        raise StepFailedError(error.message, code=error.code) from error
+    if config.tests is None:
+        tests = await detect_test_commands(paths, step.checkout.read_at_base)
+        step.say(f"no tests in {CONFIG_PATH}; found: {', '.join(tests) or 'none'}")
+        config = config.model_copy(update={"tests": tests})
+    return await step.records.keep(ArtifactKind.CONFIG, 0, config)
+
+
+async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: RepositoryConfig) -> Plan:
+    """Has the agent make a plan, told what was wrong with the one before."""
+    before = await step.records.load(ArtifactKind.PLAN, Plan, attempt - 1) if attempt else None
+    faults = _check(step, before, paths, config) if before else ()
+    await step.checkout.restore(None)
+    try:
+        plan = await step.agent.plan(
+            await step.task(), numbered(faults), step.checkout.workspace, step.session
+        )
+    except StepFailedError as error:
+        if any(fault.by_policy for fault in faults):
+            raise StepFailedError(_words(faults), code="policy_denied") from error
+        raise
+    return await step.records.keep(ArtifactKind.PLAN, attempt, plan, step.session.usage)
+
+
+def _check(
+    step: StepContext, plan: Plan, paths: frozenset[str], config: RepositoryConfig
+) -> tuple[PlanFault, ...]:
+    rules = effective_rules(DEFAULT_RULES, config.policy)
+    return check_plan(plan, step.job.base_sha, paths, lambda path: protection_reason(path, rules))
+
+
+def _words(faults: tuple[PlanFault, ...]) -> str:
+    return " ".join(numbered(faults))
+
+
+def _refused(faults: tuple[PlanFault, ...], what: str) -> StepResult:
+    code = "policy_denied" if any(fault.by_policy for fault in faults) else "invalid_plan"
+    return StepResult(JobEvent.FAILED, code, f"{what} {_words(faults)}")

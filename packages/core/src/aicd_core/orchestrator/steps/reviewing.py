@@ -1,0 +1,116 @@
+"""REVIEWING: the critic judges the round; then it is published, sent back, or given to a person."""
+
+from typing import TypeVar
+
+from aicd_core.contracts import (
+    CodedChange,
+    CommitRequest,
+    CriterionResult,
+    Evidence,
+    Plan,
+    PolicyReport,
+    PolicyVerdict,
+    PullRequest,
+    Review,
+    ReviewFinding,
+    ReviewVerdict,
+    TestReport,
+)
+from aicd_core.contracts.values import Value
+from aicd_core.jobs.machine import JobEvent
+from aicd_core.jobs.models import ArtifactKind
+from aicd_core.orchestrator.pull_request import Outcome, commit_message, draft
+from aicd_core.orchestrator.steps.context import StepContext, StepResult
+
+ValueT = TypeVar("ValueT", bound=Value)
+
+
+async def run(step: StepContext) -> StepResult:
+    """One review and what follows from it."""
+    number = step.job.status.round
+    plan, evidence = await step.plan(), await _evidence(step, number)
+    review = await step.records.load(ArtifactKind.REVIEW, Review, number)
+    if review is None:
+        review = await _review(step, plan, evidence)
+    approved = review.verdict is ReviewVerdict.APPROVE
+    if approved and evidence.policy.verdict is not PolicyVerdict.DENY:
+        return await _publish(step, plan, evidence, review, escalated=False)
+    rounds_left = number < step.settings.max_rounds and review.verdict is not ReviewVerdict.ESCALATE
+    if rounds_left:
+        return StepResult(JobEvent.REJECTED, "review_rejected", _why(review))
+    if evidence.policy.verdict is PolicyVerdict.DENY:
+        return StepResult(JobEvent.FAILED, "policy_denied", _why(review))
+    return await _publish(step, plan, evidence, review, escalated=True)
+
+
+async def _evidence(step: StepContext, number: int) -> Evidence:
+    coded = await _stored(step, ArtifactKind.CHANGE, CodedChange, number)
+    return Evidence(
+        round=number,
+        change=coded.change,
+        change_set=coded.change_set,
+        tests=await _stored(step, ArtifactKind.TEST_REPORT, TestReport, number),
+        policy=await _stored(step, ArtifactKind.POLICY_REPORT, PolicyReport, number),
+    )
+
+
+async def _stored(step: StepContext, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT:
+    value = await step.records.load(kind, model, number)
+    assert value is not None, "a job comes to its review with the whole round stored"
+    return value
+
+
+async def _review(step: StepContext, plan: Plan, evidence: Evidence) -> Review:
+    """The critic's review; what policy denies is rejected without paying for one."""
+    number = evidence.round
+    if evidence.policy.verdict is PolicyVerdict.DENY:
+        return await step.records.keep(ArtifactKind.REVIEW, number, _denied(plan, evidence.policy))
+    review = await step.agent.review(await step.task(), plan, evidence, step.session)
+    return await step.records.keep(ArtifactKind.REVIEW, number, review, step.session.usage)
+
+
+def _denied(plan: Plan, policy: PolicyReport) -> Review:
+    """The platform's own review of a change that policy denies."""
+    findings = tuple(
+        ReviewFinding(
+            id=f"policy-{number}",
+            severity="high",
+            path=finding.path,
+            line=finding.line,
+            message=f"Policy rule {finding.rule}: {finding.message} {finding.remedy}",
+        )
+        for number, finding in enumerate(policy.findings, 1)
+        if finding.verdict is PolicyVerdict.DENY
+    )
+    criteria = tuple(
+        CriterionResult(id=criterion.id, met=False, evidence="Not judged: policy denies the change.")
+        for criterion in plan.acceptance_criteria
+    )
+    return Review(verdict=ReviewVerdict.REJECT, findings=findings, criteria=criteria)
+
+
+def _why(review: Review) -> str:
+    """What must be fixed, in one line each."""
+    return "\n".join(finding.message for finding in review.findings) or "The review gave no finding."
+
+
+async def _publish(
+    step: StepContext, plan: Plan, evidence: Evidence, review: Review, *, escalated: bool
+) -> StepResult:
+    """Commits the measured tree and opens the pull request; finds both again after a crash."""
+    request = CommitRequest(
+        change_set=evidence.change_set,
+        message=commit_message(step.job, plan, evidence.change.summary),
+        when=step.job.created_at,
+    )
+    head = await step.checkout.commit(request)
+    outcome = Outcome(step.job, plan, evidence, review, await step.records.usage(), escalated)
+    opened = await step.host.publish(step.job.id, step.checkout, head, step.base, draft(outcome))
+    await step.records.keep(ArtifactKind.PULL_REQUEST, evidence.round, opened)
+    return StepResult(JobEvent.PUBLISHED, "escalated" if escalated else None, _after(opened, escalated))
+
+
+def _after(opened: PullRequest, escalated: bool) -> str | None:
+    if escalated:
+        return "The rounds ran out with findings still open; the pull request is a draft that names them."
+    return "Policy asks for a person; the pull request is a draft." if opened.draft else None

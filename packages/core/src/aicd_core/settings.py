@@ -1,0 +1,40 @@
+"""Everything that an operator may set, declared once; each field is the environment variable `AICD_<NAME>`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Sizes are in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="AICD_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(
+        default=Path("~/.local/share/aicd"),
+        description="Where the embedded database, mirrors and work trees live.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="Postgres 15+ to use (postgresql://…). Not set: an embedded one under the data directory.",
+    )
+    agent: str = Field(default="dummy", description="The agent for jobs that name none.")
+    issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
+    job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")
+    command_timeout: float = Field(default=600, gt=0, description="Deadline of one command in the sandbox.")
+    step_timeout: float = Field(default=3600, gt=0, description="Deadline of one step: plan, code or review.")
+    sandbox_memory: int = Field(default=4096 * MIB, gt=0, description="Memory of one process in the sandbox.")
+    sandbox_processes: int = Field(default=512, gt=0, description="Processes of one sandbox.")
+    sandbox_file_size: int = Field(default=1024 * MIB, gt=0, description="Largest file the sandbox writes.")
+    sandbox_output: int = Field(default=1 * MIB, gt=0, description="Output kept of a command, head and tail.")
+    min_free_disk: int = Field(default=256 * MIB, ge=0, description="Refuse to start a job below this.")
+    max_rounds: int = Field(default=3, gt=0, description="Reviews before a job escalates to a person.")
+    max_plan_attempts: int = Field(default=3, gt=0, description="Plans asked for before a job fails.")
+
+    def resolved_data_dir(self) -> Path:
+        """The data directory as an absolute path, `~` expanded."""
+        return self.data_dir.expanduser().absolute()

@@ -1,0 +1,103 @@
+"""The life of a job: every path of the table, and no other."""
+
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aicd_core.jobs.machine import (
+    AT_WORK,
+    OPEN,
+    TERMINAL,
+    TRANSITIONS,
+    IllegalTransitionError,
+    JobEvent,
+    JobState,
+    JobStatus,
+    decide,
+)
+
+
+def follow(*events: JobEvent) -> JobStatus:
+    status = JobStatus(JobState.QUEUED)
+    for event in events:
+        status = decide(status, event)
+    return status
+
+
+def test_a_good_issue_goes_straight_to_its_pull_request():
+    status = follow(JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.PUBLISHED)
+    assert status == JobStatus(JobState.PR_OPEN, round=1)
+
+
+def test_a_rejection_starts_the_next_round():
+    status = follow(JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.REJECTED)
+    assert status == JobStatus(JobState.CODING, round=2)
+
+
+def test_feedback_on_the_pull_request_starts_the_next_round():
+    status = follow(
+        JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.PUBLISHED, JobEvent.FEEDBACK
+    )
+    assert status == JobStatus(JobState.CODING, round=2)
+
+
+def test_an_invalid_plan_is_counted_and_sending_a_plan_back_counts_anew():
+    invalid = follow(JobEvent.ADMITTED, JobEvent.PLAN_INVALID, JobEvent.PLAN_INVALID)
+    assert invalid == JobStatus(JobState.PLANNING, plan_attempts=2)
+    back = decide(decide(invalid, JobEvent.APPROVAL_ASKED), JobEvent.SENT_BACK)
+    assert back == JobStatus(JobState.PLANNING, plan_attempts=0)
+
+
+@pytest.mark.parametrize("state", sorted(AT_WORK))
+def test_a_limit_pauses_and_raising_it_leads_back_to_the_state_that_was_left(state: JobState):
+    before = JobStatus(state, round=2, plan_attempts=1)
+    paused = decide(before, JobEvent.LIMIT_REACHED)
+    assert paused.state is JobState.PAUSED
+    assert paused.paused_from is state
+    assert decide(paused, JobEvent.RESUMED) == before
+
+
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+def test_nothing_happens_to_a_job_that_has_ended(state: JobState):
+    for event in JobEvent:
+        with pytest.raises(IllegalTransitionError, match=state.value):
+            decide(JobStatus(state), event)
+
+
+def test_every_open_job_can_be_cancelled_and_every_one_without_a_pull_request_can_fail():
+    assert {state for state, event in TRANSITIONS if event is JobEvent.CANCELLED} == OPEN
+    assert {state for state, event in TRANSITIONS if event is JobEvent.FAILED} == OPEN - {JobState.PR_OPEN}
+
+
+def test_every_state_can_be_reached_from_the_first():
+    seen, ahead = {JobStatus(JobState.QUEUED)}, deque([JobStatus(JobState.QUEUED)])
+    while ahead:
+        status = ahead.popleft()
+        for event in JobEvent:
+            if (status.state, event) not in TRANSITIONS or status.round > 2 or status.plan_attempts > 2:
+                continue
+            following = decide(status, event)
+            if following not in seen:
+                seen.add(following)
+                ahead.append(following)
+    assert {status.state for status in seen} == set(JobState)
+
+
+@given(st.lists(st.sampled_from(JobEvent), max_size=60))
+def test_no_sequence_of_events_reaches_an_inconsistent_job(events: list[JobEvent]):
+    status = JobStatus(JobState.QUEUED)
+    for event in events:
+        try:
+            after = decide(status, event)
+        except IllegalTransitionError:
+            assert (status.state, event) not in TRANSITIONS
+            continue
+        if event is not JobEvent.RESUMED:
+            assert after.state is TRANSITIONS[status.state, event]
+        assert (after.state is JobState.PAUSED) == (after.paused_from is not None)
+        assert after.round >= status.round
+        assert after.round - status.round <= 1
+        assert status.state not in TERMINAL
+        status = after

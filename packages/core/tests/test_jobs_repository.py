@@ -1,0 +1,164 @@
+"""Jobs in the database: guarded, appended, leased, seen by their own tenant only."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from aicd_core.contracts import Usage
+from aicd_core.db.database import Database
+from aicd_core.ids import JobId
+from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.machine import JobEvent, JobState, decide
+from aicd_core.jobs.models import ArtifactKind
+from aicd_core.jobs.values import JobView, NewJob, Transition
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy import repository as tenants
+from aicd_core.usage import repository as ledger
+
+SHA = "a" * 40
+
+
+async def make_job(database: Database, tenant: Tenant, body: str = "do it") -> JobView:
+    async with database.transaction() as session:
+        repository_id = await tenants.ensure_repository(session, tenant, "/srv/repo")
+        new = NewJob(repository_id, "dummy", "Title", body, "main", SHA, 60.0)
+        job_id = await jobs.insert_job(session, tenant, new)
+        assert job_id is not None
+        job = await jobs.get_job(session, tenant, job_id)
+    assert job is not None
+    return job
+
+
+async def move(database: Database, tenant: Tenant, job: JobView, event: JobEvent, **why: str) -> bool:
+    async with database.transaction() as session:
+        change = Transition(job, event, decide(job.status, event), **why)
+        return await jobs.apply_transition(session, tenant, change)
+
+
+async def read(database: Database, tenant: Tenant, job_id: JobId) -> JobView:
+    async with database.transaction() as session:
+        job = await jobs.get_job(session, tenant, job_id)
+    assert job is not None
+    return job
+
+
+async def test_a_transition_moves_the_job_and_appends_its_event(database: Database, tenant: Tenant):
+    job = await make_job(database, tenant)
+    assert await move(database, tenant, job, JobEvent.FAILED, code="no_usable_diff", reason="no diff")
+    now = await read(database, tenant, job.id)
+    assert (now.state, now.version, now.code, now.reason) == (JobState.FAILED, 1, "no_usable_diff", "no diff")
+    async with database.transaction() as session:
+        events = await jobs.list_events(session, tenant, job.id)
+    assert [(event.event, event.state, event.version) for event in events] == [
+        (None, JobState.QUEUED, 0),
+        (JobEvent.FAILED, JobState.FAILED, 1),
+    ]
+    assert events[1].detail == {"code": "no_usable_diff", "reason": "no diff"}
+
+
+async def test_whoever_read_an_older_version_writes_nothing(database: Database, tenant: Tenant):
+    job = await make_job(database, tenant)
+    assert await move(database, tenant, job, JobEvent.ADMITTED)
+    assert not await move(database, tenant, job, JobEvent.CANCELLED)
+    assert (await read(database, tenant, job.id)).state is JobState.PLANNING
+    async with database.transaction() as session:
+        assert len(await jobs.list_events(session, tenant, job.id)) == 2
+
+
+async def test_an_issue_has_at_most_one_open_job(database: Database, tenant: Tenant):
+    job = await make_job(database, tenant)
+    async with database.transaction() as session:
+        again = NewJob(job.repository_id, "dummy", "Title", "do it", "main", SHA, 60.0)
+        assert await jobs.insert_job(session, tenant, again) is None
+        found = await jobs.find_open(session, tenant, job.repository_id, again.issue_key)
+    assert found is not None
+    assert found.id == job.id
+    await move(database, tenant, job, JobEvent.CANCELLED)
+    assert (await make_job(database, tenant)).id != job.id
+
+
+async def test_a_lease_is_taken_once_and_again_when_it_ran_out_or_its_holder_is_known_dead(
+    database: Database, tenant: Tenant
+):
+    job = await make_job(database, tenant)
+
+    async def claim(owner: str, seconds: float = 60.0, dead: str | None = None) -> bool:
+        async with database.transaction() as session:
+            return await jobs.claim_lease(session, tenant, job.id, owner, seconds, dead)
+
+    assert await claim("first")
+    assert not await claim("second")
+    assert await claim("second", dead="first")
+    assert not await claim("first")
+    assert await claim("second", seconds=-1.0)
+    assert await claim("first")
+
+
+async def test_a_renewed_lease_books_the_time_and_ends_with_the_job(database: Database, tenant: Tenant):
+    job = await make_job(database, tenant)
+    async with database.transaction() as session:
+        await jobs.claim_lease(session, tenant, job.id, "worker", 60.0, None)
+        assert await jobs.renew_lease(session, tenant, job.id, "worker", 60.0, 2.5)
+        assert not await jobs.renew_lease(session, tenant, job.id, "other", 60.0, 2.5)
+    now = await read(database, tenant, job.id)
+    assert now.seconds_worked == 2.5
+    assert now.lease_until is not None
+    assert now.lease_until > datetime.now(UTC) + timedelta(seconds=30)
+    await move(database, tenant, now, JobEvent.CANCELLED)
+    async with database.transaction() as session:
+        assert not await jobs.renew_lease(session, tenant, job.id, "worker", 60.0, 2.5)
+
+
+async def test_an_artifact_is_stored_once_and_only_by_the_holder_of_the_lease(database: Database, tenant: Tenant):
+    job = await make_job(database, tenant)
+    async with database.transaction() as session:
+        await jobs.claim_lease(session, tenant, job.id, "worker", 60.0, None)
+        for owner, content in (("other", b"stolen"), ("worker", b"first"), ("worker", b"second")):
+            await jobs.store_artifact(session, tenant, job.id, owner, ArtifactKind.PLAN, 0, content)
+        assert await jobs.get_artifact(session, tenant, job.id, ArtifactKind.PLAN, 0) == b"first"
+
+
+async def test_the_newest_artifact_of_a_kind_is_found_without_its_number(database: Database, tenant: Tenant):
+    job = await make_job(database, tenant)
+    async with database.transaction() as session:
+        await jobs.claim_lease(session, tenant, job.id, "worker", 60.0, None)
+        for number in (1, 3, 2):
+            content = str(number).encode()
+            await jobs.store_artifact(session, tenant, job.id, "worker", ArtifactKind.REVIEW, number, content)
+        assert await jobs.get_artifact(session, tenant, job.id, ArtifactKind.REVIEW) == b"3"
+
+
+async def test_a_ledger_entry_is_booked_once_and_entries_add_up(database: Database, tenant: Tenant):
+    job = await make_job(database, tenant)
+    async with database.transaction() as session:
+        for key in ("plan/0", "plan/0", "change/1"):
+            usage = Usage(input_tokens=10, output_tokens=3, cost_micro_usd=7)
+            await ledger.add_entry(session, tenant, job.id, key, usage)
+        total = await ledger.total(session, tenant, job.id)
+    assert total == Usage(input_tokens=20, output_tokens=6, cost_micro_usd=14)
+
+
+async def test_another_tenant_sees_and_changes_nothing(database: Database, tenant: Tenant):
+    job = await make_job(database, tenant)
+    async with database.transaction() as session:
+        other = await tenants.ensure_organization(session, "rival")
+        assert await jobs.get_job(session, other, job.id) is None
+        assert list(await jobs.list_jobs(session, other, limit=10)) == []
+        assert list(await jobs.list_events(session, other, job.id)) == []
+        assert not await jobs.claim_lease(session, other, job.id, "thief", 60.0, None)
+    assert not await move(database, other, job, JobEvent.CANCELLED)
+    assert (await read(database, tenant, job.id)).version == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("state", "'sleeping'"), ("paused_from", "'coding'"), ("version", "-1")],
+)
+async def test_the_database_refuses_values_that_the_code_does_not_know(
+    database: Database, tenant: Tenant, column: str, value: str
+):
+    await make_job(database, tenant)
+    with pytest.raises(Exception, match="ck_jobs"):
+        async with database.transaction() as session:
+            await session.execute(text(f"UPDATE jobs SET {column} = {value}"))
