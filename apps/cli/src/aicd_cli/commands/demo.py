@@ -1,0 +1,60 @@
+"""`aicd demo`: the main job on a small sample repository, from a failing test to an open pull request."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aicd_cli.commands.run import RunRequest, run
+from aicd_cli.exit_codes import ExitCode
+from aicd_cli.process import run_process
+from aicd_cli.runtime import load_settings, open_store
+from aicd_cli.sample import ISSUE, make_sample
+from aicd_cli.stories import print_story
+from aicd_core.orchestrator import IssueText, read_report
+from aicd_core.jobs import repository as jobs
+
+EXAMPLE = "Example:  aicd demo --dir /tmp/aicd-demo"
+
+
+def command(
+    directory: Annotated[Path | None, typer.Option("--dir", metavar="D", help="Where to put it; default: a new folder in /tmp.")] = None,
+) -> None:
+    """Run the main job on a sample repository: a wrong patch is rejected, the next one becomes a pull request."""
+
+    async def work() -> ExitCode:
+        place = (directory or Path(tempfile.mkdtemp(prefix="aicd-demo-"))).absolute()
+        return await show_demo(place)
+
+    run_process(work, as_json=False)
+
+
+async def show_demo(place: Path) -> ExitCode:
+    """Makes the sample in `place`, runs the job, and shows what came of it."""
+    sample = make_sample(place / "sample")
+    settings = load_settings(place / "data")
+    _say(f"A sample repository with a failing test is in {sample}. The issue:\n\n{ISSUE}")
+    issue = IssueText.parse(ISSUE.encode(), max_bytes=settings.issue_max_bytes, name="The issue")
+    request = RunRequest(str(sample), issue, agent="dummy", base=None, yes=True, anew=True, as_json=False)
+    code = await run(settings, request)
+    async with open_store(settings) as store:
+        async with store.database.transaction() as session:
+            (job, *_) = await jobs.list_jobs(session, store.tenant, limit=1)
+        report = await read_report(store.database, store.tenant, job.id)
+    _say("\n--- the story " + "-" * 60)
+    print_story(report)
+    if report.pull_request is not None:
+        _say("\n--- the diff " + "-" * 61)
+        branches = f"{report.pull_request.base_branch}...{report.pull_request.branch}"
+        shown = subprocess.run(["git", "-C", str(sample), "diff", branches], capture_output=True, check=True)
+        sys.stdout.buffer.write(shown.stdout)
+    _say(f"\nLook around:  cd {sample} && git log --all --oneline\nRemove it:    rm -r {place}")
+    return code
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

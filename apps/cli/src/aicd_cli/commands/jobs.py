@@ -1,0 +1,76 @@
+"""`aicd jobs` and `aicd show`: looking at jobs."""
+
+import json
+import sys
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from aicd_cli.exit_codes import ExitCode
+from aicd_cli.options import AsJson, DataDir
+from aicd_cli.process import run_process
+from aicd_cli.runtime import load_settings, open_store
+from aicd_cli.stories import job_line, print_story
+from aicd_core.errors import InvalidInputError
+from aicd_core.ids import JobId
+from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.machine import JobState
+from aicd_core.orchestrator import read_report
+
+LIST_EXAMPLE = "Example:  aicd jobs --state failed --limit 5"
+SHOW_EXAMPLE = "Example:  aicd show 01a20a19-b883-7345-9527-cba0433a3c7f"
+
+
+def list_command(
+    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest first.")] = 20,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, the newest first."""
+
+    async def work() -> ExitCode:
+        async with open_store(load_settings(data_dir)) as store, store.database.transaction() as session:
+            found = await jobs.list_jobs(session, store.tenant, limit=limit, state=state)
+        if as_json:
+            rows = [{"job_id": str(j.id), "state": j.state.value, "title": j.title, "reason": j.reason} for j in found]
+            sys.stdout.write(json.dumps({"jobs": rows}, ensure_ascii=False) + "\n")
+        else:
+            lines = [job_line(job) for job in found] or ["No job yet. Start one:  aicd run --repo . --issue-file F"]
+            sys.stdout.write("\n".join(lines) + "\n")
+        return ExitCode.OK
+
+    run_process(work, as_json=as_json)
+
+
+def show_command(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a job's whole story: history, plan, tests, policy, review, pull request."""
+
+    async def work() -> ExitCode:
+        job_id = parse_job_id(job)
+        async with open_store(load_settings(data_dir)) as store:
+            report = await read_report(store.database, store.tenant, job_id)
+        if as_json:
+            sys.stdout.write(json.dumps(report.as_json(), ensure_ascii=False) + "\n")
+        else:
+            print_story(report)
+        return ExitCode.OK
+
+    run_process(work, as_json=as_json)
+
+
+def parse_job_id(text: str) -> JobId:
+    """A job's id as typed.
+
+    Raises:
+        InvalidInputError: it is not a UUID.
+    """
+    try:
+        return JobId(UUID(text.removeprefix("aicd/")))
+    except ValueError as error:
+        raise InvalidInputError(f"{text!r} is not a job's id. `aicd jobs` lists them.", code="bad_job_id") from error

@@ -1,0 +1,24 @@
+"""The command line's entry: which commands there are."""
+
+import typer
+
+from aicd_cli.commands import demo, doctor, jobs, run
+
+app = typer.Typer(
+    name="aicd",
+    help="AI-CD turns an issue into a reviewed pull request.",
+    epilog="Example:  aicd run --repo . --issue-file issue.md",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+app.command("run", epilog=run.EXAMPLE)(run.command)
+app.command("jobs", epilog=jobs.LIST_EXAMPLE)(jobs.list_command)
+app.command("show", epilog=jobs.SHOW_EXAMPLE)(jobs.show_command)
+app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
+app.command("demo", epilog=demo.EXAMPLE)(demo.command)
+
+
+def main() -> None:
+    """Runs the command line; the process's exit code is the one of design §8."""
+    app()

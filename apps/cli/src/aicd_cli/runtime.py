@@ -1,0 +1,133 @@
+"""The composition root: from settings to a running orchestrator, and everything shut down again."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aicd_core.agents import load_agent
+from aicd_core.clock import SystemClock
+from aicd_core.contracts import SandboxLimits
+from aicd_core.db.database import Database
+from aicd_core.db.embedded import EmbeddedPostgres
+from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_core.migrations import ensure_current
+from aicd_core.orchestrator import Observer, Orchestrator, Parts
+from aicd_core.settings import MIB, Settings
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy import repository as tenants
+from aicd_github.local.host import LocalCodeHost
+from aicd_sandbox import BubblewrapSandbox
+
+LOCAL_ORGANIZATION = "local"
+
+
+@dataclass(frozen=True)
+class Store:
+    """The database of this process and the tenant it works for."""
+
+    database: Database
+    tenant: Tenant
+
+
+class LocalHosts:
+    """Code hosts of repositories on this machine or behind a git URL. A `CodeHosts`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.sandbox = make_sandbox(settings)
+
+    def at(self, source: str) -> LocalCodeHost:
+        return LocalCodeHost(
+            source, self._settings.resolved_data_dir(), self.sandbox, command_timeout=self._settings.command_timeout
+        )
+
+
+def make_sandbox(settings: Settings) -> BubblewrapSandbox:
+    """The sandbox with the limits of the settings."""
+    return BubblewrapSandbox(
+        SandboxLimits(
+            memory=settings.sandbox_memory,
+            processes=settings.sandbox_processes,
+            file_size=settings.sandbox_file_size,
+            output=settings.sandbox_output,
+        )
+    )
+
+
+def load_settings(data_dir: Path | None) -> Settings:
+    """Settings from the environment; an option on the command line wins."""
+    return Settings() if data_dir is None else Settings(data_dir=data_dir)
+
+
+def prepare_data_dir(settings: Settings) -> Path:
+    """The data directory, made if need be and proven writable.
+
+    Raises:
+        InvalidInputError: it cannot be made or written to.
+    """
+    place = settings.resolved_data_dir()
+    probe = place / f".probe-{os.getpid()}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"aicd")
+        probe.unlink()
+    except OSError as error:
+        raise InvalidInputError(
+            f"The data directory {place} cannot be written to ({error.strerror}). Name another one with --data-dir "
+            "or AICD_DATA_DIR, or mend its permissions.",
+            code="data_dir_unwritable",
+        ) from error
+    return place
+
+
+def require_disk_space(settings: Settings) -> int:
+    """Free bytes where the data directory is.
+
+    Raises:
+        UnavailableError: fewer than `min_free_disk`.
+    """
+    place = settings.resolved_data_dir()
+    free = shutil.disk_usage(place).free
+    if free < settings.min_free_disk:
+        raise UnavailableError(
+            f"Only {free // MIB} MiB are free at {place}, and a job needs {settings.min_free_disk // MIB} MiB. Free "
+            "some space, choose another place with --data-dir, or lower AICD_MIN_FREE_DISK.",
+            code="no_disk_space",
+        )
+    return free
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The database, embedded if none is configured, at the right schema; left clean at the end."""
+    place = prepare_data_dir(settings)
+    embedded = None if settings.database_url else EmbeddedPostgres(place / "postgres")
+    try:
+        url = settings.database_url or (embedded.start() if embedded else "")
+        database = Database.connect(url)
+        try:
+            await ensure_current(database)
+            async with database.transaction() as session:
+                tenant = await tenants.ensure_organization(session, LOCAL_ORGANIZATION)
+            yield Store(database, tenant)
+        finally:
+            await database.close()
+    finally:
+        if embedded:
+            embedded.stop()
+
+
+def make_orchestrator(settings: Settings, store: Store, hosts: LocalHosts, observe: Observer) -> Orchestrator:
+    """The orchestrator of a foreground process."""
+    parts = Parts(
+        database=store.database,
+        hosts=hosts,
+        agents=load_agent,
+        settings=settings,
+        observe=observe,
+        clock=SystemClock(),
+    )
+    return Orchestrator(parts, store.tenant)
