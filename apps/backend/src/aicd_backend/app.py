@@ -1,0 +1,89 @@
+"""The application: routes, and around them what holds for every route."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Lifespan
+
+from aicd_backend.health import ReadyCheck, health_router
+from aicd_backend.middleware import (
+    BodyLimitMiddleware,
+    ErrorBoundaryMiddleware,
+    SecurityHeadersMiddleware,
+    log_unexpected,
+)
+from aicd_backend.problems import MEDIA_TYPE, Problem, problem_of, problem_response
+from aicd_backend.request_id import RequestIdMiddleware, request_id_of
+from aicd_backend.settings import BackendSettings
+from aicd_core.errors import AicdError
+
+_SCHEMA_REF = "#/components/schemas/{model}"
+
+
+class Api(FastAPI):
+    """FastAPI whose description says that every error is a `Problem`."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI 3.1 document."""
+        document = super().openapi()
+        _, described = models_json_schema([(Problem, "serialization")], ref_template=_SCHEMA_REF)
+        document.setdefault("components", {}).setdefault("schemas", {}).update(described["$defs"])
+        return document
+
+
+def create_app(settings: BackendSettings, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI] | None = None) -> Api:
+    """The API server as an ASGI application.
+
+    Args:
+        settings: limits of this process.
+        ready: what `/readyz` asks; `settings.ready_timeout` bounds it.
+        lifespan: opens and closes what the process holds for as long as it serves.
+    """
+    app = Api(
+        title="AI-CD",
+        version=version("aicd-backend"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        responses={"default": _problem_description()},
+        lifespan=lifespan,
+        middleware=[
+            Middleware(RequestIdMiddleware),
+            Middleware(SecurityHeadersMiddleware),
+            Middleware(ErrorBoundaryMiddleware),
+            Middleware(BodyLimitMiddleware, limit=settings.body_max_bytes),
+        ],
+        exception_handlers={
+            AicdError: _answer_error,
+            HTTPException: _answer_error,
+            RequestValidationError: _answer_error,
+        },
+    )
+    app.include_router(health_router(ready, settings.ready_timeout))
+    return app
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    problem = problem_of(error, request_id_of(request.scope))
+    if problem.status == 500:
+        log_unexpected(error, request.scope)
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return problem_response(problem, headers)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _problem_description() -> dict[str, Any]:
+    schema = {"$ref": _SCHEMA_REF.format(model=Problem.__name__)}
+    return {"description": "Any error", "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -1,0 +1,140 @@
+"""Every error as problem+json (RFC 9457, https://www.rfc-editor.org/rfc/rfc9457)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from aicd_core.errors import AicdError, ErrorKind
+
+MEDIA_TYPE = "application/problem+json"
+MAX_FIELD_ERRORS = 50
+
+STATUS_OF_KIND: Mapping[ErrorKind, int] = {
+    ErrorKind.INVALID_INPUT: 400,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.CONFLICT: 409,
+    ErrorKind.FAILED: 422,
+    ErrorKind.UNAVAILABLE: 503,
+    ErrorKind.INTERNAL: 500,
+}
+"""The one place where a domain error becomes an HTTP status."""
+
+
+class _Status(NamedTuple):
+    code: str
+    title: str
+    detail: str
+
+
+# Spelled out, because http.HTTPStatus renames members between versions of Python.
+_STATUSES: Mapping[int, _Status] = {
+    400: _Status("bad_request", "Bad Request", "The request cannot be read."),
+    404: _Status("not_found", "Not Found", "There is nothing at this address."),
+    405: _Status("method_not_allowed", "Method Not Allowed", "This address does not take that method."),
+    409: _Status("conflict", "Conflict", "The thing was changed by somebody else: read it again."),
+    413: _Status("body_too_large", "Content Too Large", "The request body is larger than this server takes."),
+    422: _Status("validation_failed", "Unprocessable Content", "The request does not have the form required."),
+    500: _Status("internal", "Internal Server Error", "Something went wrong here; it has been logged."),
+    503: _Status("unavailable", "Service Unavailable", "The server cannot answer now: try again later."),
+}
+
+
+class FieldError(BaseModel):
+    """One value that does not have the form required."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: Literal["body", "query", "path", "header", "cookie"] = Field(description="Part of the request.")
+    pointer: str = Field(
+        description="JSON Pointer (RFC 6901, as a URI fragment's text) to the value within that part.",
+        examples=["#/steps/0/id"],
+    )
+    detail: str = Field(description="What is wrong with the value.")
+
+
+class Problem(BaseModel):
+    """An error, for people (`title`, `detail`) and for programs (`status`, `code`)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = Field(description="`urn:aicd:problem:` and the code.", examples=["urn:aicd:problem:not_found"])
+    title: str = Field(description="The HTTP status in words.")
+    status: int = Field(description="The HTTP status.", ge=400, le=599)
+    code: str = Field(description="Stable name of this kind of error: what a program may match on.")
+    detail: str = Field(description="What happened, to what, and what to do next.")
+    request_id: str = Field(description="The answer's X-Request-Id: name it when you ask for help.")
+    errors: tuple[FieldError, ...] | None = Field(
+        default=None, description=f"Which values are wrong, at most {MAX_FIELD_ERRORS}; only with status 422."
+    )
+
+
+def problem_of(error: Exception, request_id: str) -> Problem:
+    """The problem that tells of an error. Of an unexpected one it tells nothing but the request id."""
+    match error:
+        case AicdError() if error.kind is not ErrorKind.INTERNAL:
+            return make_problem(STATUS_OF_KIND[error.kind], request_id, code=error.code, detail=error.message)
+        case RequestValidationError():
+            return make_problem(422, request_id, errors=field_errors(error.errors()))
+        case HTTPException():
+            return _problem_of_http(error, request_id)
+        case _:
+            return make_problem(500, request_id)
+
+
+def make_problem(
+    status: int,
+    request_id: str,
+    *,
+    code: str | None = None,
+    detail: str | None = None,
+    errors: tuple[FieldError, ...] | None = None,
+) -> Problem:
+    """A problem with the words that belong to its status, where no better ones are given."""
+    known = _STATUSES.get(status) or _Status(f"http_{status}", f"HTTP {status}", "The request was refused.")
+    return Problem(
+        type=f"urn:aicd:problem:{code or known.code}",
+        title=known.title,
+        status=status,
+        code=code or known.code,
+        detail=detail or known.detail,
+        request_id=request_id,
+        errors=errors,
+    )
+
+
+def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer that carries a problem."""
+    # Plain ASCII JSON: a lone surrogate in a caller's key could not be encoded otherwise.
+    body = json.dumps(problem.model_dump(mode="python", exclude_none=True))
+    return Response(body, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def field_errors(errors: Sequence[Mapping[str, Any]]) -> tuple[FieldError, ...]:
+    """Pydantic's errors by JSON pointer, without the values that were sent."""
+    return tuple(_field_error(error) for error in errors[:MAX_FIELD_ERRORS])
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    source, *path = error["loc"]
+    if error["type"] == "json_invalid":
+        detail = f"This is not JSON, from character {path[0]} on: {error['ctx']['error']}"
+        return FieldError(source=source, pointer="#", detail=detail)
+    return FieldError(source=source, pointer=json_pointer(path), detail=error["msg"])
+
+
+def json_pointer(path: Sequence[str | int]) -> str:
+    """A JSON Pointer with the leading `#` that RFC 9457 uses: `("a/b", 0)` is `#/a~1b/0`."""
+    return "#" + "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+
+
+def _problem_of_http(error: HTTPException, request_id: str) -> Problem:
+    status = error.status_code
+    if status == 405 and error.headers and "Allow" in error.headers:
+        allowed = error.headers["Allow"]
+        return make_problem(status, request_id, detail=f"This address does not take that method, only {allowed}.")
+    return make_problem(status, request_id)

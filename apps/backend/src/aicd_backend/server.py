@@ -1,0 +1,102 @@
+"""The API server's process: settings in, uvicorn around the application, a clean end on SIGTERM."""
+
+import argparse
+import functools
+import logging
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from aicd_backend.app import create_app
+from aicd_backend.repository import check_database
+from aicd_backend.settings import BackendSettings
+from aicd_core.db.database import Database
+from aicd_core.errors import InvalidInputError
+
+NO_DATABASE = (
+    "AICD_DATABASE_URL is not set, and the API server keeps everything in Postgres: "
+    "set it to postgresql://USER:PASSWORD@HOST/DATABASE and start again."
+)
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell reports it: 128 + SIGINT."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until SIGTERM (returns 0) or Ctrl-C (returns 130).
+
+    Raises:
+        SystemExit: 2 when options or settings are wrong, 1 when the port cannot be had.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        settings = BackendSettings()
+    except ValidationError as error:
+        parser.error(_settings_faults(error))
+    if not settings.database_url:
+        parser.error(NO_DATABASE)
+    try:
+        database = Database.connect(settings.database_url)
+    except InvalidInputError as error:
+        parser.error(error.message)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # uvicorn raises the signal again once it has shut down; by default that would kill us by SIGTERM.
+    signal.signal(signal.SIGTERM, _exit_cleanly)
+    server = uvicorn.Server(_configure(options, settings, database))
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _configure(options: argparse.Namespace, settings: BackendSettings, database: Database) -> uvicorn.Config:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await database.close()
+
+    ready = functools.partial(check_database, database)
+    return uvicorn.Config(
+        create_app(settings, ready=ready, lifespan=lifespan),
+        host=options.host,
+        port=options.port,
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m aicd_backend",
+        description="The API server of AI-CD. Settings are read from AICD_* variables.",
+        epilog="example: AICD_DATABASE_URL=postgresql://aicd@db/aicd python -m aicd_backend --port 9000",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", default=8080, type=_port, help="0 picks a free one (default: %(default)s)")
+    return parser
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is no port: use 0 to 65535")
+    return number
+
+
+def _settings_faults(error: ValidationError) -> str:
+    """Names each wrong variable and what is wrong with it, without its value."""
+    faults = (f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+    return "; ".join(faults)
+
+
+def _exit_cleanly(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)

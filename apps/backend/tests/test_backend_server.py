@@ -1,0 +1,119 @@
+"""The real process on a loopback port, with a real database behind it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aicd_backend.repository import check_database
+from aicd_backend.server import main
+from aicd_core.db.database import Database
+from aicd_core.db.embedded import EmbeddedPostgres
+from aicd_core.errors import UnavailableError
+
+DEAD_DATABASE = "postgresql://someone:" + "hunter" + "2@127.0.0.1:1/none"
+
+
+@pytest.fixture(scope="module")
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
+    yield server.start()
+    server.stop()
+
+
+@contextmanager
+def running_server(url: str, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process and its address, once it listens."""
+    command = [sys.executable, "-W", "error", "-m", "aicd_backend", "--port", "0"]
+    environment = {"PATH": os.environ["PATH"], "AICD_DATABASE_URL": url, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    yield process, found[0]
+                    break
+            else:
+                raise AssertionError("the server ended before it listened")
+            log.write_text(process.stderr.read())
+        finally:
+            process.kill()
+
+
+def test_it_serves_and_ends_cleanly_when_told_to(database_url: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running_server(database_url, log) as (process, address):
+        health, ready = httpx.get(f"{address}/healthz"), httpx.get(f"{address}/readyz")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert (health.status_code, ready.status_code) == (200, 200)
+    assert "server" not in health.headers
+    assert "Traceback" not in log.read_text()
+
+
+def test_without_a_database_it_is_alive_not_ready_and_keeps_the_password_to_itself(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running_server(DEAD_DATABASE, log) as (process, address):
+        health, ready = httpx.get(f"{address}/healthz"), httpx.get(f"{address}/readyz")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    assert (health.status_code, ready.status_code) == (200, 503)
+    written = log.read_text()
+    assert "Not ready: Postgres did not answer" in written
+    assert "hunter2" not in written + ready.text
+
+
+def test_a_refused_upload_is_answered_and_its_connection_closed(tmp_path: Path) -> None:
+    with running_server(DEAD_DATABASE, tmp_path / "log") as (process, address):
+        port = int(address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code": "body_too_large"' in answer
+
+
+async def test_a_database_that_does_not_answer_is_unavailable() -> None:
+    database = Database.connect(DEAD_DATABASE)
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1"):
+        await check_database(database)
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "told"),
+    [
+        ({}, [], "AICD_DATABASE_URL is not set"),
+        ({"AICD_DATABASE_URL": ""}, [], "AICD_DATABASE_URL is not set"),
+        ({"AICD_DATABASE_URL": "hunter" + "2"}, [], "AICD_DATABASE_URL is not a database URL"),
+        ({"AICD_BODY_MAX_BYTES": "hunter" + "2"}, [], "AICD_BODY_MAX_BYTES: "),
+        ({"AICD_DATABASE_URL": DEAD_DATABASE}, ["--port", "65536"], "65536 is no port"),
+        ({"AICD_DATABASE_URL": DEAD_DATABASE}, ["--port", "http"], "--port"),
+    ],
+)
+def test_wrong_settings_end_the_start_with_a_sentence(
+    variables: dict[str, str],
+    arguments: list[str],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("AICD_DATABASE_URL", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    written = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert told in written
+    assert "hunter2" not in written

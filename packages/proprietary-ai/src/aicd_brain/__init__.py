@@ -1,0 +1,1 @@
+"""The Brain of AI-CD. PRIVATE: never part of the public tree."""
