@@ -29,7 +29,8 @@ def read_issue(text: str | None, file: Path | None, *, max_bytes: int) -> IssueT
             excess = max(0, os.fstat(stream.fileno()).st_size - max_bytes)
             raw = stream.read(max_bytes + 1)
     except OSError as error:
-        raise InvalidInputError(f"The issue file {file} cannot be read: {error.strerror}.", code="issue_unreadable") from error
+        message = f"The issue file {file} cannot be read: {error.strerror}."
+        raise InvalidInputError(message, code="issue_unreadable") from error
     if excess:
         raise InvalidInputError(
             f"{file} has {excess + max_bytes:,} bytes; at most {max_bytes:,} are taken. Shorten it, or split the work "

@@ -14,4 +14,6 @@ DataDir = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout; everything else goes to stderr.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout; everything else goes to stderr.")
+]

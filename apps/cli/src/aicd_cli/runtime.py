@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aicd_core.agents import load_agent
+from aicd_core.agents.registry import load_agent
 from aicd_core.clock import SystemClock
 from aicd_core.contracts import SandboxLimits
 from aicd_core.db.database import Database

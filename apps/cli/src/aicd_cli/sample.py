@@ -10,7 +10,7 @@ FILES = {
 def slugify(title: str) -> str:
     return title.lower().replace(" ", "-")
 ''',
-    "test_slugify.py": '''import unittest
+    "test_slugify.py": """import unittest
 
 from slugify import slugify
 
@@ -28,7 +28,7 @@ class SlugifyTest(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
-''',
+""",
     ".aicd.yml": "version: 1\ntests:\n  - python3 -m unittest -q\n",
 }
 
@@ -43,8 +43,8 @@ diff --git a/slugify.py b/slugify.py
 --- a/slugify.py
 +++ b/slugify.py
 @@ -2,4 +2,4 @@
- 
- 
+·
+·
  def slugify(title: str) -> str:
 -    return title.lower().replace(" ", "-")
 +    return title.lower().replace(",", "").replace("!", "").replace(" ", "-")
@@ -58,15 +58,16 @@ diff --git a/slugify.py b/slugify.py
 +++ b/slugify.py
 @@ -1,5 +1,7 @@
  """Turn a title into the last part of a URL."""
- 
+·
 +import re
 +
- 
+·
  def slugify(title: str) -> str:
 -    return title.lower().replace(" ", "-")
 +    return "-".join(re.findall(r"[a-z0-9]+", title.lower()))
 ```
-'''
+'''.replace("·", " ")
+"""A blank context line of a diff is one space, written as a dot here so that no editor strips it."""
 
 
 def make_sample(place: Path) -> Path:
@@ -77,6 +78,7 @@ def make_sample(place: Path) -> Path:
     for name, content in FILES.items():
         (place / name).write_text(content)
     identity = ["-c", "user.name=AI-CD demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"]
-    for arguments in (["init", "--quiet", "--initial-branch=main"], ["add", "."], [*identity, "commit", "-qm", "Slugs"]):
+    commands = (["init", "--quiet", "--initial-branch=main"], ["add", "."], [*identity, "commit", "-qm", "Slugs"])
+    for arguments in commands:
         subprocess.run(["git", *arguments], cwd=place, check=True)
     return place

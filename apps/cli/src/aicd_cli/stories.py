@@ -1,8 +1,10 @@
 """A job's story in words, for a person at a terminal or reading a pipe."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 from aicd_core.contracts import CommandResult, ReviewVerdict
 from aicd_core.jobs.machine import JobState
@@ -13,9 +15,9 @@ from aicd_core.text import one_line, printable
 TAIL_LINES = 20
 
 
-def print_outcome(report: JobReport) -> None:
-    """How a run ended, and what to do next."""
-    _print(outcome_lines(report))
+def print_outcome(report: JobReport, data_dir: Path | None) -> None:
+    """How a run ended, and what to do next; `data_dir` is the one named on the command line, if any."""
+    _print(outcome_lines(report, data_dir))
 
 
 def print_plan(report: JobReport) -> None:
@@ -28,7 +30,13 @@ def print_story(report: JobReport) -> None:
     _print(story_lines(report))
 
 
-def outcome_lines(report: JobReport) -> Iterator[str]:
+def outcome_lines(report: JobReport, data_dir: Path | None) -> Iterator[str]:
+    yield from _ending(report)
+    place = f" --data-dir {shlex.quote(str(data_dir))}" if data_dir else ""
+    yield f"  the whole story:  aicd show {report.job.id}{place}"
+
+
+def _ending(report: JobReport) -> Iterator[str]:
     job, opened = report.job, report.pull_request
     if opened and job.state is JobState.PR_OPEN:
         yield f"Pull request {'(draft) ' if opened.draft else ''}open: {opened.url}"
@@ -36,12 +44,11 @@ def outcome_lines(report: JobReport) -> Iterator[str]:
         if job.reason:
             yield f"  {one_line(job.reason, 300)}"
         yield f"  look at it:  git diff {opened.base_branch}...{opened.branch}"
-    else:
-        yield f"Job {job.state.value}" + (f" ({job.code})" if job.code else "")
-        yield from _indented(printable(job.reason or ""))
-        if job.state is JobState.AWAITING_APPROVAL:
-            yield "  Its plan waits for approval: run the same command with --yes to carry it out."
-    yield f"  the whole story:  aicd show {job.id}"
+        return
+    yield f"Job {job.state.value}" + (f" ({job.code})" if job.code else "")
+    yield from _indented(printable(job.reason or ""))
+    if job.state is JobState.AWAITING_APPROVAL:
+        yield "  Its plan waits for approval: run the same command with --yes to carry it out."
 
 
 def plan_lines(report: JobReport) -> Iterator[str]:
@@ -54,7 +61,8 @@ def plan_lines(report: JobReport) -> Iterator[str]:
         yield f"  step {one_line(step.id)}: {one_line(step.goal, 200)}"
         yield from (f"    {file.op.value:6} {one_line(file.path, 300)}" for file in step.files)
     for criterion in plan.acceptance_criteria:
-        yield f"  criterion {one_line(criterion.id)}: {one_line(criterion.text, 200)} ({one_line(criterion.verify, 200)})"
+        verify = one_line(criterion.verify, 200)
+        yield f"  criterion {one_line(criterion.id)}: {one_line(criterion.text, 200)} ({verify})"
     yield from (f"  assumed: {one_line(assumption, 400)}" for assumption in plan.assumptions)
 
 
@@ -66,7 +74,7 @@ def story_lines(report: JobReport) -> Iterator[str]:
     yield from plan_lines(report)
     yield from _tests(report)
     yield from _judgement(report)
-    yield from outcome_lines(report)
+    yield from _ending(report)
 
 
 def job_line(job: JobView) -> str:
@@ -99,12 +107,12 @@ def _judgement(report: JobReport) -> Iterator[str]:
         for finding in report.policy.findings:
             yield f"  {finding.verdict.value} {finding.rule}: {one_line(finding.message, 300)}"
             yield f"    {one_line(finding.remedy, 300)}"
-    if report.review is not None:
-        yield f"Review of round {report.job.status.round}: {report.review.verdict.value}"
-        for found in report.review.findings:
+    for number, review in report.reviews.items():
+        yield f"Review of round {number}: {review.verdict.value}"
+        for found in review.findings:
             yield from _indented(printable(found.message))
-        if report.review.verdict is ReviewVerdict.APPROVE:
-            yield from (f"  {one_line(c.id)}: {one_line(c.evidence, 200)}" for c in report.review.criteria)
+        if review.verdict is ReviewVerdict.APPROVE:
+            yield from (f"  {one_line(c.id)}: {one_line(c.evidence, 200)}" for c in review.criteria)
 
 
 def _indented(text: str, indent: str = "  ") -> Iterator[str]:

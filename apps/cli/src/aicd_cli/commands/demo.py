@@ -1,6 +1,6 @@
 """`aicd demo`: the main job on a small sample repository, from a failing test to an open pull request."""
 
-import subprocess
+import asyncio
 import sys
 import tempfile
 from pathlib import Path
@@ -14,14 +14,16 @@ from aicd_cli.process import run_process
 from aicd_cli.runtime import load_settings, open_store
 from aicd_cli.sample import ISSUE, make_sample
 from aicd_cli.stories import print_story
-from aicd_core.orchestrator import IssueText, read_report
 from aicd_core.jobs import repository as jobs
+from aicd_core.orchestrator import IssueText, read_report
 
 EXAMPLE = "Example:  aicd demo --dir /tmp/aicd-demo"
 
 
 def command(
-    directory: Annotated[Path | None, typer.Option("--dir", metavar="D", help="Where to put it; default: a new folder in /tmp.")] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", metavar="D", help="Where to put it; default: a new folder in /tmp.")
+    ] = None,
 ) -> None:
     """Run the main job on a sample repository: a wrong patch is rejected, the next one becomes a pull request."""
 
@@ -38,7 +40,9 @@ async def show_demo(place: Path) -> ExitCode:
     settings = load_settings(place / "data")
     _say(f"A sample repository with a failing test is in {sample}. The issue:\n\n{ISSUE}")
     issue = IssueText.parse(ISSUE.encode(), max_bytes=settings.issue_max_bytes, name="The issue")
-    request = RunRequest(str(sample), issue, agent="dummy", base=None, yes=True, anew=True, as_json=False)
+    request = RunRequest(
+        str(sample), issue, agent="dummy", base=None, yes=True, anew=True, as_json=False, data_dir=settings.data_dir
+    )
     code = await run(settings, request)
     async with open_store(settings) as store:
         async with store.database.transaction() as session:
@@ -49,8 +53,9 @@ async def show_demo(place: Path) -> ExitCode:
     if report.pull_request is not None:
         _say("\n--- the diff " + "-" * 61)
         branches = f"{report.pull_request.base_branch}...{report.pull_request.branch}"
-        shown = subprocess.run(["git", "-C", str(sample), "diff", branches], capture_output=True, check=True)
-        sys.stdout.buffer.write(shown.stdout)
+        sys.stdout.flush()
+        shown = await asyncio.create_subprocess_exec("git", "--no-pager", "-C", str(sample), "diff", branches)
+        await shown.wait()
     _say(f"\nLook around:  cd {sample} && git log --all --oneline\nRemove it:    rm -r {place}")
     return code
 

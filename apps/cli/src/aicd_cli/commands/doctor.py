@@ -11,7 +11,7 @@ from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process
 from aicd_cli.runtime import load_settings, make_sandbox, open_store, prepare_data_dir, require_disk_space
-from aicd_core.agents import known_agents
+from aicd_core.agents.registry import known_agents
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.migrations import HEAD
 from aicd_core.settings import MIB, Settings

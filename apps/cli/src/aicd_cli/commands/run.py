@@ -23,7 +23,7 @@ from aicd_cli.runtime import (
 )
 from aicd_cli.stories import print_outcome, print_plan
 from aicd_cli.views import View, open_view
-from aicd_core.agents import load_agent
+from aicd_core.agents.registry import load_agent
 from aicd_core.ids import JobId
 from aicd_core.jobs.machine import JobState
 from aicd_core.orchestrator import (
@@ -38,7 +38,6 @@ from aicd_core.orchestrator import (
 from aicd_core.orchestrator.engine import wake_for
 from aicd_core.orchestrator.intake import Taken
 from aicd_core.settings import Settings
-from aicd_github.local.source import open_local_source
 
 EXAMPLE = "Example:  aicd run --repo . --issue-file issue.md --base main"
 
@@ -54,18 +53,30 @@ class RunRequest:
     yes: bool
     anew: bool
     as_json: bool
+    data_dir: Path | None
 
 
 def command(
     repo: Annotated[str, typer.Option(metavar="PATH|URL", help="The repository: a folder, or a git URL.")],
     issue: Annotated[str | None, typer.Option(metavar="TEXT", help="The issue itself.")] = None,
     issue_file: Annotated[Path | None, typer.Option(metavar="F", help="A file with the issue; - is stdin.")] = None,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Who plans, codes and reviews. [env: AICD_AGENT]")] = None,
-    base: Annotated[str | None, typer.Option(metavar="BRANCH", help="Branch to start from and to merge into; default: the one checked out.")] = None,
-    time_limit: Annotated[float | None, typer.Option(metavar="SECONDS", min=1, help="Pause the job after so long at work.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who plans, codes and reviews. [env: AICD_AGENT; default: dummy]")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="BRANCH", help="Start from it and merge into it; default: the one checked out."),
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=1, help="Pause the job after so long at work.")
+    ] = None,
     data_dir: DataDir = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Approve the plan where the repository asks for approval.")] = False,
-    new: Annotated[bool, typer.Option("--new", help="Start anew instead of resuming an unfinished job of this issue.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Approve the plan where the repository asks for approval.")
+    ] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Start anew instead of resuming an unfinished job of this issue.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn an issue into a reviewed pull request.
@@ -89,6 +100,7 @@ def command(
             yes=yes,
             anew=new,
             as_json=as_json,
+            data_dir=data_dir,
         )
         return await run(settings, request)
 
@@ -98,24 +110,25 @@ def command(
 async def run(settings: Settings, request: RunRequest) -> ExitCode:
     """Checks everything that can be wrong before a job is made, then drives it; returns the exit code."""
     load_agent(request.agent)
-    source = await open_local_source(request.source)
+    hosts = LocalHosts(settings)
+    host = hosts.at(request.source)
+    source = (await host.source()).display
     prepare_data_dir(settings)
     require_disk_space(settings)
-    hosts = LocalHosts(settings)
     await hosts.sandbox.check()
     async with open_store(settings) as store:
         with open_view(sys.stderr if request.as_json else sys.stdout) as view:
             orchestrator = make_orchestrator(settings, store, hosts, view.show)
             taken = await Intake(store.database, store.tenant).take(
-                source.url,
-                hosts.at(source.url),
+                source,
+                host,
                 request.issue,
                 agent=request.agent,
                 base=request.base,
                 time_limit=settings.job_time_limit,
                 anew=request.anew,
             )
-            _announce(view, taken, source.notes)
+            _announce(view, taken, await host.notes())
             await _drive_or_cancel(orchestrator, taken)
         report = await read_report(store.database, store.tenant, taken.job.id)
         if report.job.state is JobState.AWAITING_APPROVAL and _approved(request, report):
@@ -169,5 +182,5 @@ def _finish(request: RunRequest, report: JobReport) -> ExitCode:
     if request.as_json:
         sys.stdout.write(json.dumps(report.as_json(), ensure_ascii=False) + "\n")
     else:
-        print_outcome(report)
+        print_outcome(report, request.data_dir)
     return of_job(report.job)

@@ -34,9 +34,7 @@ class Agent(Protocol):
     Any method may raise `StepFailedError`: the job then fails with its message as the reason.
     """
 
-    async def plan(
-        self, task: Task, errors: tuple[str, ...], workspace: Workspace, session: AgentSession
-    ) -> Plan:
+    async def plan(self, task: Task, errors: tuple[str, ...], workspace: Workspace, session: AgentSession) -> Plan:
         """A plan for the task. `errors` are the numbered faults of the plan returned before, if any."""
         ...
 

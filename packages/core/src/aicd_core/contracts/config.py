@@ -7,7 +7,7 @@ from pydantic_core import PydanticKnownError
 
 from aicd_core.contracts.values import Value
 
-COMMAND_PATTERN = r"^[^\x00]*\S[^\x00]*$"
+COMMAND_PATTERN = r"^[^\x00]*[^\s\x00][^\x00]*$"
 """A command line says something, and holds no NUL, which no argument of a process can carry."""
 
 GLOB_PATTERN = r"^[^!#\s\\\[\]\x00-\x1f][^\\\[\]\x00-\x1f]*$"
@@ -40,7 +40,7 @@ def _not_a_bool(value: object) -> object:
 
 
 class RuleSettings(Value):
-    """The least verdict of every finding of a rule; None leaves it as the organisation has it."""
+    """The least verdict, `ask` or `deny`, of every finding of a rule; a rule left out stays as it is."""
 
     protected_path: MaybeVerdict = Field(default=None, description="A protected path is touched.")
     size: MaybeVerdict = Field(default=None, description="The change is larger than the limits below.")

@@ -26,7 +26,7 @@ class Database:
         """A database for a `postgresql://…` URL; nothing is opened before the first transaction."""
         try:
             parsed = make_url(url).set(drivername="postgresql+psycopg")
-        except ArgumentError as error:
+        except (ArgumentError, ValueError) as error:
             raise InvalidInputError(
                 "AICD_DATABASE_URL is not a database URL; it should look like "
                 "postgresql://user@host:5432/aicd (the value is not shown, since it may hold a password)."

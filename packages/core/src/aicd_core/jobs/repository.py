@@ -87,9 +87,7 @@ async def find_open(
 
 async def get_job(session: AsyncSession, tenant: Tenant, job_id: JobId) -> JobView | None:
     """One job, or None when the tenant has no such job."""
-    row = (
-        await session.execute(select(Job).where(Job.org_id == tenant.org_id, Job.id == job_id))
-    ).scalar_one_or_none()
+    row = (await session.execute(select(Job).where(Job.org_id == tenant.org_id, Job.id == job_id))).scalar_one_or_none()
     return _view(row) if row else None
 
 
@@ -194,9 +192,7 @@ async def renew_lease(
     return kept.first() is not None
 
 
-async def release_lease(
-    session: AsyncSession, tenant: Tenant, job_id: JobId, owner: str, worked: float
-) -> None:
+async def release_lease(session: AsyncSession, tenant: Tenant, job_id: JobId, owner: str, worked: float) -> None:
     """Gives the lease back, if it is still ours, and books `worked` seconds."""
     await session.execute(
         update(Job)
@@ -207,9 +203,7 @@ async def release_lease(
 
 async def set_time_limit(session: AsyncSession, tenant: Tenant, job_id: JobId, seconds: float) -> None:
     """Replaces the job's limit on seconds at work."""
-    await session.execute(
-        update(Job).where(Job.org_id == tenant.org_id, Job.id == job_id).values(time_limit=seconds)
-    )
+    await session.execute(update(Job).where(Job.org_id == tenant.org_id, Job.id == job_id).values(time_limit=seconds))
 
 
 async def store_artifact(
@@ -226,9 +220,9 @@ async def store_artifact(
     Somebody who lost the lease stores nothing.
     """
     columns = ["org_id", "job_id", "kind", "round", "content"]
-    guarded = select(
-        Job.org_id, Job.id, literal(kind, Artifact.kind.type), literal(number), literal(content)
-    ).where(Job.org_id == tenant.org_id, Job.id == job_id, Job.lease_owner == owner)
+    guarded = select(Job.org_id, Job.id, literal(kind, Artifact.kind.type), literal(number), literal(content)).where(
+        Job.org_id == tenant.org_id, Job.id == job_id, Job.lease_owner == owner
+    )
     new = pg_insert(Artifact).from_select(columns, guarded)
     await session.execute(new.on_conflict_do_nothing(index_elements=["job_id", "kind", "round"]))
 
@@ -244,3 +238,15 @@ async def get_artifact(
         query = query.where(Artifact.round == number)
     newest = query.order_by(Artifact.round.desc()).limit(1)
     return (await session.execute(newest)).scalar_one_or_none()
+
+
+async def list_artifacts(
+    session: AsyncSession, tenant: Tenant, job_id: JobId, kind: ArtifactKind
+) -> Sequence[tuple[int, bytes]]:
+    """All stored sub-results of a kind with their round, oldest first."""
+    query = (
+        select(Artifact.round, Artifact.content)
+        .where(Artifact.org_id == tenant.org_id, Artifact.job_id == job_id, Artifact.kind == kind)
+        .order_by(Artifact.round)
+    )
+    return [(number, content) for number, content in await session.execute(query)]

@@ -43,6 +43,4 @@ async def ensure_current(database: Database) -> None:
     _, stderr = await process.communicate()
     if process.returncode != 0:
         last = stderr.decode("utf-8", "replace").strip()[-1000:]
-        raise UnavailableError(
-            f"The database could not be migrated to schema {HEAD}: {last}", code="migration_failed"
-        )
+        raise UnavailableError(f"The database could not be migrated to schema {HEAD}: {last}", code="migration_failed")

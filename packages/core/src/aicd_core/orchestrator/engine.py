@@ -86,9 +86,7 @@ class Orchestrator:
     async def _expect(self, job_id: JobId, result: StepResult) -> None:
         job = await self._job(job_id)
         if not await self._move(job, result):
-            raise ConflictError(
-                f"Job {job_id} moved on at this very moment. Look at it again: aicd show {job_id}"
-            )
+            raise ConflictError(f"Job {job_id} moved on at this very moment. Look at it again: aicd show {job_id}")
 
     async def _drive(self, job: JobView, owner: str) -> None:
         """Goes on from step to step under one lease, with one work tree."""
@@ -133,9 +131,7 @@ class Orchestrator:
 
     def _out_of_time(self, job: JobView, left: float) -> StepResult:
         if left <= self._parts.settings.step_timeout:
-            reason = (
-                f"The time limit of {job.time_limit:g} s is used up. Run it again with a larger --time-limit."
-            )
+            reason = f"The time limit of {job.time_limit:g} s is used up. Run it again with a larger --time-limit."
             return StepResult(JobEvent.LIMIT_REACHED, "time_limit", reason)
         reason = f"The step took longer than {self._parts.settings.step_timeout:g} s (AICD_STEP_TIMEOUT)."
         return StepResult(JobEvent.FAILED, "step_timeout", reason)

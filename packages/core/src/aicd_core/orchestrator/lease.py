@@ -56,9 +56,7 @@ class Lease:
         """Takes the lease if it is free or its holder is gone; False when somebody else works on the job."""
         dead = job.lease_owner if job.lease_owner and is_gone(job.lease_owner) else None
         async with self._database.transaction() as session:
-            taken = await jobs.claim_lease(
-                session, self._tenant, self._job_id, self.owner, LEASE_SECONDS, dead
-            )
+            taken = await jobs.claim_lease(session, self._tenant, self._job_id, self.owner, LEASE_SECONDS, dead)
         self._booked = time.monotonic()
         return taken
 

@@ -30,14 +30,12 @@ def check_plan(
         paths_at_base: all file paths of the base commit.
         forbidden: why policy forbids touching a path, or None.
     """
-    return tuple(
-        (
-            *_check_base(plan, base_sha),
-            *_check_ids(plan),
-            *_check_order(plan),
-            *_check_criteria(plan),
-            *_check_files(plan, paths_at_base, forbidden),
-        )
+    return (
+        *_check_base(plan, base_sha),
+        *_check_ids(plan),
+        *_check_order(plan),
+        *_check_criteria(plan),
+        *_check_files(plan, paths_at_base, forbidden),
     )
 
 
@@ -99,15 +97,9 @@ def _check_files(
 
 def _check_file(step: str, file: PlannedFile, existing: Set[str]) -> Iterator[PlanFault]:
     parts = file.path.split("/")
-    if (
-        file.path.startswith("/")
-        or {"", ".", ".."} & set(parts)
-        or ".git" in (part.lower() for part in parts)
-    ):
+    if file.path.startswith("/") or {"", ".", ".."} & set(parts) or ".git" in (part.lower() for part in parts):
         yield PlanFault(f"Step {step!r} names {file.path!r}, which is no path inside the repository.")
     elif file.op is PlannedOp.CREATE and file.path in existing:
         yield PlanFault(f"Step {step!r} creates {file.path!r}, which exists already.")
     elif file.op is not PlannedOp.CREATE and file.path not in existing:
-        yield PlanFault(
-            f"Step {step!r} would {file.op.value} {file.path!r}, which does not exist at the base."
-        )
+        yield PlanFault(f"Step {step!r} would {file.op.value} {file.path!r}, which does not exist at the base.")

@@ -41,9 +41,7 @@ class Records:
         async with self._database.transaction() as session:
             return await ledger.total(session, self._tenant, self._job_id)
 
-    async def keep(
-        self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage | None = None
-    ) -> ValueT:
+    async def keep(self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage | None = None) -> ValueT:
         """Stores a sub-result and what it cost; returns the one that is stored, which an earlier run may have made.
 
         Raises:

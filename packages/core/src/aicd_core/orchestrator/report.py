@@ -28,7 +28,7 @@ ValueT = TypeVar("ValueT", bound=Value)
 
 @dataclass(frozen=True)
 class JobReport:
-    """Everything stored about a job; the newest of each kind, None where there is none yet."""
+    """Everything stored about a job: the newest of each kind, None where there is none yet; `reviews` by round."""
 
     job: JobView
     events: tuple[EventView, ...]
@@ -36,7 +36,7 @@ class JobReport:
     coded: CodedChange | None
     tests: TestReport | None
     policy: PolicyReport | None
-    review: Review | None
+    reviews: dict[int, Review]
     pull_request: PullRequest | None
     usage: Usage
 
@@ -78,6 +78,8 @@ async def read_report(database: Database, tenant: Tenant, job_id: JobId) -> JobR
             content = await jobs.get_artifact(session, tenant, job_id, kind)
             return None if content is None else model.model_validate_json(content)
 
+        stored = await jobs.list_artifacts(session, tenant, job_id, ArtifactKind.REVIEW)
+        reviews = {number: Review.model_validate_json(content) for number, content in stored}
         return JobReport(
             job=job,
             events=tuple(await jobs.list_events(session, tenant, job_id)),
@@ -85,7 +87,7 @@ async def read_report(database: Database, tenant: Tenant, job_id: JobId) -> JobR
             coded=await newest(ArtifactKind.CHANGE, CodedChange),
             tests=await newest(ArtifactKind.TEST_REPORT, TestReport),
             policy=await newest(ArtifactKind.POLICY_REPORT, PolicyReport),
-            review=await newest(ArtifactKind.REVIEW, Review),
+            reviews=reviews,
             pull_request=await newest(ArtifactKind.PULL_REQUEST, PullRequest),
             usage=await ledger.total(session, tenant, job_id),
         )

@@ -11,9 +11,7 @@ from aicd_core.tenancy.tenant import Tenant
 
 async def ensure_organization(session: AsyncSession, slug: str) -> Tenant:
     """The tenant with this slug, made when there is none."""
-    await session.execute(
-        insert(Organization).values(slug=slug).on_conflict_do_nothing(index_elements=["slug"])
-    )
+    await session.execute(insert(Organization).values(slug=slug).on_conflict_do_nothing(index_elements=["slug"]))
     found = await session.execute(select(Organization.id).where(Organization.slug == slug))
     return Tenant(found.scalar_one())
 

@@ -31,9 +31,7 @@ async def run(step: StepContext) -> StepResult:
         report = await _test(step, config, coded.change_set)
         tests = await step.records.keep(ArtifactKind.TEST_REPORT, number, report)
     rules = effective_rules(DEFAULT_RULES, config.policy)
-    await step.records.keep(
-        ArtifactKind.POLICY_REPORT, number, evaluate(coded.change_set, plan, tests, rules)
-    )
+    await step.records.keep(ArtifactKind.POLICY_REPORT, number, evaluate(coded.change_set, plan, tests, rules))
     return StepResult(JobEvent.CODED)
 
 
@@ -74,9 +72,7 @@ async def _test(step: StepContext, config: RepositoryConfig, change_set: ChangeS
     return TestReport(setup=setup, tests=await _run_all(step, config.tests or (), config))
 
 
-async def _run_all(
-    step: StepContext, commands: tuple[str, ...], config: RepositoryConfig
-) -> tuple[CommandResult, ...]:
+async def _run_all(step: StepContext, commands: tuple[str, ...], config: RepositoryConfig) -> tuple[CommandResult, ...]:
     """The results in order; a failed set-up or test command ends the row."""
     results: list[CommandResult] = []
     for command in commands:

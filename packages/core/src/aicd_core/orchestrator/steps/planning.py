@@ -8,7 +8,7 @@ from aicd_core.jobs.models import ArtifactKind
 from aicd_core.orchestrator.plan_checks import PlanFault, check_plan, numbered
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
 from aicd_core.policy import DEFAULT_RULES, effective_rules, protection_reason
-from aicd_core.repo_config import CONFIG_PATH, detect_test_commands, parse_repository_config
+from aicd_core.repo_config import FILE_NAME, detect_test_commands, files_to_read, parse_repository_config
 
 
 async def run(step: StepContext) -> StepResult:
@@ -33,15 +33,16 @@ async def _configure(step: StepContext, paths: frozenset[str]) -> RepositoryConf
     stored = await step.records.load(ArtifactKind.CONFIG, RepositoryConfig, 0)
     if stored is not None:
         return stored
-    text = await step.checkout.read_at_base(CONFIG_PATH)
+    text = await step.checkout.read_at_base(FILE_NAME)
     try:
         config = parse_repository_config(text or b"")
         effective_rules(DEFAULT_RULES, config.policy)
     except InvalidInputError as error:
         raise StepFailedError(error.message, code=error.code) from error
     if config.tests is None:
-        tests = await detect_test_commands(paths, step.checkout.read_at_base)
-        step.say(f"no tests in {CONFIG_PATH}; found: {', '.join(tests) or 'none'}")
+        contents = {path: await step.checkout.read_at_base(path) for path in files_to_read(paths)}
+        tests = detect_test_commands(paths, contents.get)
+        step.say(f"no tests in {FILE_NAME}; found: {', '.join(tests) or 'none'}")
         config = config.model_copy(update={"tests": tests})
     return await step.records.keep(ArtifactKind.CONFIG, 0, config)
 
@@ -52,9 +53,7 @@ async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: R
     faults = _check(step, before, paths, config) if before else ()
     await step.checkout.restore(None)
     try:
-        plan = await step.agent.plan(
-            await step.task(), numbered(faults), step.checkout.workspace, step.session
-        )
+        plan = await step.agent.plan(await step.task(), numbered(faults), step.checkout.workspace, step.session)
     except StepFailedError as error:
         if any(fault.by_policy for fault in faults):
             raise StepFailedError(_words(faults), code="policy_denied") from error
@@ -62,9 +61,7 @@ async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: R
     return await step.records.keep(ArtifactKind.PLAN, attempt, plan, step.session.usage)
 
 
-def _check(
-    step: StepContext, plan: Plan, paths: frozenset[str], config: RepositoryConfig
-) -> tuple[PlanFault, ...]:
+def _check(step: StepContext, plan: Plan, paths: frozenset[str], config: RepositoryConfig) -> tuple[PlanFault, ...]:
     rules = effective_rules(DEFAULT_RULES, config.policy)
     return check_plan(plan, step.job.base_sha, paths, lambda path: protection_reason(path, rules))
 

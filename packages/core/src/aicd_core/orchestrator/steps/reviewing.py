@@ -94,9 +94,7 @@ def _why(review: Review) -> str:
     return "\n".join(finding.message for finding in review.findings) or "The review gave no finding."
 
 
-async def _publish(
-    step: StepContext, plan: Plan, evidence: Evidence, review: Review, *, escalated: bool
-) -> StepResult:
+async def _publish(step: StepContext, plan: Plan, evidence: Evidence, review: Review, *, escalated: bool) -> StepResult:
     """Commits the measured tree and opens the pull request; finds both again after a crash."""
     request = CommitRequest(
         change_set=evidence.change_set,

@@ -1,0 +1,1 @@
+"""The agents: finding the installed ones, and the one that needs no model."""

@@ -1,0 +1,28 @@
+"""Which paths are tests, by the naming conventions of the languages' own test runners."""
+
+from aicd_core.policy.globs import first_match
+
+_SCRIPT_ENDINGS = ("js", "jsx", "ts", "tsx", "mjs", "cjs", "mts", "cts")
+
+TEST_FILE_GLOBS: tuple[str, ...] = (
+    # Python: unittest, pytest, Django
+    *("test_*.py", "*_test.py", "tests.py", "conftest.py"),
+    # JavaScript and TypeScript: Jest, Vitest, Mocha, Playwright, Cypress
+    *(f"*.{kind}.{ending}" for kind in ("test", "spec", "cy") for ending in _SCRIPT_ENDINGS),
+    *(f"**/__tests__/**/*.{ending}" for ending in _SCRIPT_ENDINGS),
+    # Go
+    "*_test.go",
+    # Java and Kotlin: Maven's Surefire and Failsafe, Gradle
+    *("**/src/test/java/**", "**/src/test/kotlin/**"),
+    *(f"{name}.{ending}" for name in ("*Test", "*Tests", "Test*", "*IT") for ending in ("java", "kt")),
+    # Ruby: RSpec, Minitest
+    *("*_spec.rb", "*_test.rb", "test_*.rb"),
+    # Rust integration tests, C#, PHP, Elixir, Swift, C++
+    *("**/tests/**/*.rs", "*Tests.cs", "*Test.cs", "*Test.php", "*_test.exs", "*Tests.swift"),
+    *("*_test.cc", "*_test.cpp"),
+)
+
+
+def is_test_file(path: str) -> bool:
+    """True for a path that some language's test runner would collect by its name."""
+    return first_match(TEST_FILE_GLOBS, path) is not None

@@ -1,0 +1,63 @@
+"""The policy engine: a pure function from what a change is to what may be done with it."""
+
+from collections.abc import Iterable
+
+from aicd_core.contracts.change import ChangeSet
+from aicd_core.contracts.evidence import PolicyFinding, PolicyReport, PolicyVerdict, TestReport
+from aicd_core.contracts.plan import Plan
+from aicd_core.policy.checks import CHECKS, Case, Objection
+from aicd_core.policy.rules import STRICTNESS, Rules, strictest
+
+MAX_FINDINGS_PER_RULE = 50
+"""More than a person reads; the rest of a rule's findings are counted in one more."""
+
+
+def evaluate(change: ChangeSet, plan: Plan, tests: TestReport, rules: Rules) -> PolicyReport:
+    """Judges a change: `allow`, `ask` (a person decides) or `deny`, by the strictest finding.
+
+    Same input, same report, in whatever order the files and results come. Findings are sorted: the strictest
+    first, then by rule, path and line; of each rule at most `MAX_FINDINGS_PER_RULE`, and then one that counts
+    the others. No finding ever holds a credential that was found.
+    """
+    case = Case.of(change, plan, tests, rules)
+    findings = [
+        finding
+        for rule, check in CHECKS.items()
+        for finding in _capped(_finding(rule, objection, rules) for objection in check(case))
+    ]
+    findings.sort(key=lambda finding: -STRICTNESS[finding.verdict])
+    return PolicyReport(verdict=strictest(*(f.verdict for f in findings)), findings=tuple(findings))
+
+
+def _finding(rule: str, objection: Objection, rules: Rules) -> PolicyFinding:
+    least: PolicyVerdict = getattr(rules.verdicts, rule)
+    return PolicyFinding(
+        rule=rule,
+        verdict=strictest(least, objection.verdict),
+        path=objection.path,
+        line=objection.line,
+        message=objection.message,
+        remedy=objection.remedy,
+    )
+
+
+def _capped(findings: Iterable[PolicyFinding]) -> list[PolicyFinding]:
+    """One rule's findings, sorted, without doubles, the strictest kept; what is left out is counted."""
+    ordered = sorted(set(findings), key=_order)
+    kept, rest = ordered[:MAX_FINDINGS_PER_RULE], ordered[MAX_FINDINGS_PER_RULE:]
+    if rest:
+        kept.append(_count(rest))
+    return kept
+
+
+def _order(finding: PolicyFinding) -> tuple[int, str, int, str]:
+    return (-STRICTNESS[finding.verdict], finding.path or "", finding.line or 0, finding.message)
+
+
+def _count(rest: list[PolicyFinding]) -> PolicyFinding:
+    return PolicyFinding(
+        rule=rest[0].rule,
+        verdict=rest[0].verdict,
+        message=f"Not listed one by one: {len(rest):,} more of this rule.",
+        remedy=rest[0].remedy,
+    )

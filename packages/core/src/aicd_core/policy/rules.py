@@ -1,0 +1,89 @@
+"""What the policy engine goes by: an organisation's rules, tightened by a repository."""
+
+from pydantic import Field
+
+from aicd_core.contracts.config import PathGlob, PolicySettings
+from aicd_core.contracts.evidence import PolicyVerdict
+from aicd_core.contracts.values import Value
+from aicd_core.errors import InvalidInputError
+from aicd_core.policy.protected import PROTECTED_PATHS
+
+HARD_LIMIT_FACTOR = 10
+"""Above a size limit a person decides; above so many times the limit the change is refused."""
+
+STRICTNESS = {PolicyVerdict.ALLOW: 0, PolicyVerdict.ASK: 1, PolicyVerdict.DENY: 2}
+
+_LIMITS = ("max_files", "max_added_lines", "max_file_bytes")
+
+
+class RuleVerdicts(Value):
+    """The least verdict of every finding, rule by rule. The field's name is the rule's id."""
+
+    protected_path: PolicyVerdict = PolicyVerdict.DENY
+    size: PolicyVerdict = PolicyVerdict.ASK
+    secret: PolicyVerdict = PolicyVerdict.DENY
+    possible_secret: PolicyVerdict = PolicyVerdict.ASK
+    outside_plan: PolicyVerdict = PolicyVerdict.DENY
+    tests_red: PolicyVerdict = PolicyVerdict.ASK
+    tests_deleted: PolicyVerdict = PolicyVerdict.ASK
+    submodule: PolicyVerdict = PolicyVerdict.DENY
+    binary: PolicyVerdict = PolicyVerdict.ASK
+
+
+class Rules(Value):
+    """All that `evaluate` needs to know. Limits are the largest values that pass without a question."""
+
+    protected_paths: tuple[PathGlob, ...] = PROTECTED_PATHS
+    max_files: int = Field(default=100, ge=1)
+    max_added_lines: int = Field(default=5_000, ge=1)
+    max_file_bytes: int = Field(default=1024 * 1024, ge=1)
+    verdicts: RuleVerdicts = RuleVerdicts()
+
+
+DEFAULT_RULES = Rules()
+"""The floor for every repository whose organisation has set nothing else."""
+
+
+def strictest(*verdicts: PolicyVerdict) -> PolicyVerdict:
+    """The strictest of the verdicts; `allow` when there is none."""
+    return max(verdicts, key=STRICTNESS.__getitem__, default=PolicyVerdict.ALLOW)
+
+
+def effective_rules(org: Rules, repo: PolicySettings) -> Rules:
+    """The organisation's rules with what the repository adds: more protected paths, lower limits, stricter verdicts.
+
+    Raises:
+        InvalidInputError: code `invalid_config`; the repository asks for less than its organisation. It is
+            told so rather than overruled in silence: a limit that is written down but not kept misleads.
+    """
+    limits = {name: _lowered(name, getattr(org, name), getattr(repo, name)) for name in _LIMITS}
+    verdicts = {
+        name: _raised(name, getattr(org.verdicts, name), getattr(repo.rules, name))
+        for name in RuleVerdicts.model_fields
+    }
+    return Rules(
+        protected_paths=tuple(dict.fromkeys((*org.protected_paths, *repo.protected_paths))),
+        verdicts=RuleVerdicts(**verdicts),
+        **limits,
+    )
+
+
+def _lowered(name: str, floor: int, wanted: int | None) -> int:
+    if wanted is not None and wanted > floor:
+        raise _loosened(f"policy.{name}", f"{wanted:,}", f"{floor:,}", "lower")
+    return floor if wanted is None else wanted
+
+
+def _raised(name: str, floor: PolicyVerdict, wanted: str | None) -> PolicyVerdict:
+    verdict = floor if wanted is None else PolicyVerdict(wanted)
+    if STRICTNESS[verdict] < STRICTNESS[floor]:
+        raise _loosened(f"policy.rules.{name}", verdict.value, floor.value, "tighten")
+    return verdict
+
+
+def _loosened(key: str, wanted: str, floor: str, verb: str) -> InvalidInputError:
+    return InvalidInputError(
+        f".aicd.yml, key {key}: {wanted} is looser than the organisation's {floor}. A repository may only {verb} "
+        "it: take the key out, or have the organisation's rules changed.",
+        code="invalid_config",
+    )

@@ -1,0 +1,63 @@
+"""A whole Body in the test's process: real database, real sandbox, real git."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from aicd_cli.runtime import LocalHosts
+from aicd_core.agents.registry import load_agent
+from aicd_core.clock import SystemClock
+from aicd_core.contracts import Agent
+from aicd_core.db.database import Database
+from aicd_core.orchestrator import (
+    ForegroundQueue,
+    Intake,
+    IssueText,
+    JobReport,
+    Orchestrator,
+    Parts,
+    Progress,
+    read_report,
+)
+from aicd_core.orchestrator.engine import wake_for
+from aicd_core.settings import Settings
+from aicd_core.tenancy import Tenant
+
+
+@dataclass
+class Body:
+    """Runs jobs as `aicd run` does, on a database of the test's own."""
+
+    database: Database
+    tenant: Tenant
+    settings: Settings
+    agents: Callable[[str], Agent] = load_agent
+    seen: list[Progress] = field(default_factory=list)
+
+    def orchestrator(self) -> Orchestrator:
+        hosts = LocalHosts(self.settings)
+        parts = Parts(self.database, hosts, self.agents, self.settings, self.seen.append, SystemClock())
+        return Orchestrator(parts, self.tenant)
+
+    async def take(self, source: Path, issue: str, *, base: str | None = None, anew: bool = False):
+        intake = Intake(self.database, self.tenant)
+        host = LocalHosts(self.settings).at(str(source))
+        text = IssueText.parse(issue.encode(), max_bytes=self.settings.issue_max_bytes, name="The issue")
+        limit = self.settings.job_time_limit
+        return await intake.take(str(source), host, text, agent="dummy", base=base, time_limit=limit, anew=anew)
+
+    async def drive(self, job) -> JobReport:
+        queue = ForegroundQueue()
+        await queue.add(wake_for(job))
+        await queue.run(self.orchestrator().handle)
+        return await read_report(self.database, self.tenant, job.id)
+
+    async def run(self, source: Path, issue: str, *, base: str | None = None) -> JobReport:
+        return await self.drive((await self.take(source, issue, base=base)).job)
+
+
+@pytest.fixture
+def body(database: Database, tenant: Tenant, tmp_path: Path) -> Body:
+    return Body(database, tenant, Settings(data_dir=tmp_path / "data", command_timeout=60))
