@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from aicd_core.db.database import Database
-from aicd_core.testing.databases import fresh_database, test_server
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy import repository as tenants
+from aicd_core.testing.databases import fresh_database, test_server
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ texts = st.builds(
 contents = st.one_of(texts, texts, texts, st.just(b"\0binary"), st.just(b"\0other\n"))
 trees = st.dictionaries(st.sampled_from(NAMES), st.tuples(st.sampled_from(MODES), contents), min_size=1, max_size=5)
 text_trees = st.dictionaries(st.sampled_from(NAMES), st.tuples(st.sampled_from(MODES), texts), min_size=1, max_size=4)
-few = settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

@@ -1,0 +1,1 @@
+"""Git as a program that is run on data nobody trusts."""

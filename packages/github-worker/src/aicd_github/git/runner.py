@@ -1,0 +1,210 @@
+"""Running git: argument lists only, an environment made from nothing, a deadline, clean cancellation."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aicd_core.errors import UnavailableError
+from aicd_github.git.environment import Transport, git_environment, setting_flags
+
+_GRACE = 2.0
+_LAST_WORDS_LIMIT = 400
+
+
+class GitFailedError(UnavailableError):
+    """Git ended with an error. `stderr` is all it said, `returncode` how it ended."""
+
+    default_code = "git_failed"
+
+    def __init__(self, message: str, *, stderr: str, returncode: int, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.stderr = stderr
+        self.returncode = returncode
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which repository, index and tree a call works on; all are given, none is searched for."""
+
+    git_dir: Path
+    work_tree: Path | None = None
+    index: Path | None = None
+
+    def environment(self) -> dict[str, str]:
+        variables = {"GIT_DIR": str(self.git_dir)}
+        if self.work_tree is not None:
+            variables["GIT_WORK_TREE"] = str(self.work_tree)
+        if self.index is not None:
+            variables["GIT_INDEX_FILE"] = str(self.index)
+        return variables
+
+
+@dataclass(frozen=True)
+class GitCall:
+    """One run of git.
+
+    Args:
+        arguments: the sub-command and its arguments.
+        place: None when `cwd` decides which repository it is.
+        cwd: folder to run in; that of the work tree, else `/`.
+        transport: what other repository is reached, and so what the process may know.
+        settings: further `-c` settings.
+        variables: further environment variables.
+        lock: descriptor of a lock that must last as long as git itself.
+        umask: for the files git makes; None leaves this process's own.
+    """
+
+    arguments: Sequence[str]
+    place: Place | None = None
+    cwd: Path | None = None
+    transport: Transport | None = None
+    settings: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    stdin: bytes = b""
+    lock: int | None = None
+    umask: int | None = None
+
+    def command(self) -> list[str]:
+        return ["git", *setting_flags(self.settings), *self.arguments]
+
+    def environment(self) -> dict[str, str]:
+        own = self.place.environment() if self.place else {}
+        return git_environment(os.environ, self.transport) | own | dict(self.variables)
+
+    def folder(self) -> Path:
+        if self.cwd is not None:
+            return self.cwd
+        return (self.place and self.place.work_tree) or Path("/")
+
+
+@dataclass(frozen=True)
+class GitResult:
+    """How a run ended."""
+
+    stdout: bytes
+    stderr: str
+    returncode: int
+
+    def text(self) -> str:
+        """Standard output as text without the last line's end; foreign bytes become surrogates."""
+        return self.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
+
+class Git:
+    """Runs git.
+
+    Args:
+        deadline: seconds after which a run is ended.
+    """
+
+    def __init__(self, deadline: float = 600.0) -> None:
+        self._deadline = deadline
+
+    async def run(self, call: GitCall) -> GitResult:
+        """Runs git to its end and returns how it ended, well or badly.
+
+        Cancelling ends git and all its children first.
+
+        Raises:
+            UnavailableError: git is not installed (`git_missing`) or took too long (`git_timeout`).
+        """
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *call.command(),
+                stdin=asyncio.subprocess.PIPE if call.stdin else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=call.environment(),
+                cwd=call.folder(),
+                start_new_session=True,
+                pass_fds=() if call.lock is None else (call.lock,),
+                umask=-1 if call.umask is None else call.umask,
+            )
+        except OSError as error:
+            raise _cannot_start(error, call) from error
+        try:
+            async with asyncio.timeout(self._deadline):
+                stdout, stderr = await process.communicate(call.stdin or None)
+        except TimeoutError as error:
+            raise UnavailableError(
+                f"git {call.arguments[0]} did not end within {self._deadline:.0f} s and was stopped. "
+                "Try again; if it lasts, look at the disk or the network.",
+                code="git_timeout",
+            ) from error
+        finally:
+            if process.returncode is None:
+                await _end(process)
+        assert process.returncode is not None
+        return GitResult(stdout, stderr.decode("utf-8", "replace"), process.returncode)
+
+    async def do(self, call: GitCall, what: str) -> GitResult:
+        """Runs git, which must succeed.
+
+        Args:
+            what: the start of the error's sentence, such as "The base commit could not be laid out".
+
+        Raises:
+            GitFailedError: `what` and git's own last words.
+        """
+        result = await self.run(call)
+        if result.returncode != 0:
+            raise failure(result, what)
+        return result
+
+
+def failure(result: GitResult, what: str) -> GitFailedError:
+    """The error for a run that ended badly; codes `no_disk_space`, `not_writable`, `git_failed`."""
+    stderr = result.stderr
+    code = None
+    advice = ""
+    if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+        code, advice = "no_disk_space", " Free some disk space and run the job again."
+    elif "Permission denied" in stderr or "insufficient permission" in stderr or "Read-only file" in stderr:
+        code, advice = "not_writable", " Give the user that runs AI-CD the right to."
+    message = f"{what}: {last_words(stderr, result.returncode)}.{advice}"
+    return GitFailedError(message, stderr=stderr, returncode=result.returncode, code=code)
+
+
+def last_words(stderr: str, returncode: int) -> str:
+    """The line that tells best why git gave up, without its prefix and full stop."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    for prefix in ("error: ", "fatal: ", "remote: error: ", "remote: "):
+        for line in lines:
+            if line.startswith(prefix) and line != prefix.strip():
+                return line.removeprefix(prefix).rstrip(".")[:_LAST_WORDS_LIMIT]
+    if lines:
+        return lines[-1].rstrip(".")[:_LAST_WORDS_LIMIT]
+    return f"git ended with {'signal' if returncode < 0 else 'exit code'} {abs(returncode)} and said nothing"
+
+
+def _cannot_start(error: OSError, call: GitCall) -> UnavailableError:
+    if isinstance(error, FileNotFoundError) and not call.folder().exists():
+        return UnavailableError(f"The folder {call.folder()} is gone; run the job again.", code="folder_gone")
+    if isinstance(error, FileNotFoundError):
+        return UnavailableError(
+            "git is not installed, or not on PATH. Install it (Debian: apt install git).", code="git_missing"
+        )
+    return UnavailableError(f"git could not be started: {error.strerror}.", code="git_missing")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    # SIGTERM first: git then removes its own lock and temporary files.
+    _signal_group(process.pid, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_GRACE):
+            await process.wait()
+    except TimeoutError:
+        pass
+    finally:
+        if process.returncode is None:
+            _signal_group(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)

@@ -1,0 +1,124 @@
+"""Pushing a job's branch so that nothing is ever overwritten that the job did not make."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from aicd_core.errors import AicdError, StepFailedError
+from aicd_github.git.mirror import Remote
+from aicd_github.git.runner import Git, GitCall, GitResult, Place, failure
+from aicd_github.local.source import Source
+
+_NO_ROOM = ("no_disk_space", "not_writable")
+
+
+@dataclass(frozen=True)
+class BranchPusher:
+    """Moves one branch of the source, by compare and set."""
+
+    git: Git
+    source: Source
+    remote: Remote
+
+    async def current(self, branch: str) -> str | None:
+        """Where the branch is in the source; None when it has no such branch.
+
+        Raises:
+            UnavailableError: the source cannot be reached.
+        """
+        ref = f"refs/heads/{branch}"
+        call = GitCall(
+            ("ls-remote", *self._program("upload-pack", self.remote.upload_pack), "--", self.remote.url, ref),
+            transport=self.remote.transport,
+        )
+        lines = (await self.git.do(call, f"{self.source.display} could not be read")).text().splitlines()
+        return next((line.split("\t")[0] for line in lines if line.endswith(f"\t{ref}")), None)
+
+    async def push(self, repository: Path, branch: str, head_sha: str, ours: Collection[str]) -> None:
+        """Points the branch to the commit.
+
+        Args:
+            repository: holds the commit.
+            ours: commits that the branch may point to already because the job pushed them.
+
+        Raises:
+            StepFailedError: `branch_taken`: the branch points to something else; `push_refused`.
+            UnavailableError: the source cannot be reached or written to.
+        """
+        old = await self.current(branch) if ours else None
+        if old == head_sha:
+            return
+        if old is not None and old not in ours:
+            raise self._taken(branch, old)
+        result = await self._send(repository, f"{head_sha}:refs/heads/{branch}", branch, old)
+        if result.returncode == 0:
+            return
+        if "(stale info)" in result.text():
+            now = await self.current(branch)
+            if now == head_sha:
+                return
+            raise self._taken(branch, now or "nothing")
+        raise self._refused(result, branch)
+
+    async def delete(self, repository: Path, branch: str, ours: Collection[str]) -> None:
+        """Deletes the branch if it points to one of `ours`.
+
+        Raises:
+            StepFailedError: `push_refused`.
+            UnavailableError: the source cannot be reached or written to.
+        """
+        old = await self.current(branch)
+        if old is None or old not in ours:
+            return
+        result = await self._send(repository, f":refs/heads/{branch}", branch, old)
+        if result.returncode != 0 and "(stale info)" not in result.text():
+            raise self._refused(result, branch)
+
+    async def _send(self, repository: Path, refspec: str, branch: str, old: str | None) -> GitResult:
+        arguments = (
+            "push",
+            "--porcelain",
+            "--no-verify",
+            f"--force-with-lease=refs/heads/{branch}:{old or ''}",
+            *self._program("receive-pack", self.remote.receive_pack),
+            "--",
+            self.remote.url,
+            refspec,
+        )
+        return await self.git.run(GitCall(arguments, Place(repository), transport=self.remote.transport))
+
+    @staticmethod
+    def _program(name: str, command: str | None) -> tuple[str, ...]:
+        return () if command is None else (f"--{name}={command}",)
+
+    def _taken(self, branch: str, found: str) -> StepFailedError:
+        return StepFailedError(
+            f"The branch {branch} of {self.source.display} points to {found}, which this job did not push. "
+            "Rename or delete that branch, then start the job anew.",
+            code="branch_taken",
+        )
+
+    def _refused(self, result: GitResult, branch: str) -> AicdError:
+        what = f"Pushing {branch} to {self.source.display} failed"
+        error = failure(result, what)
+        refusal = refusal_reason(result.text())
+        if error.code in _NO_ROOM or refusal is None:
+            return error
+        if "exists; cannot create" in result.stderr:
+            return StepFailedError(
+                f"{what}: a branch whose name is the beginning of this one is in the way. "
+                "Rename it, then start the job anew.",
+                code="push_refused",
+            )
+        return StepFailedError(
+            f"{what}: the repository refused it: {refusal}. Change what stands in the way, then start the job anew.",
+            code="push_refused",
+        )
+
+
+def refusal_reason(porcelain: str) -> str | None:
+    """Why a ref was refused, from the output of `git push --porcelain`; None when none was."""
+    for line in porcelain.splitlines():
+        if line.startswith("!\t"):
+            return line.split("\t", 2)[2]
+    return None

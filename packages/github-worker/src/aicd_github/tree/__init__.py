@@ -1,0 +1,1 @@
+"""Host-side access to a work tree that untrusted programs write to."""

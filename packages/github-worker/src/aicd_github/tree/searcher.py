@@ -1,0 +1,69 @@
+"""Searching a tree with a regular expression, in a process of its own.
+
+A regular expression can run for ever and Python cannot interrupt it: so the search is a child process that
+is ended at its deadline. It imports nothing heavy and starts in some 20 ms.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aicd_core.errors import AicdError
+from aicd_github.tree.files import TreeFiles
+from aicd_github.tree.listing import list_files
+from aicd_github.tree.paths import glob_regex
+
+_MAX_FILE = 4 * 1024 * 1024
+_MAX_LINE = 1000
+_TEXT_PROBE = 8000  # git looks at as many bytes for a NUL to tell binary files
+
+
+def search(root: Path, pattern: str, glob: str | None, limit: int) -> Iterator[tuple[str, int, str]]:
+    """(path, line number, line) of the first `limit` lines that match, in path order.
+
+    Binary files, files over 4 MiB and links are passed over; a line is cut at 1,000 characters.
+
+    Raises:
+        re.error: the pattern is not a regular expression.
+    """
+    wanted = re.compile(pattern)
+    chosen = re.compile(glob_regex(glob), re.DOTALL) if glob else None
+    files = TreeFiles(root, None, _MAX_FILE)
+    found = 0
+    for path in list_files(root):
+        if chosen is not None and not chosen.fullmatch(path):
+            continue
+        for number, line in enumerate(_lines(files, path), 1):
+            if found >= limit:
+                return
+            if wanted.search(line):
+                found += 1
+                yield path, number, line[:_MAX_LINE]
+
+
+def _lines(files: TreeFiles, path: str) -> list[str]:
+    try:
+        content = files.read(path, follow_last=False)
+    except AicdError:
+        return []
+    if b"\0" in content[:_TEXT_PROBE]:
+        return []
+    # Not splitlines(): it also splits where no editor and no diff counts a line.
+    return content.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\n").split("\n")
+
+
+def answer(question: dict[str, Any]) -> dict[str, Any]:
+    """The matches for a question, or what is wrong with its pattern."""
+    try:
+        found = search(Path(question["root"]), question["pattern"], question["glob"], question["limit"])
+        return {"matches": list(found)}
+    except (re.error, OverflowError, RecursionError) as error:
+        return {"error": str(error)}
+
+
+def main() -> None:
+    """Reads the question as JSON from standard input, writes the answer as JSON to standard output."""
+    json.dump(answer(json.load(sys.stdin)), sys.stdout)

@@ -1,0 +1,180 @@
+"""Real repositories to start from, a sandbox that only runs what it is told, and a host on both."""
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from aicd_core.contracts import ChangeSet, CommandResult, CommitRequest, PullRequestDraft
+from aicd_core.ids import JobId, new_uuid
+from aicd_github.local.host import LocalCodeHost
+
+WHEN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DRAFT = PullRequestDraft(title="Fix the sum", body="It was off by one.", draft=False)
+
+
+@dataclass
+class DirectSandbox:
+    """Runs commands as they are: no walls, for tests of what is around the sandbox."""
+
+    owner: tuple[int, int] | None = None
+    timeouts: list[float] = field(default_factory=list)
+
+    async def check(self) -> str:
+        return "no sandbox at all"
+
+    async def run(
+        self,
+        command: str,
+        *,
+        tree: Path,
+        timeout: float,
+        stdin: bytes = b"",
+        env: dict[str, str] | None = None,
+        on_output: Callable[[str], None] | None = None,
+    ) -> CommandResult:
+        self.timeouts.append(timeout)
+        started = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", command),
+            cwd=tree,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate(stdin)
+        text = output.decode("utf-8", "replace")
+        if on_output:
+            on_output(text)
+        return CommandResult(
+            command=command, exit_code=process.returncode, output=text, duration=time.monotonic() - started
+        )
+
+
+def git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
+    """Runs git as the user would, without this machine's configuration."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "A U Thor",
+        "GIT_AUTHOR_EMAIL": "author@example.com",
+        "GIT_COMMITTER_NAME": "C O Mitter",
+        "GIT_COMMITTER_EMAIL": "committer@example.com",
+        "GIT_ALLOW_PROTOCOL": "file:http",
+    }
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, env=environment, input=stdin, capture_output=True, check=False
+    )
+    assert done.returncode == 0, f"git {arguments}: {done.stderr.decode()}"
+    return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
+
+@dataclass
+class Repo:
+    """A repository with a work tree, as a user has it."""
+
+    path: Path
+
+    def git(self, *arguments: str, stdin: bytes | None = None) -> str:
+        return git(self.path, *arguments, stdin=stdin)
+
+    def write(self, path: str, content: bytes = b"content\n", *, executable: bool = False) -> Path:
+        file = self.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.chmod(0o755 if executable else 0o644)
+        return file
+
+    def commit(self, message: str = "a commit") -> str:
+        self.git("add", "--all", "--force")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def tree(self, commit: str = "HEAD") -> str:
+        return self.git("rev-parse", f"{commit}^{{tree}}")
+
+    def fingerprint(self) -> dict[str, str]:
+        """Everything that a job must leave alone, with times: all but objects, logs and our own branches."""
+        found = {}
+        for folder, folders, names in os.walk(self.path):
+            here = Path(folder).relative_to(self.path).as_posix()
+            if here.startswith((".git/objects", ".git/logs", ".git/refs/heads/aicd")):
+                folders.clear()
+                continue
+            for name in names:
+                file = Path(folder, name)
+                info = file.lstat()
+                content = bytes(file.readlink()) if file.is_symlink() else file.read_bytes()
+                found[f"{here}/{name}"] = f"{info.st_mode} {info.st_mtime_ns} {hashlib.sha256(content).hexdigest()}"
+        return found
+
+
+@pytest.fixture
+def make_repo(tmp_path: Path) -> Callable[..., Repo]:
+    def make(name: str = "source", *options: str) -> Repo:
+        path = tmp_path / name
+        path.mkdir(parents=True)
+        git(path, "init", "--quiet", "--initial-branch=main", *options)
+        return Repo(path)
+
+    return make
+
+
+@pytest.fixture
+def repo(make_repo: Callable[..., Repo]) -> Repo:
+    """One commit with one file on `main`."""
+    made = make_repo()
+    made.write("README.md", b"hello\n")
+    made.commit()
+    return made
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def sandbox() -> DirectSandbox:
+    return DirectSandbox()
+
+
+@pytest.fixture
+def job_id() -> JobId:
+    return JobId(new_uuid())
+
+
+@pytest.fixture
+def make_host(data_dir: Path, sandbox: DirectSandbox) -> Callable[[object], LocalCodeHost]:
+    return lambda source: LocalCodeHost(str(source), data_dir, sandbox, 60)
+
+
+@pytest.fixture
+def host(repo: Repo, make_host: Callable[[object], LocalCodeHost]) -> LocalCodeHost:
+    return make_host(repo.path)
+
+
+@pytest.fixture
+def request_for() -> Callable[[ChangeSet], CommitRequest]:
+    return lambda change_set: CommitRequest(change_set=change_set, message="Fix it\n\nJob: 1\n", when=WHEN)
+
+
+@pytest.fixture
+def draft() -> PullRequestDraft:
+    return DRAFT
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """A user whose new files nobody else may read."""
+    old = os.umask(0o077)
+    yield
+    os.umask(old)

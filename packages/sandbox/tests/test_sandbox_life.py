@@ -1,0 +1,223 @@
+import asyncio
+import hashlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from aicd_core.contracts import CommandResult, Sandbox
+from aicd_core.errors import InvalidInputError
+
+Run = Callable[..., Awaitable[CommandResult]]
+Find = Callable[[str], list[int]]
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from aicd_core.contracts import SandboxLimits
+from aicd_sandbox import BubblewrapSandbox
+
+sandbox = BubblewrapSandbox(SandboxLimits(memory=2**30, processes=64, file_size=2**20, output=1000))
+print("up", flush=True)
+sys.stdin.readline()
+asyncio.run(sandbox.run(sys.argv[2], tree=Path(sys.argv[1]), timeout=90))
+"""
+
+
+@pytest.fixture
+def nap() -> str:
+    """A number of seconds that no other process on this machine sleeps for."""
+    return f"600.{secrets.randbelow(10**12):012}"
+
+
+def open_files() -> list[str]:
+    return sorted(entry.name for entry in Path("/proc/self/fd").iterdir())
+
+
+def start_worker(tree: Path, command: str) -> subprocess.Popen[bytes]:
+    """A process that says `up`, waits for a line, and runs the command in a sandbox."""
+    arguments = [sys.executable, "-c", WORKER, str(tree), command]
+    return subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def exists(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
+def is_bwrap(process: int) -> bool:
+    return Path(f"/proc/{process}/exe").readlink().name == "bwrap"
+
+
+def hidden(nap: str) -> str:
+    """A command that leaves a daemon behind: another session, another parent, no pipe of ours."""
+    return f"(setsid sh -c 'setsid sleep {nap} & exit' >/dev/null 2>&1 </dev/null &); "
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("true", 0), ("exit 7", 7), ("no-such-program", 127), ("kill -9 $$", 137), ("sh -c 'kill -15 $$'; exit $?", 143)],
+)
+async def test_the_exit_code_is_the_shells(run: Run, command: str, code: int) -> None:
+    result = await run(command)
+    assert (result.exit_code, result.timed_out, result.killed) == (code, False, None)
+    assert result.command == command
+
+
+async def test_both_outputs_come_in_order_and_what_is_no_text_is_replaced(run: Run) -> None:
+    result = await run("printf 'a\\377'; printf b >&2; printf 'c\\000\\303\\244'")
+    assert result.output == "a\ufffdbc\ufffdä"
+
+
+async def test_output_is_handed_on_while_the_command_runs(run: Run) -> None:
+    seen: list[tuple[float, str]] = []
+    began = time.monotonic()
+    await run(
+        "echo one; sleep 0.5; printf '\\342\\202'; sleep 0.1; printf '\\254'",
+        on_output=lambda text: seen.append((time.monotonic() - began, text)),
+    )
+    assert [text for _, text in seen] == ["one\n", "€"]
+    assert seen[1][0] - seen[0][0] > 0.3
+
+
+async def test_an_error_in_the_listener_reaches_the_caller_and_ends_the_command(
+    run: Run, nap: str, host_processes: Find
+) -> None:
+    def refuse(_: str) -> None:
+        raise ValueError("not listening")
+
+    with pytest.raises(ValueError, match="not listening"):
+        await run(f"echo x; sleep {nap}", on_output=refuse)
+    assert host_processes(nap) == []
+
+
+async def test_megabytes_on_standard_input_come_through_and_back(run: Run) -> None:
+    data = os.urandom(4_000_000)
+    result = await run("sha256sum; head -c 0", stdin=data)
+    assert result.output.split()[0] == hashlib.sha256(data).hexdigest()
+    echoed = await run("cat", stdin=b"line\n" * 1_000_000, output=100)
+    assert echoed.truncated_bytes == 5_000_000 - 100
+
+
+async def test_standard_input_that_nobody_reads_holds_nothing_up(run: Run) -> None:
+    assert (await run("exit 3", stdin=b"x" * 4_000_000)).exit_code == 3
+
+
+async def test_standard_input_is_empty_when_none_is_given(run: Run) -> None:
+    assert (await run("wc -c")).output == "0\n"
+
+
+async def test_a_very_long_command_runs(run: Run) -> None:
+    result = await run(": " + "x" * 1_000_000 + "\necho done; exit 5")
+    assert (result.output, result.exit_code) == ("done\n", 5)
+
+
+async def test_a_command_with_a_nul_is_refused(run: Run) -> None:
+    with pytest.raises(InvalidInputError, match="NUL"):
+        await run("echo \0")
+
+
+async def test_a_tree_that_is_not_there_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="not a folder"):
+        await sandbox.run("true", tree=tmp_path / "none", timeout=5)
+
+
+async def test_a_background_process_that_holds_the_output_open_does_not_hold_up_the_call(
+    run: Run, nap: str, host_processes: Find
+) -> None:
+    began = time.monotonic()
+    result = await run(f"sleep {nap} & echo started")
+    assert (result.output, result.exit_code) == ("started\n", 0)
+    assert time.monotonic() - began < 5
+    assert host_processes(nap) == []
+
+
+async def test_a_daemon_left_behind_is_dead_when_the_call_returns(run: Run, nap: str, host_processes: Find) -> None:
+    result = await run(hidden(nap) + "sleep 0.3; echo alive: $(pgrep -xc sleep)")
+    assert result.output == "alive: 1\n"
+    assert host_processes(nap) == []
+
+
+async def test_when_the_time_is_over_every_process_is_dead(run: Run, nap: str, host_processes: Find) -> None:
+    result = await run(hidden(nap) + f"echo before; trap '' TERM INT; sleep {nap}", timeout=0.5)
+    assert (result.timed_out, result.exit_code, result.outcome()) == (True, None, "timed out")
+    assert result.output == "before\n"
+    assert 0.4 < result.duration < 2
+    assert host_processes(nap) == []
+
+
+async def test_a_cancelled_call_returns_when_every_process_is_dead(run: Run, nap: str, host_processes: Find) -> None:
+    task = asyncio.ensure_future(run(hidden(nap) + f"sleep {nap}"))
+    assert await until(lambda: len(host_processes(nap)) == 2)
+    processes = host_processes(nap)
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not any(exists(process) for process in processes)
+    assert task.cancelled()
+
+
+async def test_a_call_cancelled_while_it_starts_leaves_nothing(run: Run, nap: str, host_processes: Find) -> None:
+    for step in range(12):
+        task = asyncio.ensure_future(run(f"sleep {nap}"))
+        await asyncio.sleep(step * 0.002)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert host_processes(nap) == []
+    # The command is also an argument of bubblewrap itself.
+    assert await until(lambda: host_processes(f"sleep {nap}") == [], seconds=5)
+
+
+async def test_many_sandboxes_run_at_once_and_leave_no_file_open(run: Run) -> None:
+    await run("true")
+    before = open_files()
+    results = await asyncio.gather(*(run(f"sleep 0.2; exit {number}") for number in range(8)))
+    assert [result.exit_code for result in results] == list(range(8))
+    assert open_files() == before
+
+
+async def test_a_sandbox_killed_from_outside_has_no_exit_code(run: Run, nap: str, host_processes: Find) -> None:
+    task = asyncio.ensure_future(run(f"sleep {nap}"))
+    assert await until(lambda: len(host_processes(nap)) == 1)
+    command = f"sleep {nap}"
+    outermost = min(process for process in host_processes(command) if is_bwrap(process))
+    os.kill(outermost, signal.SIGKILL)
+    result = await task
+    assert (result.exit_code, result.timed_out, result.killed) == (None, False, None)
+    assert host_processes(nap) == []
+
+
+@pytest.mark.parametrize("delay", [None, 0.0, 0.005, 0.01, 0.02])
+async def test_the_sandbox_dies_with_a_worker_that_is_killed(
+    tree: Path, nap: str, host_processes: Find, delay: float | None
+) -> None:
+    command = hidden(nap) + f"sleep {nap}"
+    with start_worker(tree, command) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"up\n"
+        worker.stdin.write(b"go\n")
+        worker.stdin.flush()
+        if delay is None:
+            assert await until(lambda: len(host_processes(nap)) == 2)
+        else:
+            await asyncio.sleep(delay)
+        worker.kill()
+    assert await until(lambda: host_processes(nap) == [], seconds=5)
+    await asyncio.sleep(0.05 if delay is None else 0.3)
+    assert host_processes(nap) == []

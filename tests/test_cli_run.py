@@ -1,0 +1,363 @@
+"""`aicd run` as a person or a script meets it: the real process, its output and its exit code."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from histories import git
+
+AICD = Path(sys.executable).with_name("aicd")
+ISSUE = "Greet the world\n\n```diff\n--- a/greet.txt\n+++ b/greet.txt\n@@ -1 +1 @@\n-hello\n+hello world\n```\n"
+
+
+@dataclass
+class Shop:
+    """A source repository and a data directory, and the way to run `aicd` on them."""
+
+    source: Path
+    data: Path
+    server: str
+
+    def command(self, *arguments: str, repo: str | None = None) -> list[str]:
+        where = ("--repo", repo or str(self.source)) if arguments[0] == "run" else ()
+        return [str(AICD), *arguments, *where, "--data-dir", str(self.data)]
+
+    def environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.data.parent), "AICD_DATABASE_URL": self.server}
+
+    def run(self, *arguments: str, repo: str | None = None, **options) -> subprocess.CompletedProcess[str]:
+        environment = self.environment() | options.pop("env", {})
+        return subprocess.run(
+            self.command(*arguments, repo=repo), env=environment, capture_output=True, text=True, timeout=120, **options
+        )
+
+    def issue(self, text: str | bytes) -> str:
+        path = self.data.parent / "issue.md"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return str(path)
+
+    def fingerprint(self) -> dict[str, bytes]:
+        """Everything of the user's that a job must not touch."""
+        return {
+            str(path.relative_to(self.source)): path.read_bytes()
+            for path in sorted(self.source.rglob("*"))
+            if path.is_file() and not re.search(r"/objects/|/refs/heads/aicd/", str(path))
+        }
+
+
+@pytest.fixture
+def shop(tmp_path: Path, cli_database_url: str) -> Shop:
+    source = tmp_path / "source"
+    source.mkdir()
+    git(source, "init", "-q")
+    (source / ".aicd.yml").write_text("version: 1\ntests: ['grep -q world greet.txt']\n")
+    (source / "greet.txt").write_text("hello\n")
+    git(source, "add", ".")
+    git(source, "commit", "-qm", "Begin")
+    return Shop(source, tmp_path / "data", cli_database_url)
+
+
+def test_stdout_is_exactly_one_json_object_and_logs_go_to_stderr(shop: Shop):
+    done = shop.run("run", "--issue", ISSUE, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["state"] == "pr_open"
+    assert found["branch"] == f"aicd/{UUID(found['job_id'])}"
+    assert found["base_sha"] == git(shop.source, "rev-parse", "main").decode().strip()
+    assert found["head_sha"] == git(shop.source, "rev-parse", found["branch"]).decode().strip()
+    assert found["pull_request"]["number"] == 1
+    assert found["pull_request"]["draft"] is False
+    assert found["policy"] == {"verdict": "allow", "findings": []}
+    assert found["rounds"] == 1
+    assert found["plan"]["steps"][0]["files"] == [{"path": "greet.txt", "op": "modify"}]
+    assert found["usage"] == {
+        "input_tokens": 0,
+        "cached_input_tokens": 0,
+        "cache_write_tokens": 0,
+        "output_tokens": 0,
+        "cost_usd": 0.0,
+    }
+    assert found["duration_s"] > 0
+    assert "coding" in done.stderr
+
+
+def test_a_pipe_gets_plain_lines_and_where_to_look(shop: Shop):
+    done = shop.run("run", "--issue-file", shop.issue(ISSUE))
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    for state in ("planning", "coding (round 1)", "reviewing (round 1)", "pr_open"):
+        assert re.search(rf"^\[ +\d+\.\d\d\] {re.escape(state)}$", done.stdout, re.MULTILINE)
+    assert "git diff main...aicd/" in done.stdout
+
+
+def test_the_issue_is_read_from_standard_input(shop: Shop):
+    done = shop.run("run", "--issue-file", "-", "--json", input=ISSUE)
+    assert json.loads(done.stdout)["state"] == "pr_open"
+
+
+def test_jobs_and_show_tell_the_story(shop: Shop):
+    job = json.loads(shop.run("run", "--issue", ISSUE, "--json").stdout)["job_id"]
+    assert re.search(rf"^{job}  pr_open .*Greet the world$", shop.run("jobs").stdout, re.MULTILINE)
+    assert [row["job_id"] for row in json.loads(shop.run("jobs", "--json").stdout)["jobs"]] == [job]
+    assert shop.run("jobs", "--state", "failed").stdout.startswith("No job yet")
+    story = shop.run("show", job).stdout
+    for part in ("History", "Plan", "modify greet.txt", "Tests", "Policy: allow", "Review of round 1: approve"):
+        assert part in story
+    assert json.loads(shop.run("show", job, "--json").stdout)["job_id"] == job
+
+
+def test_unknown_jobs_are_refused(shop: Shop):
+    missing = shop.run("show", "01a20a19-b883-7345-9527-cba0433a3c7f")
+    assert (missing.returncode, "There is no job" in missing.stderr) == (2, True)
+    assert shop.run("show", "nonsense").returncode == 2
+
+
+def test_doctor_finds_everything_in_order(shop: Shop):
+    done = shop.run("doctor", "--json")
+    assert done.returncode == 0, done.stdout
+    assert {check["name"] for check in json.loads(done.stdout)["checks"]} >= {"git", "sandbox", "database", "agents"}
+
+
+def test_doctor_says_what_is_missing(shop: Shop, tmp_path: Path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "git").symlink_to("/usr/bin/git")
+    done = shop.run("doctor", env={"PATH": str(tools)})
+    assert done.returncode == 1
+    assert re.search(r"^BAD  sandbox: .*bubblewrap", done.stdout, re.MULTILINE)
+    assert re.search(r"^ok   git", done.stdout, re.MULTILINE)
+
+
+def test_without_a_sandbox_nothing_is_run(shop: Shop, tmp_path: Path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "git").symlink_to("/usr/bin/git")
+    done = shop.run("run", "--issue", ISSUE, "--json", env={"PATH": str(tools)})
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["code"] == "sandbox_unavailable"
+    assert "bubblewrap" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "jobs", "show", "doctor", "demo"])
+def test_every_command_has_help_with_an_example(shop: Shop, command: str):
+    done = subprocess.run([str(AICD), command, "--help"], capture_output=True, text=True, env=shop.environment())
+    assert done.returncode == 0
+    assert f"Example:  aicd {command}" in done.stdout
+
+
+def issue_with(diff: str) -> str:
+    return f"Title\n\n```diff\n{diff}```\n"
+
+
+BAD_DIFFS = {
+    "no_usable_diff": ("Only words.\n", "diff"),
+    "patch_does_not_apply": (
+        issue_with("--- a/greet.txt\n+++ b/greet.txt\n@@ -1 +1 @@\n-good bye\n+hello\n"),
+        "hunk 1",
+    ),
+    "binary_patch": (
+        issue_with(
+            "diff --git a/x.bin b/x.bin\nnew file mode 100644\nindex 0000000..1111111\nGIT binary patch\nliteral 0\nHcmV?d00001\n\n"
+        ),
+        "binary",
+    ),
+    "path_escapes": (issue_with("--- /dev/null\n+++ b/../up.txt\n@@ -0,0 +1 @@\n+x\n"), "../up.txt"),
+}
+
+
+@pytest.mark.parametrize("code", BAD_DIFFS)
+def test_an_issue_that_cannot_be_carried_out_fails_the_job_with_a_reason(shop: Shop, code: str):
+    text, says = BAD_DIFFS[code]
+    done = shop.run("run", "--issue-file", shop.issue(text), "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["state"], found["code"]) == (3, "failed", code)
+    assert says in found["reason"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", ".git/config", "sub/.git/config", "../../x", "link/x"],
+    ids=lambda path: path.replace("/", "_"),
+)
+def test_no_path_of_a_diff_leads_out_of_the_tree(shop: Shop, path: str):
+    (shop.source / "link").symlink_to("/tmp")
+    git(shop.source, "add", ".")
+    git(shop.source, "commit", "-qm", "A link")
+    diff = f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n"
+    done = shop.run("run", "--issue-file", shop.issue(issue_with(diff)), "--json")
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (3, "path_escapes")
+
+
+def test_a_protected_path_is_denied_with_its_own_exit_code(shop: Shop):
+    diff = "--- /dev/null\n+++ b/.github/workflows/x.yml\n@@ -0,0 +1 @@\n+on: push\n"
+    done = shop.run("run", "--issue-file", shop.issue(issue_with(diff)), "--json")
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (4, "policy_denied")
+
+
+def test_unusable_issues_are_refused_before_a_job_is_made(shop: Shop, tmp_path: Path):
+    big = tmp_path / "big.md"
+    with big.open("wb") as stream:
+        stream.truncate(50 * 1024 * 1024)
+    for arguments, says in (
+        (("--issue-file", str(big)), "52,428,800 bytes"),
+        (("--issue-file", shop.issue(b"Title\nbad \xff byte\n")), "line 2"),
+        (("--issue-file", str(tmp_path / "missing.md")), "cannot be read"),
+        (("--issue", "  \n \n"), "empty"),
+        ((), "--issue"),
+        (("--issue", "x", "--issue-file", str(big)), "exactly one"),
+        (("--issue", ISSUE, "--agent", "nobody"), "dummy"),
+        (("--issue", ISSUE, "--base", "nowhere"), "nowhere"),
+    ):
+        done = shop.run("run", *arguments, "--json")
+        assert done.returncode == 2, (arguments, done.stderr)
+        assert says in done.stderr
+        assert json.loads(done.stdout)["job_id"] is None
+        assert "Traceback" not in done.stderr
+    assert json.loads(shop.run("jobs", "--json").stdout) == {"jobs": []}
+
+
+def test_unusable_repositories_are_refused_with_a_sentence(shop: Shop, tmp_path: Path):
+    plain, empty, detached = tmp_path / "plain", tmp_path / "empty", tmp_path / "detached"
+    plain.mkdir()
+    empty.mkdir()
+    git(empty, "init", "-q")
+    git(tmp_path, "clone", "-q", str(shop.source), str(detached))
+    git(detached, "checkout", "-q", "--detach")
+    for repo, says in (
+        (plain, "not in a git repository"),
+        (tmp_path / "nowhere", "does not exist"),
+        (empty, "commit"),
+        (detached, "--base"),
+    ):
+        done = shop.run("run", "--issue", ISSUE, repo=str(repo))
+        assert done.returncode == 2, done.stderr
+        assert says in done.stderr
+
+
+def test_bare_and_shallow_repositories_work(shop: Shop, tmp_path: Path):
+    bare, shallow = tmp_path / "bare.git", tmp_path / "shallow"
+    git(shop.source, "commit", "-q", "--allow-empty", "-m", "More")
+    git(tmp_path, "clone", "-q", "--bare", str(shop.source), str(bare))
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{shop.source}", str(shallow))
+    for repo in (bare, shallow):
+        done = shop.run("run", "--issue", ISSUE, "--json", repo=str(repo))
+        assert done.returncode == 0, done.stderr
+        branch = json.loads(done.stdout)["branch"]
+        assert git(repo, "show", f"{branch}:greet.txt") == b"hello world\n"
+
+
+def test_uncommitted_changes_are_noted_and_left_alone(shop: Shop):
+    (shop.source / "greet.txt").write_text("changed by hand\n")
+    (shop.source / "untracked.txt").write_text("mine\n")
+    git(shop.source, "stash", "list")
+    before = shop.fingerprint()
+    done = shop.run("run", "--issue", ISSUE, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "2 uncommitted changes" in done.stderr
+    assert shop.fingerprint() == before
+
+
+def test_a_full_disk_and_an_unwritable_data_directory_are_told_apart(shop: Shop, tmp_path: Path):
+    full = shop.run("run", "--issue", ISSUE, "--json", env={"AICD_MIN_FREE_DISK": str(10**15)})
+    assert (full.returncode, json.loads(full.stdout)["code"]) == (1, "no_disk_space")
+    (tmp_path / "file").write_text("in the way")
+    shop.data = tmp_path / "file" / "data"
+    unwritable = shop.run("run", "--issue", ISSUE, "--json")
+    assert (unwritable.returncode, json.loads(unwritable.stdout)["code"]) == (2, "data_dir_unwritable")
+
+
+def test_a_plan_that_needs_approval_waits_and_goes_on_with_yes(shop: Shop):
+    (shop.source / ".aicd.yml").write_text("version: 1\ntests: []\nplan_approval: always\n")
+    git(shop.source, "commit", "-qam", "Ask first")
+    waiting = shop.run("run", "--issue", ISSUE, "--json")
+    assert (waiting.returncode, json.loads(waiting.stdout)["state"]) == (5, "awaiting_approval")
+    done = shop.run("run", "--issue", ISSUE, "--json", "--yes")
+    assert (done.returncode, json.loads(done.stdout)["state"]) == (0, "pr_open")
+    assert json.loads(done.stdout)["job_id"] == json.loads(waiting.stdout)["job_id"]
+
+
+def test_new_starts_again_where_a_second_run_would_find_the_first(shop: Shop):
+    first, same, anew = (
+        json.loads(shop.run("run", "--issue", ISSUE, "--json", *more).stdout) for more in ((), (), ("--new",))
+    )
+    assert same["job_id"] == first["job_id"]
+    assert anew["job_id"] != first["job_id"]
+    assert anew["pull_request"]["number"] == 2
+
+
+def test_two_runs_at_once_both_end_right(shop: Shop):
+    issues = [ISSUE, ISSUE.replace("world", "there world")]
+    processes = [
+        subprocess.Popen(shop.command("run", "--issue", text, "--json"), env=shop.environment(), stdout=subprocess.PIPE)
+        for text in (*issues, issues[0])
+    ]
+    found = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert found[0]["job_id"] == found[2]["job_id"] != found[1]["job_id"]
+    assert {found[0]["pull_request"]["number"], found[1]["pull_request"]["number"]} == {1, 2}
+
+
+def slow(shop: Shop) -> None:
+    (shop.source / ".aicd.yml").write_text("version: 1\ntests: ['sleep 300 & sleep 300']\n")
+    git(shop.source, "commit", "-qam", "Slow tests")
+
+
+def start_and_wait_for(shop: Shop, line: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        shop.command("run", "--issue", ISSUE, "--json"),
+        env=shop.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while line not in (said := process.stderr.readline()):
+        assert said, "the process ended before it came to the line"
+    return process
+
+
+def sleepers() -> set[str]:
+    found = subprocess.run(["pgrep", "-f", "^sleep 300"], capture_output=True, text=True)
+    return set(found.stdout.split())
+
+
+def test_ctrl_c_cancels_the_job_and_ends_everything_it_started(shop: Shop):
+    slow(shop)
+    before, others = shop.fingerprint(), sleepers()
+    process = start_and_wait_for(shop, "$ sleep")
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=20)
+    found = json.loads(stdout)
+    assert (process.returncode, found["state"]) == (130, "cancelled")
+    assert found["reason"] == "Stopped by the person who ran it."
+    assert sleepers() <= others
+    assert shop.fingerprint() == before
+    assert b"aicd/" not in git(shop.source, "branch", "--all")
+    assert list((shop.data / "jobs").iterdir()) == []
+
+
+@pytest.mark.parametrize("line", ["planning", "coding", "$ sleep"])
+def test_after_a_kill_the_same_command_goes_on_with_the_same_job(shop: Shop, line: str):
+    slow(shop)
+    before, others = shop.fingerprint(), sleepers()
+    process = start_and_wait_for(shop, line)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while not sleepers() <= others and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert sleepers() <= others
+    assert shop.fingerprint() == before
+    (killed,) = json.loads(shop.run("jobs", "--json").stdout)["jobs"]
+    again = start_and_wait_for(shop, "$ sleep")
+    again.send_signal(signal.SIGTERM)
+    found = json.loads(again.communicate(timeout=20)[0])
+    assert (found["job_id"], found["state"]) == (killed["job_id"], "cancelled")
