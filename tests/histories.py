@@ -61,7 +61,8 @@ def link(name: str, target: str) -> Edit:
 
 
 LINES = "".join(f"line {number}\n" for number in range(1, 61))
-PARSER = '"""Reads settings."""\n\n\ndef parse(text):\n    pairs = {}\n    for line in text.splitlines():\n' + (
+PARSER = (
+    '"""Reads settings."""\n\n\ndef parse(text):\n    pairs = {}\n    for line in text.splitlines():\n'
     "        if not line.strip() or line.startswith('#'):\n            continue\n"
     "        key, _, value = line.partition('=')\n        pairs[key.strip()] = value.strip()\n    return pairs\n"
 )
@@ -74,7 +75,8 @@ LIBRARY = (
         (
             write(
                 "docs/guide.md",
-                "# Guide\n\n```diff\n--- a/settings\n+++ b/settings\n@@ -1 +1 @@\n-a = 1\n+a = 2\n```\n\n ```\n inner\n ```\n",
+                "# Guide\n\n```diff\n--- a/settings\n+++ b/settings\n@@ -1 +1 @@\n-a = 1\n+a = 2\n```\n\n"
+                " ```\n inner\n ```\n",
             ),
         ),
     ),

@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+
 from histories import git
 
 AICD = Path(sys.executable).with_name("aicd")
@@ -165,7 +166,8 @@ BAD_DIFFS = {
     ),
     "binary_patch": (
         issue_with(
-            "diff --git a/x.bin b/x.bin\nnew file mode 100644\nindex 0000000..1111111\nGIT binary patch\nliteral 0\nHcmV?d00001\n\n"
+            "diff --git a/x.bin b/x.bin\nnew file mode 100644\nindex 0000000..1111111\n"
+            "GIT binary patch\nliteral 0\nHcmV?d00001\n\n"
         ),
         "binary",
     ),

@@ -4,8 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from conftest import Body
-from histories import git
 
 from aicd_core.contracts import (
     PlannedOp,
@@ -19,6 +17,8 @@ from aicd_core.errors import ConflictError
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.orchestrator import Message, read_report
 from aicd_core.testing.agents import ScriptedAgent, plan_for
+from conftest import Body
+from histories import git
 
 NO_TESTS = "version: 1\ntests: []\n"
 

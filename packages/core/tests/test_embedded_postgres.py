@@ -115,9 +115,7 @@ def test_an_interrupted_creation_is_done_anew(root: Path):
 
 def test_many_processes_that_start_at_once_share_one_server(root: Path):
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", STARTER, str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        subprocess.Popen([sys.executable, "-c", STARTER, str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(4)
     ]
     for process in processes:

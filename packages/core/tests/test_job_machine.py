@@ -37,9 +37,7 @@ def test_a_rejection_starts_the_next_round():
 
 
 def test_feedback_on_the_pull_request_starts_the_next_round():
-    status = follow(
-        JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.PUBLISHED, JobEvent.FEEDBACK
-    )
+    status = follow(JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.PUBLISHED, JobEvent.FEEDBACK)
     assert status == JobStatus(JobState.CODING, round=2)
 
 

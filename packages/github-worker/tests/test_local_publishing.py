@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -236,14 +237,17 @@ PUBLISH = textwrap.dedent(
     async def main(source, data, *jobs):
         for job in map(UUID, jobs):
             host = LocalCodeHost(source, Path(data), NoSandbox(), 60)
+            print("resolve", file=sys.stderr, flush=True)
             base = await host.resolve_base(None)
+            print("open", file=sys.stderr, flush=True)
             checkout = await host.open(job, base.sha)
-            await checkout.restore(None)
             await checkout.workspace.write("new.txt", str(job).encode())
+            print("capture", file=sys.stderr, flush=True)
             change_set = await checkout.capture(())
             request = CommitRequest(change_set=change_set, message="x", when=datetime(2026, 1, 1, tzinfo=UTC))
             head = await checkout.commit(request)
             draft = PullRequestDraft(title="t", body="b", draft=False)
+            print("publish", file=sys.stderr, flush=True)
             made = await host.publish(job, checkout, head, base, draft)
             print(made.number, flush=True)
 
@@ -257,6 +261,16 @@ def start(repo: Any, data_dir: Path, *jobs: JobId) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def kill_in(process: subprocess.Popen[bytes], stage: str, delay: float) -> None:
+    """Kills the process some seconds after it began a stage."""
+    assert process.stderr is not None
+    while process.stderr.readline().strip() != stage.encode():
+        assert process.poll() is None
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
 def test_processes_that_publish_at_once_get_numbers_of_their_own(repo: Any, data_dir: Path) -> None:
     processes = [start(repo, data_dir, *(JobId(new_uuid()) for _ in range(3))) for _ in range(3)]
     numbers = []
@@ -268,9 +282,10 @@ def test_processes_that_publish_at_once_get_numbers_of_their_own(repo: Any, data
     assert len(repo.git("for-each-ref", "refs/heads/aicd/").splitlines()) == 9
 
 
-@pytest.mark.parametrize("delay", [0.35, 0.5, 0.6, 0.7, 0.85])
+@pytest.mark.parametrize("stage", ["resolve", "open", "capture", "publish"])
+@pytest.mark.parametrize("delay", [0, 0.012, 0.03])
 async def test_a_killed_process_is_taken_over_at_any_moment(
-    repo: Any, host: LocalCodeHost, data_dir: Path, request_for: Any, draft: Any, delay: float
+    repo: Any, host: LocalCodeHost, data_dir: Path, request_for: Any, draft: Any, stage: str, delay: float
 ) -> None:
     for number in range(100):
         repo.write(f"d/{number}.txt", b"%d\n" % number)
@@ -278,9 +293,7 @@ async def test_a_killed_process_is_taken_over_at_any_moment(
     before = repo.fingerprint()
     job_id = JobId(new_uuid())
     process = start(repo, data_dir, job_id)
-    await asyncio.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    await asyncio.to_thread(kill_in, process, stage, delay)
     assert repo.fingerprint() == before
     base = await host.resolve_base(None)
     checkout = await host.open(job_id, base.sha)

@@ -1,7 +1,6 @@
 """The mirror survives crashes, follows its source, and never loses what a job stands on."""
 
 import asyncio
-import os
 import shutil
 from pathlib import Path
 from typing import Any

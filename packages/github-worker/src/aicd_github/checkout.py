@@ -1,6 +1,5 @@
 """A job's work tree as the Body sees it: laid out, measured, committed."""
 
-import asyncio
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -14,6 +13,7 @@ from aicd_github.git.delta import GITLINK, SYMLINK, Delta, RawChange, TreeEntry,
 from aicd_github.git.job_repository import Identity, JobRepository
 from aicd_github.git.runner import GitFailedError
 from aicd_github.git.symlinks import leads_out
+from aicd_github.threads import in_thread
 from aicd_github.tree.cleaning import empty, hand_over, keep_only
 from aicd_github.tree.files import TreeFiles
 from aicd_github.workspace import CommandObserver, TreeWorkspace
@@ -93,7 +93,7 @@ class GitCheckout:
             self.touched()
             if change_set is not None and staged is not None and staged.tree_sha == wanted:
                 with disk_errors(self._repository.tree):
-                    await asyncio.to_thread(self._drop_unstaged, staged)
+                    await in_thread(self._drop_unstaged, staged)
                 self._staged = staged
             else:
                 await self._lay(change_set, wanted, lock)
@@ -105,11 +105,11 @@ class GitCheckout:
             await self._repository.import_change(change_set, lock)
         with disk_errors(self._repository.tree):
             self._marker.unlink(missing_ok=True)
-            await asyncio.to_thread(empty, self._repository.tree)
+            await in_thread(empty, self._repository.tree)
         await self._repository.lay(wanted, lock)
         with disk_errors(self._repository.tree):
             if self._owner is not None:
-                await asyncio.to_thread(hand_over, self._repository.tree, self._owner)
+                await in_thread(hand_over, self._repository.tree, self._owner)
             self._marker.write_text(self._repository.base_sha)
         self._index_known = True
 
@@ -150,13 +150,13 @@ class GitCheckout:
             return (await self._measure((), lock)).patch
 
     async def _measure(self, planned: Collection[str], lock: int) -> Delta:
-        await asyncio.to_thread(self._guard_submodules, planned)
+        await in_thread(self._guard_submodules, planned)
         if not self._index_known:
             await self._repository.reset_index(lock)
             self._index_known = True
         await self._repository.stage(lock)
         delta = await self._repository.delta()
-        left_out = await asyncio.to_thread(self._left_out, planned, delta)
+        left_out = await in_thread(self._left_out, planned, delta)
         if left_out:
             await self._repository.stage_ignored(left_out, lock)
             delta = await self._repository.delta()

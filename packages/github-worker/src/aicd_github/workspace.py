@@ -16,6 +16,7 @@ from aicd_core.contracts.evidence import CommandResult
 from aicd_core.contracts.sandbox import Sandbox
 from aicd_core.contracts.workspace import Match
 from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_github.threads import in_thread
 from aicd_github.tree.files import TreeFiles
 from aicd_github.tree.listing import list_files
 
@@ -73,7 +74,7 @@ class TreeWorkspace:
             NotFoundError: there is no such file.
             InvalidInputError: `path_escapes`, `not_a_file`, `file_too_large`, `unreadable`.
         """
-        return await asyncio.to_thread(self._files.read, path)
+        return await in_thread(self._files.read, path)
 
     async def write(self, path: str, content: bytes, *, executable: bool | None = None) -> None:
         """Creates or overwrites a file and its parent folders; `executable=None` keeps the mode.
@@ -83,7 +84,7 @@ class TreeWorkspace:
             UnavailableError: the disk refused.
         """
         self._tree.touched()
-        await asyncio.to_thread(self._files.write, path, content, executable=executable)
+        await in_thread(self._files.write, path, content, executable=executable)
 
     async def replace(self, path: str, old: str, new: str) -> None:
         """Replaces the one exact occurrence of `old`, byte for byte in UTF-8.
@@ -129,7 +130,7 @@ class TreeWorkspace:
         Raises:
             InvalidInputError: code `path_escapes`.
         """
-        return await asyncio.to_thread(list_files, self._files.root, prefix)
+        return await in_thread(list_files, self._files.root, prefix)
 
     async def run(
         self, command: str, *, timeout: float | None = None, network: bool = False, stdin: bytes = b""

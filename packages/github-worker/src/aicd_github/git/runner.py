@@ -13,6 +13,7 @@ from aicd_github.git.environment import Transport, git_environment, setting_flag
 
 _GRACE = 2.0
 _LAST_WORDS_LIMIT = 400
+_FULL_BELOW = 64 * 1024  # bytes; less than this and git cannot do anything useful
 
 
 class GitFailedError(UnavailableError):
@@ -41,6 +42,14 @@ class Place:
         if self.index is not None:
             variables["GIT_INDEX_FILE"] = str(self.index)
         return variables
+
+    def on_full_disk(self) -> bool:
+        """Whether the disk that git writes to has no room left, in bytes or in files."""
+        try:
+            disk = os.statvfs(self.work_tree or self.git_dir)
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize < _FULL_BELOW or (disk.f_files > 0 and disk.f_favail == 0)
 
 
 @dataclass(frozen=True)
@@ -152,16 +161,20 @@ class Git:
         """
         result = await self.run(call)
         if result.returncode != 0:
-            raise failure(result, what)
+            raise failure(result, what, disk_full=call.place is not None and call.place.on_full_disk())
         return result
 
 
-def failure(result: GitResult, what: str) -> GitFailedError:
-    """The error for a run that ended badly; codes `no_disk_space`, `not_writable`, `git_failed`."""
+def failure(result: GitResult, what: str, *, disk_full: bool = False) -> GitFailedError:
+    """The error for a run that ended badly; codes `no_disk_space`, `not_writable`, `git_failed`.
+
+    Args:
+        disk_full: what the caller saw of the disk: git does not always say why it could not write.
+    """
     stderr = result.stderr
     code = None
     advice = ""
-    if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+    if disk_full or "No space left on device" in stderr or "Disk quota exceeded" in stderr:
         code, advice = "no_disk_space", " Free some disk space and run the job again."
     elif "Permission denied" in stderr or "insufficient permission" in stderr or "Read-only file" in stderr:
         code, advice = "not_writable", " Give the user that runs AI-CD the right to."

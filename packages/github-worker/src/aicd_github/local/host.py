@@ -1,6 +1,5 @@
 """The local code host: jobs on a repository that has branches, but no server for pull requests."""
 
-import asyncio
 from pathlib import Path
 
 from aicd_core.contracts.code_host import Base, Checkout, PullRequest, PullRequestDraft
@@ -19,6 +18,7 @@ from aicd_github.local.notes import uncommitted_note
 from aicd_github.local.pulls import PullRequestBook
 from aicd_github.local.pushing import BranchPusher
 from aicd_github.local.source import LocalSource, Source, open_local_source
+from aicd_github.threads import in_thread
 from aicd_github.tree.cleaning import remove
 from aicd_github.workspace import CommandObserver
 
@@ -176,7 +176,7 @@ class LocalCodeHost:
             return
         async with locked(folder / "lock", _PATIENCE):
             with disk_errors(folder):
-                await asyncio.to_thread(remove, folder)
+                await in_thread(remove, folder)
 
     async def _open_source(self) -> tuple[Source, Remote]:
         if self._opened is None:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from aicd_core.errors import AicdError, StepFailedError
+from aicd_core.errors import AicdError, StepFailedError, UnavailableError
 from aicd_github.git.mirror import Remote
 from aicd_github.git.runner import Git, GitCall, GitResult, Place, failure
 from aicd_github.local.source import Source
@@ -104,6 +104,11 @@ class BranchPusher:
         refusal = refusal_reason(result.text())
         if error.code in _NO_ROOM or refusal is None:
             return error
+        if "unpacker error" in refusal:
+            return UnavailableError(
+                f"{error.message} Give the user that runs AI-CD the right to write to it, and room on its disk.",
+                code="not_writable",
+            )
         if "exists; cannot create" in result.stderr:
             return StepFailedError(
                 f"{what}: a branch whose name is the beginning of this one is in the way. "
