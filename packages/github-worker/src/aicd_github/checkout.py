@@ -93,7 +93,7 @@ class GitCheckout:
             self.touched()
             if change_set is not None and staged is not None and staged.tree_sha == wanted:
                 with disk_errors(self._repository.tree):
-                    await in_thread(self._drop_unstaged, staged)
+                    await in_thread(self._drop_foreign, staged)
                 self._staged = staged
             else:
                 await self._lay(change_set, wanted, lock)
@@ -105,19 +105,27 @@ class GitCheckout:
             await self._repository.import_change(change_set, lock)
         with disk_errors(self._repository.tree):
             self._marker.unlink(missing_ok=True)
-            await in_thread(empty, self._repository.tree)
-        await self._repository.lay(wanted, lock)
-        with disk_errors(self._repository.tree):
-            if self._owner is not None:
+            if self._index_known:
+                # The index knows each file as it was laid (its ctime, too, which nobody can set back): git then
+                # writes only what differs, where laying all anew costs a file creation for each.
+                await in_thread(self._drop_foreign, change_set)
+            else:
+                await in_thread(empty, self._repository.tree)
+        await self._repository.lay(wanted, lock, anew=not self._index_known)
+        if self._owner is not None:
+            with disk_errors(self._repository.tree):
                 await in_thread(hand_over, self._repository.tree, self._owner)
+            await self._repository.refresh_index(lock)
+        with disk_errors(self._marker):
             self._marker.write_text(self._repository.base_sha)
         self._index_known = True
 
-    def _drop_unstaged(self, staged: ChangeSet) -> None:
-        """The tree holds exactly what was staged, and perhaps more: removing the rest lays it afresh."""
+    def _drop_foreign(self, change_set: ChangeSet | None) -> None:
+        """Removes everything that is no path of the base plus the change."""
         files = {path for path, entry in self._entries.items() if entry.mode != GITLINK}
-        gone = {change.old_path or change.path for change in staged.files if change.op in _LEAVING}
-        files = (files - gone) | {change.path for change in staged.files if change.op is not FileOp.DELETE}
+        changes = change_set.files if change_set is not None else ()
+        gone = {change.old_path or change.path for change in changes if change.op in _LEAVING}
+        files = (files - gone) | {change.path for change in changes if change.op is not FileOp.DELETE}
         keep_only(self._repository.tree, files, self._gitlinks())
 
     async def capture(self, planned: Collection[str]) -> ChangeSet:

@@ -105,9 +105,10 @@ class JobRepository:
         pairs = (line.split(" ") for line in result.text().splitlines())
         return {sha: int(size) for sha, size in pairs}
 
-    async def lay(self, treeish: str, lock: int) -> None:
-        """Fills the empty work tree, and the index with it."""
-        self._forget_index()
+    async def lay(self, treeish: str, lock: int, *, anew: bool) -> None:
+        """Makes the work tree and the index those of `treeish`; `anew` believes nothing about an empty tree."""
+        if anew:
+            self._forget_index()
         await self._git.do(
             self._call("read-tree", "--reset", "-u", treeish, lock=lock, on_tree=True),
             f"The files of {treeish} could not be laid out",
@@ -120,6 +121,11 @@ class JobRepository:
             self._call("read-tree", "--reset", self.base_sha, lock=lock, on_tree=True),
             "The index of the base commit could not be made",
         )
+
+    async def refresh_index(self, lock: int) -> None:
+        """Takes note of the files as they are now, where their content is what the index says."""
+        call = self._call("update-index", "-q", "--refresh", lock=lock, on_tree=True)
+        await self._git.do(call, "The tree's files could not be looked at")
 
     async def stage(self, lock: int) -> None:
         """Puts the whole tree into the index, but for new files that the repository ignores.

@@ -57,12 +57,17 @@ def remove(root: Path) -> None:
 def hand_over(root: Path, owner: tuple[int, int]) -> None:
     """Gives a tree to another user: every entry itself, never what a link points to.
 
+    What is theirs already is left alone: changing an owner to itself still changes the ctime, by which git tells
+    which files are as it laid them.
+
     Raises:
         OSError: not allowed, or the disk refused.
     """
     for _, folders, names, descriptor in os.fwalk(root, follow_symlinks=False):
         for name in (*folders, *names):
-            os.chown(name, *owner, dir_fd=descriptor, follow_symlinks=False)
+            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if (found.st_uid, found.st_gid) != owner:
+                os.chown(name, *owner, dir_fd=descriptor, follow_symlinks=False)
     os.chown(root, *owner, follow_symlinks=False)
 
 

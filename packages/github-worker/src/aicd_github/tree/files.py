@@ -64,14 +64,14 @@ class TreeFiles:
         self._owner = owner
         self._max_bytes = max_bytes
 
-    def read(self, path: str, *, follow_last: bool = True) -> bytes:
-        """The content of a regular file, links inside of the tree followed (but not `path` itself if told so).
+    def read(self, path: str) -> bytes:
+        """The content of a regular file, links inside of the tree followed.
 
         Raises:
             NotFoundError: there is no such file.
             InvalidInputError: `path_escapes`, `not_a_file`, `file_too_large`, `unreadable`.
         """
-        with self._at(path, follow_last=follow_last) as (folder, name):
+        with self._at(path) as (folder, name):
             self._require_regular(os.stat(name, dir_fd=folder, follow_symlinks=False), path)
             descriptor = os.open(name, _READ, dir_fd=folder)
             with os.fdopen(descriptor, "rb") as file:

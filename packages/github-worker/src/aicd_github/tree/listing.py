@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from aicd_github.tree.names import from_disk, to_disk
@@ -10,6 +11,15 @@ from aicd_github.tree.paths import checked_parts, is_git_folder
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_DEPTH = 256
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file, link or special file, and the open folder that it is in; valid until the next one is asked for."""
+
+    path: str
+    folder: int
+    name: bytes
 
 
 def list_files(root: Path, prefix: str = "") -> list[str]:
@@ -22,6 +32,11 @@ def list_files(root: Path, prefix: str = "") -> list[str]:
         InvalidInputError: code `path_escapes`.
         OSError: the root cannot be read.
     """
+    return [entry.path for entry in walk_files(root, prefix)]
+
+
+def walk_files(root: Path, prefix: str = "") -> Iterator[Entry]:
+    """What `list_files` lists, in the same order, one by one."""
     parts = checked_parts(prefix, root_allowed=True)
     with ExitStack() as opened:
         folder = _open(opened, os.fsencode(root), None)
@@ -29,18 +44,19 @@ def list_files(root: Path, prefix: str = "") -> list[str]:
         for depth, part in enumerate(parts):
             inner = _open(opened, to_disk(part), folder)
             if inner is None:
-                return _single(part, folder, prefix="/".join(parts)) if depth == len(parts) - 1 else []
+                if depth == len(parts) - 1 and _exists(to_disk(part), folder):
+                    yield Entry("/".join(parts), folder, to_disk(part))
+                return
             folder = inner
-        below = "".join(f"{part}/" for part in parts)
-        return sorted(path for path in _walk(folder, below) if _is_unicode(path))
+        yield from _walk(folder, "".join(f"{part}/" for part in parts))
 
 
-def _single(name: str, folder: int, prefix: str) -> list[str]:
+def _exists(name: bytes, folder: int) -> bool:
     try:
-        os.stat(to_disk(name), dir_fd=folder, follow_symlinks=False)
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:
-        return []
-    return [prefix]
+        return False
+    return True
 
 
 def _open(opened: ExitStack, name: bytes, parent: int | None) -> int | None:
@@ -54,7 +70,7 @@ def _open(opened: ExitStack, name: bytes, parent: int | None) -> int | None:
     return descriptor
 
 
-def _walk(folder: int, below: str) -> Iterator[str]:
+def _walk(folder: int, below: str) -> Iterator[Entry]:
     """Depth first with an explicit stack: a hostile depth must not exhaust Python's."""
     with ExitStack() as opened:
         stack = [(folder, below, _entries(folder), opened)]
@@ -65,7 +81,7 @@ def _walk(folder: int, below: str) -> Iterator[str]:
                 continue
             name, is_folder = entries.pop()
             if not is_folder:
-                yield below + name
+                yield Entry(below + name, folder, to_disk(name))
             elif len(stack) < _MAX_DEPTH:
                 closing = opened.enter_context(ExitStack())
                 inner = _open(closing, to_disk(name), folder)
@@ -74,12 +90,11 @@ def _walk(folder: int, below: str) -> Iterator[str]:
 
 
 def _entries(folder: int) -> list[tuple[str, bool]]:
-    with os.scandir(folder) as entries:
-        return [
-            (from_disk(entry.name), entry.is_dir(follow_symlinks=False))
-            for entry in entries
-            if not is_git_folder(entry.name)
-        ]
+    """The last one first. A folder counts as its name with a slash: so whole paths come out sorted."""
+    with os.scandir(folder) as found:
+        entries = [(from_disk(entry.name), entry.is_dir(follow_symlinks=False)) for entry in found]
+    wanted = [entry for entry in entries if _is_unicode(entry[0]) and not is_git_folder(entry[0])]
+    return sorted(wanted, key=lambda entry: f"{entry[0]}/" if entry[1] else entry[0], reverse=True)
 
 
 def _is_unicode(path: str) -> bool:
