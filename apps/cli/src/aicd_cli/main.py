@@ -1,4 +1,4 @@
-"""The command line's entry: which commands there are."""
+"""The command line: which commands there are."""
 
 import typer
 
@@ -17,8 +17,3 @@ app.command("jobs", epilog=jobs.LIST_EXAMPLE)(jobs.list_command)
 app.command("show", epilog=jobs.SHOW_EXAMPLE)(jobs.show_command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
-
-
-def main() -> None:
-    """Runs the command line; the process's exit code is the one of design §8."""
-    app()

@@ -1,8 +1,9 @@
 """The composition root: from settings to a running orchestrator, and everything shut down again."""
 
+import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,21 +104,35 @@ def require_disk_space(settings: Settings) -> int:
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """The database, embedded if none is configured, at the right schema; left clean at the end."""
-    place = prepare_data_dir(settings)
-    embedded = None if settings.database_url else EmbeddedPostgres(place / "postgres")
+    if settings.database_url:
+        prepare_data_dir(settings)
+        async with _connected(settings.database_url) as store:
+            yield store
+        return
+    embedded = EmbeddedPostgres(prepare_data_dir(settings) / "postgres")
+    # Where the server will listen is known beforehand, so the driver loads while it starts.
+    starting = asyncio.ensure_future(asyncio.to_thread(embedded.start))
     try:
-        url = settings.database_url or (embedded.start() if embedded else "")
-        database = Database.connect(url)
-        try:
-            await ensure_current(database)
-            async with database.transaction() as session:
-                tenant = await tenants.ensure_organization(session, LOCAL_ORGANIZATION)
-            yield Store(database, tenant)
-        finally:
-            await database.close()
+        async with _connected(embedded.url, starting) as store:
+            yield store
     finally:
-        if embedded:
-            embedded.stop()
+        await asyncio.wait({starting})
+        embedded.stop()
+
+
+@asynccontextmanager
+async def _connected(url: str, ready: Awaitable[object] | None = None) -> AsyncIterator[Store]:
+    """A migrated database and this process's tenant in it, once `ready` is."""
+    database = Database.connect(url)
+    try:
+        if ready is not None:
+            await ready
+        await ensure_current(database)
+        async with database.transaction() as session:
+            tenant = await tenants.ensure_organization(session, LOCAL_ORGANIZATION)
+        yield Store(database, tenant)
+    finally:
+        await database.close()
 
 
 def make_orchestrator(settings: Settings, store: Store, hosts: LocalHosts, observe: Observer) -> Orchestrator:
