@@ -5,29 +5,54 @@ from pathlib import Path
 
 import pytest
 
-from aicd_core.db.database import Database
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.tenancy import Tenant
-from aicd_core.tenancy import repository as tenants
-from aicd_core.testing.databases import fresh_database, test_server
+from aicd_core.tenancy.organizations.service import ensure_organization
+from aicd_core.testing.databases import TestUrls, fresh_urls, opened, test_server
 
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Postgres of this test process's own."""
+    """A Postgres of this test process's own; the superuser's URL."""
     root: Path = tmp_path_factory.mktemp("postgres") / "server"
     with test_server(root) as url:
         yield url
 
 
 @pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[Database]:
-    """A fresh, migrated database."""
-    async with fresh_database(postgres_url) as fresh:
-        yield fresh
+def database_urls(postgres_url: str) -> Iterator[TestUrls]:
+    """A fresh, migrated database, as each role."""
+    with fresh_urls(postgres_url) as urls:
+        yield urls
 
 
 @pytest.fixture
-async def tenant(database: Database) -> Tenant:
+async def databases(database_urls: TestUrls) -> AsyncIterator[tuple[Database, SystemDatabase]]:
+    async with opened(database_urls) as pair:
+        yield pair
+
+
+@pytest.fixture
+def database(databases: tuple[Database, SystemDatabase]) -> Database:
+    """The fresh database, as the application's role."""
+    return databases[0]
+
+
+@pytest.fixture
+def system(databases: tuple[Database, SystemDatabase]) -> SystemDatabase:
+    """The fresh database, as the system role."""
+    return databases[1]
+
+
+@pytest.fixture
+async def tenant(system: SystemDatabase) -> Tenant:
     """An organization in that database."""
-    async with database.transaction() as session:
-        return await tenants.ensure_organization(session, "acme")
+    async with system.write() as session:
+        return await ensure_organization(session, "acme")
+
+
+@pytest.fixture
+async def rival(system: SystemDatabase) -> Tenant:
+    """Another organization in the same database."""
+    async with system.write() as session:
+        return await ensure_organization(session, "rival")

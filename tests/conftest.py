@@ -59,11 +59,5 @@ class Body:
 
 
 @pytest.fixture
-async def cli_database_url(database: Database) -> str:
-    """A fresh database for commands that run as processes of their own."""
-    return database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-@pytest.fixture
 def body(database: Database, tenant: Tenant, tmp_path: Path) -> Body:
     return Body(database, tenant, Settings(data_dir=tmp_path / "data", command_timeout=60))

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from aicd_core.testing.databases import TestUrls
 from histories import git
 
 AICD = Path(sys.executable).with_name("aicd")
@@ -25,14 +26,19 @@ class Shop:
 
     source: Path
     data: Path
-    server: str
+    urls: TestUrls
 
     def command(self, *arguments: str, repo: str | None = None) -> list[str]:
         where = ("--repo", repo or str(self.source)) if arguments[0] == "run" else ()
         return [str(AICD), *arguments, *where, "--data-dir", str(self.data)]
 
     def environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "HOME": str(self.data.parent), "AICD_DATABASE_URL": self.server}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.data.parent),
+            "AICD_DATABASE_URL": self.urls.app,
+            "AICD_SYSTEM_DATABASE_URL": self.urls.system,
+        }
 
     def run(self, *arguments: str, repo: str | None = None, **options) -> subprocess.CompletedProcess[str]:
         environment = self.environment() | options.pop("env", {})
@@ -55,7 +61,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, cli_database_url: str) -> Shop:
+def shop(tmp_path: Path, database_urls: TestUrls) -> Shop:
     source = tmp_path / "source"
     source.mkdir()
     git(source, "init", "-q")
@@ -63,7 +69,7 @@ def shop(tmp_path: Path, cli_database_url: str) -> Shop:
     (source / "greet.txt").write_text("hello\n")
     git(source, "add", ".")
     git(source, "commit", "-qm", "Begin")
-    return Shop(source, tmp_path / "data", cli_database_url)
+    return Shop(source, tmp_path / "data", database_urls)
 
 
 def test_stdout_is_exactly_one_json_object_and_logs_go_to_stderr(shop: Shop):

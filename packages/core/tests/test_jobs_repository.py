@@ -13,15 +13,15 @@ from aicd_core.jobs.machine import JobEvent, JobState, decide
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView, NewJob, Transition
 from aicd_core.tenancy import Tenant
-from aicd_core.tenancy import repository as tenants
+from aicd_core.tenancy.repositories import repository as repositories
 from aicd_core.usage import repository as ledger
 
 SHA = "a" * 40
 
 
 async def make_job(database: Database, tenant: Tenant, body: str = "do it") -> JobView:
-    async with database.transaction() as session:
-        repository_id = await tenants.ensure_repository(session, tenant, "/srv/repo")
+    async with database.write(tenant) as session:
+        repository_id = await repositories.ensure_repository(session, tenant, "/srv/repo")
         new = NewJob(repository_id, "dummy", "Title", body, "main", SHA, 60.0)
         job_id = await jobs.insert_job(session, tenant, new)
         assert job_id is not None
@@ -31,13 +31,13 @@ async def make_job(database: Database, tenant: Tenant, body: str = "do it") -> J
 
 
 async def move(database: Database, tenant: Tenant, job: JobView, event: JobEvent, **why: str) -> bool:
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         change = Transition(job, event, decide(job.status, event), **why)
         return await jobs.apply_transition(session, tenant, change)
 
 
 async def read(database: Database, tenant: Tenant, job_id: JobId) -> JobView:
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         job = await jobs.get_job(session, tenant, job_id)
     assert job is not None
     return job
@@ -48,7 +48,7 @@ async def test_a_transition_moves_the_job_and_appends_its_event(database: Databa
     assert await move(database, tenant, job, JobEvent.FAILED, code="no_usable_diff", reason="no diff")
     now = await read(database, tenant, job.id)
     assert (now.state, now.version, now.code, now.reason) == (JobState.FAILED, 1, "no_usable_diff", "no diff")
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         events = await jobs.list_events(session, tenant, job.id)
     assert [(event.event, event.state, event.version) for event in events] == [
         (None, JobState.QUEUED, 0),
@@ -62,13 +62,13 @@ async def test_whoever_read_an_older_version_writes_nothing(database: Database, 
     assert await move(database, tenant, job, JobEvent.ADMITTED)
     assert not await move(database, tenant, job, JobEvent.CANCELLED)
     assert (await read(database, tenant, job.id)).state is JobState.PLANNING
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         assert len(await jobs.list_events(session, tenant, job.id)) == 2
 
 
 async def test_an_issue_has_at_most_one_open_job(database: Database, tenant: Tenant):
     job = await make_job(database, tenant)
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         again = NewJob(job.repository_id, "dummy", "Title", "do it", "main", SHA, 60.0)
         assert await jobs.insert_job(session, tenant, again) is None
         found = await jobs.find_open(session, tenant, job.repository_id, again.issue_key)
@@ -84,7 +84,7 @@ async def test_a_lease_is_taken_once_and_again_when_it_ran_out_or_its_holder_is_
     job = await make_job(database, tenant)
 
     async def claim(owner: str, seconds: float = 60.0, dead: str | None = None) -> bool:
-        async with database.transaction() as session:
+        async with database.write(tenant) as session:
             return await jobs.claim_lease(session, tenant, job.id, owner, seconds, dead)
 
     assert await claim("first")
@@ -97,7 +97,7 @@ async def test_a_lease_is_taken_once_and_again_when_it_ran_out_or_its_holder_is_
 
 async def test_a_renewed_lease_books_the_time_and_ends_with_the_job(database: Database, tenant: Tenant):
     job = await make_job(database, tenant)
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         await jobs.claim_lease(session, tenant, job.id, "worker", 60.0, None)
         assert await jobs.renew_lease(session, tenant, job.id, "worker", 60.0, 2.5)
         assert not await jobs.renew_lease(session, tenant, job.id, "other", 60.0, 2.5)
@@ -106,13 +106,13 @@ async def test_a_renewed_lease_books_the_time_and_ends_with_the_job(database: Da
     assert now.lease_until is not None
     assert now.lease_until > datetime.now(UTC) + timedelta(seconds=30)
     await move(database, tenant, now, JobEvent.CANCELLED)
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         assert not await jobs.renew_lease(session, tenant, job.id, "worker", 60.0, 2.5)
 
 
 async def test_an_artifact_is_stored_once_and_only_by_the_holder_of_the_lease(database: Database, tenant: Tenant):
     job = await make_job(database, tenant)
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         await jobs.claim_lease(session, tenant, job.id, "worker", 60.0, None)
         for owner, content in (("other", b"stolen"), ("worker", b"first"), ("worker", b"second")):
             await jobs.store_artifact(session, tenant, job.id, owner, ArtifactKind.PLAN, 0, content)
@@ -121,7 +121,7 @@ async def test_an_artifact_is_stored_once_and_only_by_the_holder_of_the_lease(da
 
 async def test_the_newest_artifact_of_a_kind_is_found_without_its_number(database: Database, tenant: Tenant):
     job = await make_job(database, tenant)
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         await jobs.claim_lease(session, tenant, job.id, "worker", 60.0, None)
         for number in (1, 3, 2):
             content = str(number).encode()
@@ -131,7 +131,7 @@ async def test_the_newest_artifact_of_a_kind_is_found_without_its_number(databas
 
 async def test_a_ledger_entry_is_booked_once_and_entries_add_up(database: Database, tenant: Tenant):
     job = await make_job(database, tenant)
-    async with database.transaction() as session:
+    async with database.write(tenant) as session:
         for key in ("plan/0", "plan/0", "change/1"):
             usage = Usage(input_tokens=10, output_tokens=3, cost_micro_usd=7)
             await ledger.add_entry(session, tenant, job.id, key, usage)
@@ -139,10 +139,9 @@ async def test_a_ledger_entry_is_booked_once_and_entries_add_up(database: Databa
     assert total == Usage(input_tokens=20, output_tokens=6, cost_micro_usd=14)
 
 
-async def test_another_tenant_sees_and_changes_nothing(database: Database, tenant: Tenant):
-    job = await make_job(database, tenant)
-    async with database.transaction() as session:
-        other = await tenants.ensure_organization(session, "rival")
+async def test_another_tenant_sees_and_changes_nothing(database: Database, tenant: Tenant, rival: Tenant):
+    job, other = await make_job(database, tenant), rival
+    async with database.write(other) as session:
         assert await jobs.get_job(session, other, job.id) is None
         assert list(await jobs.list_jobs(session, other, limit=10)) == []
         assert list(await jobs.list_events(session, other, job.id)) == []
@@ -160,5 +159,5 @@ async def test_the_database_refuses_values_that_the_code_does_not_know(
 ):
     await make_job(database, tenant)
     with pytest.raises(Exception, match="ck_jobs"):
-        async with database.transaction() as session:
+        async with database.write(tenant) as session:
             await session.execute(text(f"UPDATE jobs SET {column} = {value}"))

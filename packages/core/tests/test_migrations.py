@@ -3,52 +3,86 @@
 import subprocess
 import sys
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
 
 from aicd_core.db.database import Database
-from aicd_core.errors import ConflictError
-from aicd_core.migrations import HEAD, ensure_current
+from aicd_core.errors import ConflictError, UnavailableError
+from aicd_core.migrations import HEAD, is_current, migrate, require_current
 from aicd_core.migrations.__main__ import configuration, main
+from aicd_core.testing.databases import TestUrls
+
+VARIABLE = "AICD_MIGRATION_DATABASE_URL"
 
 
-def url_of(database: Database) -> str:
-    return database.engine.url.render_as_string(hide_password=False)
+def ask(urls: TestUrls, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(urls.admin, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
 
 
-async def tables(database: Database) -> set[str]:
-    async with database.transaction() as session:
-        rows = await session.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
-        return set(rows.scalars())
+def tables(urls: TestUrls) -> set[object]:
+    return {row[0] for row in ask(urls, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
 
 
 def test_the_code_expects_the_newest_script():
     assert ScriptDirectory.from_config(configuration()).get_current_head() == HEAD
 
 
-async def test_the_models_and_the_migrations_describe_the_same_schema(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+def test_the_models_and_the_migrations_describe_the_same_schema(
+    database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("AICD_DATABASE_URL", url_of(database))
+    monkeypatch.setenv(VARIABLE, database_urls.admin)
     command.check(configuration())
 
 
-async def test_the_schema_goes_down_to_nothing_and_up_again(database: Database, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AICD_DATABASE_URL", url_of(database))
-    before = await tables(database)
+def test_the_checks_of_the_models_are_in_the_database(database_urls: TestUrls):
+    from aicd_core.migrations.tables import METADATA
+
+    found = {row[0] for row in ask(database_urls, "SELECT conname FROM pg_constraint WHERE contype = 'c'")}
+    expected = {
+        str(constraint.name)
+        for table in METADATA.tables.values()
+        for constraint in table.constraints
+        if type(constraint).__name__ == "CheckConstraint"
+    }
+    assert expected <= found
+
+
+async def test_the_schema_goes_down_to_nothing_and_up_again(
+    database_urls: TestUrls, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(VARIABLE, database_urls.admin)
+    before = tables(database_urls)
     assert main(["base"]) == 0
-    assert await tables(database) == {"alembic_version"}
-    await ensure_current(database)
-    assert await tables(database) == before
+    assert tables(database_urls) == {"alembic_version"}
+    with pytest.raises(UnavailableError, match="aicd migrate"):
+        await require_current(database)
+    await migrate(database_urls.admin)
+    assert tables(database_urls) == before
+    assert await is_current(database)
 
 
-async def test_a_database_of_newer_code_is_refused(database: Database):
-    async with database.transaction() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+def test_rows_of_the_first_schema_survive_the_way_up(database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(VARIABLE, database_urls.admin)
+    main(["-1"])
+    ask(database_urls, "INSERT INTO organizations (id, slug) VALUES (gen_random_uuid(), 'early')")
+    main(["head"])
+    assert ask(database_urls, "SELECT slug, name, revision FROM organizations") == [("early", "early", 1)]
+
+
+async def test_a_database_of_newer_code_is_refused(database_urls: TestUrls, database: Database):
+    ask(database_urls, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(ConflictError, match="newer version"):
-        await ensure_current(database)
+        await is_current(database)
+
+
+async def test_a_failed_migration_says_so(database_urls: TestUrls):
+    ask(database_urls, "UPDATE alembic_version SET version_num = '7777'")
+    with pytest.raises(UnavailableError, match="7777"):
+        await migrate(database_urls.admin)
 
 
 def test_without_a_database_the_command_says_what_to_set():
@@ -56,4 +90,4 @@ def test_without_a_database_the_command_says_what_to_set():
         [sys.executable, "-m", "aicd_core.migrations"], env={}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "AICD_DATABASE_URL" in done.stderr
+    assert VARIABLE in done.stderr

@@ -11,5 +11,5 @@ async def check_database(database: Database) -> None:
     Raises:
         UnavailableError: it does not answer.
     """
-    async with database.transaction() as session:
+    async with database.accounts() as session:
         await session.execute(text("SELECT 1"))

@@ -11,14 +11,15 @@ from pathlib import Path
 from aicd_core.agents.registry import load_agent
 from aicd_core.clock import SystemClock
 from aicd_core.contracts import SandboxLimits
-from aicd_core.db.database import Database
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import InvalidInputError, UnavailableError
-from aicd_core.migrations import ensure_current
+from aicd_core.migrations import is_current, migrate, require_current
+from aicd_core.migrations.roles import APP, SYSTEM
 from aicd_core.orchestrator import Observer, Orchestrator, Parts
 from aicd_core.settings import MIB, Settings
 from aicd_core.tenancy import Tenant
-from aicd_core.tenancy import repository as tenants
+from aicd_core.tenancy.organizations.service import ensure_organization
 from aicd_github.local.host import LocalCodeHost
 from aicd_sandbox import BubblewrapSandbox
 
@@ -27,9 +28,10 @@ LOCAL_ORGANIZATION = "local"
 
 @dataclass(frozen=True)
 class Store:
-    """The database of this process and the tenant it works for."""
+    """The database of this process, as both its roles, and the tenant it works for."""
 
     database: Database
+    system: SystemDatabase
     tenant: Tenant
 
 
@@ -103,36 +105,67 @@ def require_disk_space(settings: Settings) -> int:
 
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """The database, embedded if none is configured, at the right schema; left clean at the end."""
+    """The database, embedded if none is configured, at the right schema; left clean at the end.
+
+    The embedded one is migrated when it is older than this code; one of the operator's own is refused then, since
+    only `aicd migrate` has the right to change it.
+    """
+    place = prepare_data_dir(settings)
     if settings.database_url:
-        prepare_data_dir(settings)
-        async with _connected(settings.database_url) as store:
+        async with _connected(settings.database_url, _system_url(settings)) as store:
             yield store
         return
-    embedded = EmbeddedPostgres(prepare_data_dir(settings) / "postgres")
+    embedded = EmbeddedPostgres(place / "postgres")
     # Where the server will listen is known beforehand, so the driver loads while it starts.
     starting = asyncio.ensure_future(asyncio.to_thread(embedded.start))
     try:
-        async with _connected(embedded.url, starting) as store:
+        async with _connected(embedded.url(APP), embedded.url(SYSTEM), starting) as store:
             yield store
     finally:
         await asyncio.wait({starting})
         embedded.stop()
 
 
+def _system_url(settings: Settings) -> str:
+    if settings.system_database_url:
+        return settings.system_database_url
+    raise InvalidInputError(
+        "AICD_DATABASE_URL is set, and AICD_SYSTEM_DATABASE_URL is not. Set it to the same database as the role "
+        f"{SYSTEM}, which `aicd migrate` makes.",
+        code="system_database_missing",
+    )
+
+
 @asynccontextmanager
-async def _connected(url: str, ready: Awaitable[object] | None = None) -> AsyncIterator[Store]:
-    """A migrated database and this process's tenant in it, once `ready` is."""
-    database = Database.connect(url)
+async def _connected(app_url: str, system_url: str, starting: Awaitable[str] | None = None) -> AsyncIterator[Store]:
+    """The database at the schema of this code, and this process's tenant in it.
+
+    Args:
+        starting: resolves to the superuser's URL of an embedded server once that runs.
+    """
+    database, system = Database.connect(app_url), SystemDatabase.connect(system_url)
     try:
-        if ready is not None:
-            await ready
-        await ensure_current(database)
-        async with database.transaction() as session:
-            tenant = await tenants.ensure_organization(session, LOCAL_ORGANIZATION)
-        yield Store(database, tenant)
+        if starting is None:
+            await require_current(database)
+        else:
+            await _migrate_embedded(await starting, database)
+        await database.refuse_unsafe_role()
+        await system.refuse_unsafe_role()
+        async with system.write() as session:
+            tenant = await ensure_organization(session, LOCAL_ORGANIZATION)
+        yield Store(database, system, tenant)
     finally:
         await database.close()
+        await system.close()
+
+
+async def _migrate_embedded(admin_url: str, database: Database) -> None:
+    try:
+        current = await is_current(database)
+    except UnavailableError:
+        current = False  # the roles are made by the first migration
+    if not current:
+        await migrate(admin_url)
 
 
 def make_orchestrator(settings: Settings, store: Store, hosts: LocalHosts, observe: Observer) -> Orchestrator:

@@ -6,7 +6,16 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 OrgId = NewType("OrgId", UUID)
+UserId = NewType("UserId", UUID)
+MembershipId = NewType("MembershipId", UUID)
+InvitationId = NewType("InvitationId", UUID)
+SessionId = NewType("SessionId", UUID)
+ApiKeyId = NewType("ApiKeyId", UUID)
+InstallationId = NewType("InstallationId", UUID)
 RepositoryId = NewType("RepositoryId", UUID)
+PolicyId = NewType("PolicyId", UUID)
+SecretId = NewType("SecretId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
 JobId = NewType("JobId", UUID)
 
 

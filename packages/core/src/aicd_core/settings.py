@@ -22,6 +22,14 @@ class Settings(BaseSettings):
         default=None,
         description="Postgres 15+ to use (postgresql://…). Not set: an embedded one under the data directory.",
     )
+    system_database_url: str | None = Field(
+        default=None,
+        description="The same Postgres as the system role aicd_system; needed where AICD_DATABASE_URL is set.",
+    )
+    migration_database_url: str | None = Field(
+        default=None,
+        description="The same Postgres as a role that may create tables and roles; only `aicd migrate` uses it.",
+    )
     agent: str = Field(default="dummy", description="The agent for jobs that name none.")
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")

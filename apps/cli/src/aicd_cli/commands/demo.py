@@ -45,7 +45,7 @@ async def show_demo(place: Path) -> ExitCode:
     )
     code = await run(settings, request)
     async with open_store(settings) as store:
-        async with store.database.transaction() as session:
+        async with store.database.read(store.tenant) as session:
             (job, *_) = await jobs.list_jobs(session, store.tenant, limit=1)
         report = await read_report(store.database, store.tenant, job.id)
     _say("\n--- the story " + "-" * 60)

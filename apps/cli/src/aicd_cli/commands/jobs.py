@@ -31,7 +31,7 @@ def list_command(
     """List jobs, the newest first."""
 
     async def work() -> ExitCode:
-        async with open_store(load_settings(data_dir)) as store, store.database.transaction() as session:
+        async with open_store(load_settings(data_dir)) as store, store.database.read(store.tenant) as session:
             found = await jobs.list_jobs(session, store.tenant, limit=limit, state=state)
         if as_json:
             rows = [{"job_id": str(j.id), "state": j.state.value, "title": j.title, "reason": j.reason} for j in found]

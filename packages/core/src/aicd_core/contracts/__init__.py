@@ -31,6 +31,7 @@ from aicd_core.contracts.queue import Queue, Wake
 from aicd_core.contracts.review import CriterionResult, Feedback, Review, ReviewFinding, ReviewVerdict
 from aicd_core.contracts.sandbox import Sandbox, SandboxLimits
 from aicd_core.contracts.task import Task
+from aicd_core.contracts.tenant import Tenant
 from aicd_core.contracts.usage import MICRO_USD, Usage
 from aicd_core.contracts.workspace import Match, Workspace
 
@@ -71,6 +72,7 @@ __all__ = [
     "Sandbox",
     "SandboxLimits",
     "Task",
+    "Tenant",
     "TestReport",
     "Usage",
     "Wake",

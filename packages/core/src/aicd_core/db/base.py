@@ -6,7 +6,20 @@ from typing import Any, ClassVar
 from sqlalchemy import DateTime, MetaData, Uuid
 from sqlalchemy.orm import DeclarativeBase
 
-from aicd_core.ids import JobId, OrgId, RepositoryId
+from aicd_core.ids import (
+    ApiKeyId,
+    DeliveryId,
+    InstallationId,
+    InvitationId,
+    JobId,
+    MembershipId,
+    OrgId,
+    PolicyId,
+    RepositoryId,
+    SecretId,
+    SessionId,
+    UserId,
+)
 
 NAMING = {
     "pk": "pk_%(table_name)s",
@@ -16,6 +29,21 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
 }
 
+UUID_KINDS = (
+    ApiKeyId,
+    DeliveryId,
+    InstallationId,
+    InvitationId,
+    JobId,
+    MembershipId,
+    OrgId,
+    PolicyId,
+    RepositoryId,
+    SecretId,
+    SessionId,
+    UserId,
+)
+
 
 class Base(DeclarativeBase):
     """Declarative base of all tables."""
@@ -23,7 +51,5 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: DateTime(timezone=True),
-        OrgId: Uuid(),
-        RepositoryId: Uuid(),
-        JobId: Uuid(),
+        **{kind: Uuid() for kind in UUID_KINDS},
     }

@@ -1,55 +1,115 @@
-"""One process's connection to Postgres, and the only place that commits."""
+"""One process's connections to Postgres, and the only place that commits.
+
+A `Database` connects as the application's role, which row-level security holds; a `SystemDatabase` as the system role,
+which sees all tenants through a few grants. Whose rows a transaction sees is set in one place, for that transaction
+only, so that no pooled connection ever carries it over.
+"""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Self
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Self, TypeVar
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from aicd_core.contracts.tenant import Tenant
+from aicd_core.db.repository import bind, read_role
+from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSession, SystemSession, WriteSession
 from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_core.ids import OrgId
+
+SessionT = TypeVar("SessionT", bound=AsyncSession)
 
 
-class Database:
-    """A pool of connections and the transaction boundary.
-
-    Args:
-        engine: an async engine on psycopg; `connect` makes one from a URL.
-    """
+class _Connections:
+    """A pool of connections as one role."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 5) -> Self:
-        """A database for a `postgresql://…` URL; nothing is opened before the first transaction."""
+        """Connections for a `postgresql://…` URL; nothing is opened before the first transaction."""
         try:
             parsed = make_url(url).set(drivername="postgresql+psycopg")
         except (ArgumentError, ValueError) as error:
             raise InvalidInputError(
-                "AICD_DATABASE_URL is not a database URL; it should look like "
-                "postgresql://user@host:5432/aicd (the value is not shown, since it may hold a password)."
+                "That is not a database URL; it should look like postgresql://user@host:5432/aicd (the value is not "
+                "shown, since it may hold a password). Mend AICD_DATABASE_URL or AICD_SYSTEM_DATABASE_URL."
             ) from error
         return cls(create_async_engine(parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True))
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session whose work is committed at the end of the block, or rolled back on any error.
+    async def refuse_unsafe_role(self) -> None:
+        """Makes sure that row-level security holds this role.
 
         Raises:
-            UnavailableError: Postgres cannot be reached or went away in the middle.
+            InvalidInputError: it could bypass it, as a superuser, by BYPASSRLS, or as an owner of the tables.
         """
-        try:
-            async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
-                yield session
-        except (OperationalError, InterfaceError) as error:
-            raise UnavailableError(
-                f"Postgres did not answer: {str(error.orig).strip()}. Start it or check AICD_DATABASE_URL, "
-                "then run the same command again; nothing is lost.",
-                code="database_unavailable",
-            ) from error
+        async with _translated(), self.engine.connect() as connection:
+            role = await read_role(connection)
+        if role.bypasses or role.owns:
+            why = "bypass row-level security" if role.bypasses else "change the tables, which it owns"
+            raise InvalidInputError(
+                f"The database role {role.name} could {why}, so one organization's data would not be safe from "
+                "another's. Run `aicd migrate` and connect as aicd_app (AICD_DATABASE_URL) and aicd_system "
+                "(AICD_SYSTEM_DATABASE_URL).",
+                code="unsafe_role",
+            )
 
     async def close(self) -> None:
         """Closes every connection."""
         await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _transaction(
+        self, kind: type[SessionT], org_id: OrgId | None, *, read_only: bool
+    ) -> AsyncIterator[SessionT]:
+        """A transaction that is committed at the end of the block, or rolled back on any error."""
+        async with _translated(), kind(self.engine, expire_on_commit=False) as session, session.begin():
+            await bind(session, org_id, read_only=read_only)
+            yield session
+
+
+class Database(_Connections):
+    """Connections as the application's role."""
+
+    def read(self, tenant: Tenant) -> AbstractAsyncContextManager[ReadSession]:
+        """A read-only transaction that sees one tenant's rows.
+
+        Raises:
+            UnavailableError: Postgres cannot be reached or went away in the middle.
+        """
+        return self._transaction(ReadSession, tenant.org_id, read_only=True)
+
+    def write(self, tenant: Tenant) -> AbstractAsyncContextManager[WriteSession]:
+        """A transaction that sees and changes one tenant's rows; raises as `read`."""
+        return self._transaction(WriteSession, tenant.org_id, read_only=False)
+
+    def accounts(self) -> AbstractAsyncContextManager[AccountsSession]:
+        """A transaction on users, identities and sessions, for no tenant; raises as `read`."""
+        return self._transaction(AccountsSession, None, read_only=False)
+
+
+class SystemDatabase(_Connections):
+    """Connections as the system role: admission, sweeping, routing, and finding the tenant of a credential."""
+
+    def read(self) -> AbstractAsyncContextManager[SystemReadSession]:
+        """A read-only transaction over all tenants; raises as `Database.read`."""
+        return self._transaction(SystemReadSession, None, read_only=True)
+
+    def write(self) -> AbstractAsyncContextManager[SystemSession]:
+        """A transaction over all tenants; raises as `Database.read`."""
+        return self._transaction(SystemSession, None, read_only=False)
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise UnavailableError(
+            f"Postgres did not answer: {str(error.orig).strip()}. Start it or check AICD_DATABASE_URL, "
+            "then run the same command again; nothing is lost.",
+            code="database_unavailable",
+        ) from error

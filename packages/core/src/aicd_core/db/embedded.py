@@ -62,13 +62,12 @@ class EmbeddedPostgres:
         digest = hashlib.sha256(os.fsencode(self._root)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"aicd-{os.geteuid()}-{digest}"
 
-    @property
-    def url(self) -> str:
-        """URL of the database `postgres` on this server."""
-        return f"postgresql://postgres@/postgres?host={quote(str(self.socket_dir))}"
+    def url(self, role: str = "postgres") -> str:
+        """URL of the database `postgres` on this server, as a role; whoever reaches the socket is trusted."""
+        return f"postgresql://{role}@/postgres?host={quote(str(self.socket_dir))}"
 
     def start(self) -> str:
-        """Makes sure that the server runs and counts this process among its users; returns the URL.
+        """Makes sure that the server runs and counts this process among its users; returns the superuser's URL.
 
         Raises:
             UnavailableError: the server cannot be made or started; the message holds the end of its log.
@@ -85,7 +84,7 @@ class EmbeddedPostgres:
                 f"The embedded Postgres under {self._root} cannot be set up: {error}. "
                 "Choose another place with --data-dir, or set AICD_DATABASE_URL to a server of your own."
             ) from error
-        return self.url
+        return self.url()
 
     def stop(self) -> None:
         """Leaves the server; the last one to leave stops it. Does nothing when it was not started."""

@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    Enum,
     ForeignKeyConstraint,
     Identity,
     Index,
@@ -20,21 +19,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aicd_core.db.base import Base
-from aicd_core.ids import JobId, OrgId, RepositoryId, new_uuid
+from aicd_core.db.columns import Created, TenantOwned, words
+from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import TERMINAL, JobEvent, JobState
-
-
-def _words(enumeration: type[StrEnum], name: str) -> Enum:
-    """A text column that holds one of the enumeration's values, checked by the database."""
-    return Enum(
-        enumeration,
-        name=name,
-        native_enum=False,
-        create_constraint=True,
-        length=32,
-        values_callable=lambda members: [member.value for member in members],
-    )
-
 
 _TERMINAL_SQL = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
 
@@ -51,7 +38,7 @@ class ArtifactKind(StrEnum):
     PULL_REQUEST = "pull_request"
 
 
-class Job(Base):
+class Job(TenantOwned, Base):
     """One issue on its way to a pull request.
 
     `version` grows by one with every transition and is the fencing token: whoever holds an older one can
@@ -61,13 +48,12 @@ class Job(Base):
     __tablename__ = "jobs"
 
     id: Mapped[JobId] = mapped_column(primary_key=True, default=new_uuid)
-    org_id: Mapped[OrgId]
     repository_id: Mapped[RepositoryId]
-    state: Mapped[JobState] = mapped_column(_words(JobState, "state"))
+    state: Mapped[JobState] = mapped_column(words(JobState, "state"))
     version: Mapped[int] = mapped_column(default=0)
     round: Mapped[int] = mapped_column(default=0)
     plan_attempts: Mapped[int] = mapped_column(default=0)
-    paused_from: Mapped[JobState | None] = mapped_column(_words(JobState, "paused_from"))
+    paused_from: Mapped[JobState | None] = mapped_column(words(JobState, "paused_from"))
     agent: Mapped[str]
     title: Mapped[str]
     body: Mapped[str]
@@ -80,7 +66,7 @@ class Job(Base):
     time_limit: Mapped[float]
     lease_owner: Mapped[str | None]
     lease_until: Mapped[datetime | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[Created]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
@@ -100,19 +86,18 @@ class Job(Base):
     )
 
 
-class JobEventRow(Base):
+class JobEventRow(TenantOwned, Base):
     """One thing that happened to a job; rows are only ever appended."""
 
     __tablename__ = "job_events"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    org_id: Mapped[OrgId]
     job_id: Mapped[JobId]
     version: Mapped[int]
-    event: Mapped[JobEvent | None] = mapped_column(_words(JobEvent, "event"))
-    state: Mapped[JobState] = mapped_column(_words(JobState, "state"))
+    event: Mapped[JobEvent | None] = mapped_column(words(JobEvent, "event"))
+    state: Mapped[JobState] = mapped_column(words(JobState, "state"))
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[Created]
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
@@ -121,18 +106,17 @@ class JobEventRow(Base):
     )
 
 
-class Artifact(Base):
+class Artifact(TenantOwned, Base):
     """A sub-result of a job: UTF-8 JSON of its contract value. Stored once, never changed."""
 
     __tablename__ = "artifacts"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    org_id: Mapped[OrgId]
     job_id: Mapped[JobId]
-    kind: Mapped[ArtifactKind] = mapped_column(_words(ArtifactKind, "kind"))
+    kind: Mapped[ArtifactKind] = mapped_column(words(ArtifactKind, "kind"))
     round: Mapped[int]
     content: Mapped[bytes] = mapped_column(LargeBinary)
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[Created]
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import TERMINAL, JobState, JobStatus
 from aicd_core.jobs.models import Artifact, ArtifactKind, Job, JobEventRow
 from aicd_core.jobs.values import EventView, JobView, NewJob, Transition
-from aicd_core.tenancy import Tenant
+from aicd_core.tenancy import Tenant, mine
 
 CHANNEL = "aicd_jobs"
 """NOTIFY channel; the payload is `<org id> <job id> <version>`."""
@@ -43,7 +43,7 @@ def _view(row: Job) -> JobView:
     )
 
 
-async def insert_job(session: AsyncSession, tenant: Tenant, new: NewJob) -> JobId | None:
+async def insert_job(session: WriteSession, tenant: Tenant, new: NewJob) -> JobId | None:
     """Makes a queued job; None when an open one for the same issue is there already."""
     job_id = JobId(new_uuid())
     values = {
@@ -72,11 +72,11 @@ async def insert_job(session: AsyncSession, tenant: Tenant, new: NewJob) -> JobI
 
 
 async def find_open(
-    session: AsyncSession, tenant: Tenant, repository_id: RepositoryId, issue_key: str
+    session: ReadSession, tenant: Tenant, repository_id: RepositoryId, issue_key: str
 ) -> JobView | None:
     """The open job of this issue, if there is one."""
     query = select(Job).where(
-        Job.org_id == tenant.org_id,
+        mine(Job, tenant),
         Job.repository_id == repository_id,
         Job.issue_key == issue_key,
         Job.state.not_in(TERMINAL),
@@ -85,23 +85,23 @@ async def find_open(
     return _view(row) if row else None
 
 
-async def get_job(session: AsyncSession, tenant: Tenant, job_id: JobId) -> JobView | None:
+async def get_job(session: ReadSession, tenant: Tenant, job_id: JobId) -> JobView | None:
     """One job, or None when the tenant has no such job."""
-    row = (await session.execute(select(Job).where(Job.org_id == tenant.org_id, Job.id == job_id))).scalar_one_or_none()
+    row = (await session.execute(select(Job).where(mine(Job, tenant), Job.id == job_id))).scalar_one_or_none()
     return _view(row) if row else None
 
 
 async def list_jobs(
-    session: AsyncSession, tenant: Tenant, *, limit: int, state: JobState | None = None
+    session: ReadSession, tenant: Tenant, *, limit: int, state: JobState | None = None
 ) -> Sequence[JobView]:
     """The newest jobs first."""
-    query = select(Job).where(Job.org_id == tenant.org_id).order_by(Job.id.desc()).limit(limit)
+    query = select(Job).where(mine(Job, tenant)).order_by(Job.id.desc()).limit(limit)
     if state is not None:
         query = query.where(Job.state == state)
     return [_view(row) for row in (await session.execute(query)).scalars()]
 
 
-async def apply_transition(session: AsyncSession, tenant: Tenant, change: Transition) -> bool:
+async def apply_transition(session: WriteSession, tenant: Tenant, change: Transition) -> bool:
     """Moves the job, appends the event and notifies, in one statement; False when the guard did not hold.
 
     The guard: same id, state and version as when the job was read.
@@ -110,7 +110,7 @@ async def apply_transition(session: AsyncSession, tenant: Tenant, change: Transi
     moved = (
         update(Job)
         .where(
-            Job.org_id == tenant.org_id,
+            mine(Job, tenant),
             Job.id == job.id,
             Job.state == job.state,
             Job.version == job.version,
@@ -144,19 +144,15 @@ async def apply_transition(session: AsyncSession, tenant: Tenant, change: Transi
     return done.first() is not None
 
 
-async def list_events(session: AsyncSession, tenant: Tenant, job_id: JobId) -> Sequence[EventView]:
+async def list_events(session: ReadSession, tenant: Tenant, job_id: JobId) -> Sequence[EventView]:
     """A job's history, oldest first."""
-    query = (
-        select(JobEventRow)
-        .where(JobEventRow.org_id == tenant.org_id, JobEventRow.job_id == job_id)
-        .order_by(JobEventRow.id)
-    )
+    query = select(JobEventRow).where(mine(JobEventRow, tenant), JobEventRow.job_id == job_id).order_by(JobEventRow.id)
     rows = (await session.execute(query)).scalars()
     return [EventView(row.version, row.event, row.state, row.detail, row.created_at) for row in rows]
 
 
 async def claim_lease(
-    session: AsyncSession, tenant: Tenant, job_id: JobId, owner: str, seconds: float, dead: str | None
+    session: WriteSession, tenant: Tenant, job_id: JobId, owner: str, seconds: float, dead: str | None
 ) -> bool:
     """Takes the job's lease if it is free, run out, ours already, or held by `dead`, an owner known to be gone."""
     free = or_(
@@ -167,7 +163,7 @@ async def claim_lease(
     )
     taken = await session.execute(
         update(Job)
-        .where(Job.org_id == tenant.org_id, Job.id == job_id, free)
+        .where(mine(Job, tenant), Job.id == job_id, free)
         .values(lease_owner=owner, lease_until=func.now() + _seconds(seconds))
         .returning(Job.id)
     )
@@ -175,13 +171,13 @@ async def claim_lease(
 
 
 async def renew_lease(
-    session: AsyncSession, tenant: Tenant, job_id: JobId, owner: str, seconds: float, worked: float
+    session: WriteSession, tenant: Tenant, job_id: JobId, owner: str, seconds: float, worked: float
 ) -> bool:
     """Prolongs a lease and books `worked` seconds; False when it was lost or the job has ended."""
     kept = await session.execute(
         update(Job)
         .where(
-            Job.org_id == tenant.org_id,
+            mine(Job, tenant),
             Job.id == job_id,
             Job.lease_owner == owner,
             Job.state.not_in(TERMINAL),
@@ -192,22 +188,22 @@ async def renew_lease(
     return kept.first() is not None
 
 
-async def release_lease(session: AsyncSession, tenant: Tenant, job_id: JobId, owner: str, worked: float) -> None:
+async def release_lease(session: WriteSession, tenant: Tenant, job_id: JobId, owner: str, worked: float) -> None:
     """Gives the lease back, if it is still ours, and books `worked` seconds."""
     await session.execute(
         update(Job)
-        .where(Job.org_id == tenant.org_id, Job.id == job_id, Job.lease_owner == owner)
+        .where(mine(Job, tenant), Job.id == job_id, Job.lease_owner == owner)
         .values(lease_owner=None, lease_until=None, seconds_worked=Job.seconds_worked + worked)
     )
 
 
-async def set_time_limit(session: AsyncSession, tenant: Tenant, job_id: JobId, seconds: float) -> None:
+async def set_time_limit(session: WriteSession, tenant: Tenant, job_id: JobId, seconds: float) -> None:
     """Replaces the job's limit on seconds at work."""
-    await session.execute(update(Job).where(Job.org_id == tenant.org_id, Job.id == job_id).values(time_limit=seconds))
+    await session.execute(update(Job).where(mine(Job, tenant), Job.id == job_id).values(time_limit=seconds))
 
 
 async def store_artifact(
-    session: AsyncSession,
+    session: WriteSession,
     tenant: Tenant,
     job_id: JobId,
     owner: str,
@@ -221,19 +217,17 @@ async def store_artifact(
     """
     columns = ["org_id", "job_id", "kind", "round", "content"]
     guarded = select(Job.org_id, Job.id, literal(kind, Artifact.kind.type), literal(number), literal(content)).where(
-        Job.org_id == tenant.org_id, Job.id == job_id, Job.lease_owner == owner
+        mine(Job, tenant), Job.id == job_id, Job.lease_owner == owner
     )
     new = pg_insert(Artifact).from_select(columns, guarded)
     await session.execute(new.on_conflict_do_nothing(index_elements=["job_id", "kind", "round"]))
 
 
 async def get_artifact(
-    session: AsyncSession, tenant: Tenant, job_id: JobId, kind: ArtifactKind, number: int | None = None
+    session: ReadSession, tenant: Tenant, job_id: JobId, kind: ArtifactKind, number: int | None = None
 ) -> bytes | None:
     """A stored sub-result of one round, or the newest of its kind when no round is named."""
-    query = select(Artifact.content).where(
-        Artifact.org_id == tenant.org_id, Artifact.job_id == job_id, Artifact.kind == kind
-    )
+    query = select(Artifact.content).where(mine(Artifact, tenant), Artifact.job_id == job_id, Artifact.kind == kind)
     if number is not None:
         query = query.where(Artifact.round == number)
     newest = query.order_by(Artifact.round.desc()).limit(1)
@@ -241,12 +235,12 @@ async def get_artifact(
 
 
 async def list_artifacts(
-    session: AsyncSession, tenant: Tenant, job_id: JobId, kind: ArtifactKind
+    session: ReadSession, tenant: Tenant, job_id: JobId, kind: ArtifactKind
 ) -> Sequence[tuple[int, bytes]]:
     """All stored sub-results of a kind with their round, oldest first."""
     query = (
         select(Artifact.round, Artifact.content)
-        .where(Artifact.org_id == tenant.org_id, Artifact.job_id == job_id, Artifact.kind == kind)
+        .where(mine(Artifact, tenant), Artifact.job_id == job_id, Artifact.kind == kind)
         .order_by(Artifact.round)
     )
     return [(number, content) for number, content in await session.execute(query)]

@@ -1,4 +1,4 @@
-"""`python -m aicd_core.migrations [REVISION]`: migrates the database of AICD_DATABASE_URL (default: to the newest)."""
+"""`python -m aicd_core.migrations [REVISION]`: migrates the database of AICD_MIGRATION_DATABASE_URL."""
 
 import os
 import sys
@@ -17,8 +17,8 @@ def configuration() -> Config:
 
 def main(arguments: list[str]) -> int:
     """Upgrades (or, for an older revision or `base`, downgrades) the schema; returns the exit code."""
-    if not os.environ.get("AICD_DATABASE_URL"):
-        sys.stderr.write("Set AICD_DATABASE_URL to the database to migrate.\n")
+    if not os.environ.get("AICD_MIGRATION_DATABASE_URL"):
+        sys.stderr.write("Set AICD_MIGRATION_DATABASE_URL to the database to migrate.\n")
         return 2
     target = arguments[0] if arguments else "head"
     move = command.downgrade if target == "base" or target.startswith("-") else command.upgrade

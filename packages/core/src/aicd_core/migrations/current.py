@@ -1,4 +1,4 @@
-"""Brings a database to the schema that this code needs."""
+"""Brings a database to the schema that this code needs, and refuses one that it does not fit."""
 
 import asyncio
 import os
@@ -8,39 +8,57 @@ from aicd_core.db.database import Database
 from aicd_core.errors import ConflictError, UnavailableError
 from aicd_core.migrations.repository import read_revision
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision this code works with; a test holds it equal to the newest script."""
 
 
-async def ensure_current(database: Database) -> None:
-    """Migrates the database if it is older than this code; does nothing but one query otherwise.
-
-    Alembic runs in a process of its own: it is slow to import, and nearly every start finds nothing to do.
+async def is_current(database: Database) -> bool:
+    """Whether the database has the schema of this code; False when it is older.
 
     Raises:
-        UnavailableError: the migration failed; the message holds its last words.
         ConflictError: the database was migrated by newer code.
     """
-    async with database.transaction() as session:
+    async with database.accounts() as session:
         found = await read_revision(session)
-    if found == HEAD:
-        return
     if found is not None and found > HEAD:
         raise ConflictError(
             f"The database is at schema {found}, and this version of aicd knows only up to {HEAD}. "
             "Use the newer version of aicd that migrated it.",
             code="schema_too_new",
         )
-    url = database.engine.url.render_as_string(hide_password=False)
-    command = (sys.executable, "-m", "aicd_core.migrations")
-    # The URL may hold a password: it travels in the environment, never in argv.
+    return found == HEAD
+
+
+async def require_current(database: Database) -> None:
+    """Refuses a database whose schema is older than this code.
+
+    Raises:
+        UnavailableError: it has to be migrated first.
+        ConflictError: as `is_current`.
+    """
+    if not await is_current(database):
+        raise UnavailableError(
+            f"The database is not at schema {HEAD} yet. Run `aicd migrate` with AICD_MIGRATION_DATABASE_URL set.",
+            code="schema_too_old",
+        )
+
+
+async def migrate(url: str, target: str = "head") -> None:
+    """Brings the database of a URL to the newest schema, and its roles, grants and walls to what the code says.
+
+    Alembic runs in a process of its own: it is slow to import, and nearly every start finds nothing to do. The URL may
+    hold a password: it travels in the environment, never in argv.
+
+    Raises:
+        UnavailableError: the migration failed; the message holds its last words.
+    """
     process = await asyncio.create_subprocess_exec(
-        *command,
-        env={**os.environ, "AICD_DATABASE_URL": url},
+        *(sys.executable, "-m", "aicd_core.migrations", target),
+        env={**os.environ, "AICD_MIGRATION_DATABASE_URL": url},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
     _, stderr = await process.communicate()
     if process.returncode != 0:
         last = stderr.decode("utf-8", "replace").strip()[-1000:]
-        raise UnavailableError(f"The database could not be migrated to schema {HEAD}: {last}", code="migration_failed")
+        raise UnavailableError(f"The database could not be migrated to {target}: {last}", code="migration_failed")

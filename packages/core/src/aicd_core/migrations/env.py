@@ -3,15 +3,12 @@
 import os
 
 from alembic import context
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 
-from aicd_core.db.base import Base
-from aicd_core.jobs import models as jobs_models
-from aicd_core.tenancy import models as tenancy_models
-from aicd_core.usage import models as usage_models
+from aicd_core.migrations.roles import CLOSED, CREATE_ROLES, GLOBAL, SCHEMA_GRANTS, grants_of, policy_of
+from aicd_core.migrations.tables import METADATA
 
-TABLES = (jobs_models, tenancy_models, usage_models)
 LOCK = 0x61696364
 """Key of the advisory lock: the letters `aicd`."""
 LOCK_TIMEOUT = "10s"
@@ -19,16 +16,30 @@ LOCK_TIMEOUT = "10s"
 
 
 def migrate() -> None:
-    """Runs the scripts in one transaction under the lock."""
-    url = make_url(os.environ["AICD_DATABASE_URL"]).set(drivername="postgresql+psycopg")
+    """Runs the scripts in one transaction under the lock; then roles, grants and walls are as `roles.py` says."""
+    url = make_url(os.environ["AICD_MIGRATION_DATABASE_URL"]).set(drivername="postgresql+psycopg")
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": LOCK_TIMEOUT})
-        context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+        connection.execute(text(CREATE_ROLES))
+        context.configure(connection=connection, target_metadata=METADATA, compare_type=True)
         with context.begin_transaction():
             context.run_migrations()
+        build_walls(connection)
     engine.dispose()
+
+
+def build_walls(connection: Connection) -> None:
+    """Owner, grants and row-level security of every table that is there."""
+    statements = [*SCHEMA_GRANTS]
+    present = text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    for table in connection.execute(present).scalars():
+        statements += grants_of(table)
+        if table not in GLOBAL | CLOSED:
+            statements += policy_of(table, "id" if table == "organizations" else "org_id")
+    for statement in statements:
+        connection.execute(text(statement))
 
 
 migrate()

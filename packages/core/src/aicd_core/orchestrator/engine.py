@@ -19,7 +19,7 @@ from aicd_core.orchestrator.session import StepSession
 from aicd_core.orchestrator.steps import coding, planning, reviewing
 from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed
 from aicd_core.tenancy import Tenant
-from aicd_core.tenancy import repository as tenants
+from aicd_core.tenancy.repositories import repository as repositories
 
 Step = Callable[[StepContext], Awaitable[StepResult]]
 
@@ -140,7 +140,7 @@ class Orchestrator:
         """Applies what happened, guarded by the version that was read, and tells the watcher."""
         status = decide(job.status, result.event)
         change = Transition(job, result.event, status, result.code, result.reason)
-        async with self._parts.database.transaction() as session:
+        async with self._parts.database.write(self._tenant) as session:
             moved = await jobs.apply_transition(session, self._tenant, change)
         if moved:
             self._parts.observe(StateChanged(job.id, status.state, status.round, result.reason))
@@ -154,8 +154,9 @@ class Orchestrator:
         return now
 
     async def _host(self, job: JobView) -> CodeHost:
-        async with self._parts.database.transaction() as session:
-            source = await tenants.get_source(session, self._tenant, job.repository_id)
+        async with self._parts.database.read(self._tenant) as session:
+            source = await repositories.get_source(session, self._tenant, job.repository_id)
+        assert source is not None, "the database keeps a job's repository"
         return self._parts.hosts.at(source)
 
     async def _job(self, job_id: JobId) -> JobView:

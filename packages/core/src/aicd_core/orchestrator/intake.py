@@ -11,7 +11,7 @@ from aicd_core.jobs.machine import JobEvent, JobState, decide
 from aicd_core.jobs.values import JobView, NewJob, Transition
 from aicd_core.orchestrator.lease import is_gone
 from aicd_core.tenancy import Tenant
-from aicd_core.tenancy import repository as tenants
+from aicd_core.tenancy.repositories import repository as repositories
 from aicd_core.text import one_line
 
 SUPERSEDED = "A new job for the same issue was asked for."
@@ -99,34 +99,34 @@ class Intake:
             ConflictError: `anew` was asked for while another process works on the unfinished job.
         """
         start = await host.resolve_base(base)
-        async with self.database.transaction() as session:
-            repository_id = await tenants.ensure_repository(session, self.tenant, source)
+        async with self.database.write(self.tenant) as session:
+            repository_id = await repositories.ensure_repository(session, self.tenant, source)
         new = NewJob(repository_id, agent, issue.title, issue.body, start.branch, start.sha, time_limit)
         found = await self._find(new)
         if found and anew:
             await self._end(found, host)
             found = None
         if found is None:
-            async with self.database.transaction() as session:
+            async with self.database.write(self.tenant) as session:
                 made = await jobs.insert_job(session, self.tenant, new)
             if made is not None:
                 return Taken(await self.get(made), made=True)
             found = await self._find(new)
         if found is None:
             raise ConflictError("The job for this issue ended at this very moment. Run the command again.")
-        async with self.database.transaction() as session:
+        async with self.database.write(self.tenant) as session:
             await jobs.set_time_limit(session, self.tenant, found.id, time_limit)
         return Taken(await self.get(found.id), made=False)
 
     async def get(self, job_id: JobId) -> JobView:
         """One job that is known to exist."""
-        async with self.database.transaction() as session:
+        async with self.database.read(self.tenant) as session:
             job = await jobs.get_job(session, self.tenant, job_id)
         assert job is not None, "jobs are never deleted while a process works with them"
         return job
 
     async def _find(self, new: NewJob) -> JobView | None:
-        async with self.database.transaction() as session:
+        async with self.database.read(self.tenant) as session:
             return await jobs.find_open(session, self.tenant, new.repository_id, new.issue_key)
 
     async def _end(self, job: JobView, host: CodeHost) -> None:
@@ -138,7 +138,7 @@ class Intake:
             )
         event = JobEvent.CLOSED if job.state is JobState.PR_OPEN else JobEvent.CANCELLED
         change = Transition(job, event, decide(job.status, event), code="superseded", reason=SUPERSEDED)
-        async with self.database.transaction() as session:
+        async with self.database.write(self.tenant) as session:
             if not await jobs.apply_transition(session, self.tenant, change):
                 raise ConflictError(f"Job {job.id} moved on at this very moment. Run the command again.")
         await host.withdraw(job.id)

@@ -55,7 +55,7 @@ class Lease:
     async def claim(self, job: JobView) -> bool:
         """Takes the lease if it is free or its holder is gone; False when somebody else works on the job."""
         dead = job.lease_owner if job.lease_owner and is_gone(job.lease_owner) else None
-        async with self._database.transaction() as session:
+        async with self._database.write(self._tenant) as session:
             taken = await jobs.claim_lease(session, self._tenant, self._job_id, self.owner, LEASE_SECONDS, dead)
         self._booked = time.monotonic()
         return taken
@@ -80,7 +80,7 @@ class Lease:
 
     async def release(self) -> None:
         """Gives the lease back and books the time since the last heartbeat."""
-        async with self._database.transaction() as session:
+        async with self._database.write(self._tenant) as session:
             await jobs.release_lease(session, self._tenant, self._job_id, self.owner, self._unbooked())
 
     def _unbooked(self) -> float:
@@ -91,7 +91,7 @@ class Lease:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            async with self._database.transaction() as session:
+            async with self._database.write(self._tenant) as session:
                 kept = await jobs.renew_lease(
                     session, self._tenant, self._job_id, self.owner, LEASE_SECONDS, self._unbooked()
                 )

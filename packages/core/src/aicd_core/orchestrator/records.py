@@ -32,13 +32,13 @@ class Records:
 
     async def load(self, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT | None:
         """The sub-result of a round (of an attempt, for plans), or None."""
-        async with self._database.transaction() as session:
+        async with self._database.read(self._tenant) as session:
             content = await jobs.get_artifact(session, self._tenant, self._job_id, kind, number)
         return None if content is None else model.model_validate_json(content)
 
     async def usage(self) -> Usage:
         """What the job has used up so far."""
-        async with self._database.transaction() as session:
+        async with self._database.read(self._tenant) as session:
             return await ledger.total(session, self._tenant, self._job_id)
 
     async def keep(self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage | None = None) -> ValueT:
@@ -48,7 +48,7 @@ class Records:
             LeaseLostError: this worker no longer holds the job.
         """
         content = value.model_dump_json().encode()
-        async with self._database.transaction() as session:
+        async with self._database.write(self._tenant) as session:
             key = (session, self._tenant, self._job_id)
             await jobs.store_artifact(*key, self._owner, kind, number, content)
             stored = await jobs.get_artifact(*key, kind, number)

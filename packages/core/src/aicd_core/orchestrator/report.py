@@ -69,7 +69,7 @@ async def read_report(database: Database, tenant: Tenant, job_id: JobId) -> JobR
     Raises:
         NotFoundError: the tenant has no such job.
     """
-    async with database.transaction() as session:
+    async with database.read(tenant) as session:
         job = await jobs.get_job(session, tenant, job_id)
         if job is None:
             raise NotFoundError(f"There is no job {job_id}. `aicd jobs` lists them.", code="no_such_job")

@@ -1,6 +1,6 @@
-"""Organizations and the repositories that they connected."""
+"""Tenants: who they are, who belongs to them, and the walls between them."""
 
-from aicd_core.tenancy.models import Organization, Repository
-from aicd_core.tenancy.tenant import Tenant
+from aicd_core.contracts.tenant import Tenant
+from aicd_core.tenancy.scope import mine
 
-__all__ = ["Organization", "Repository", "Tenant"]
+__all__ = ["Tenant", "mine"]

@@ -3,53 +3,72 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 from sqlalchemy.engine import make_url
 
-from aicd_core.db.database import Database
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.ids import new_uuid
-from aicd_core.migrations import ensure_current
+from aicd_core.migrations import migrate
 
 TEMPLATE = "aicd_template"
 
 
+@dataclass(frozen=True)
+class TestUrls:
+    """One database, as each role."""
+
+    __test__ = False  # not a pytest class
+
+    admin: str
+    app: str
+    system: str
+
+    @classmethod
+    def of(cls, server_url: str, database: str) -> "TestUrls":
+        return cls(*(_as(server_url, role, database) for role in ("postgres", "aicd_app", "aicd_system")))
+
+
 @contextmanager
 def test_server(root: Path) -> Iterator[str]:
-    """A server without fsync under `root`, with a migrated template database; yields its URL."""
+    """A server without fsync under `root`, with a migrated template database; yields its superuser's URL."""
     server = EmbeddedPostgres(root, durable=False)
     url = server.start()
     try:
         _execute(url, f"CREATE DATABASE {TEMPLATE}")
-        asyncio.run(_migrate(_named(url, TEMPLATE)))
+        asyncio.run(migrate(TestUrls.of(url, TEMPLATE).admin))
         yield url
     finally:
         server.stop()
 
 
-@asynccontextmanager
-async def fresh_database(server_url: str) -> AsyncIterator[Database]:
+@contextmanager
+def fresh_urls(server_url: str) -> Iterator[TestUrls]:
     """An empty, migrated database of its own, dropped at the end."""
     name = f"test_{new_uuid().hex}"
     _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    database = Database.connect(_named(server_url, name))
     try:
-        yield database
+        yield TestUrls.of(server_url, name)
     finally:
-        await database.close()
         _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-async def _migrate(url: str) -> None:
-    database = Database.connect(url)
-    await ensure_current(database)
-    await database.close()
+@asynccontextmanager
+async def opened(urls: TestUrls) -> AsyncIterator[tuple[Database, SystemDatabase]]:
+    """The database as the application and as the system role, closed at the end."""
+    app, system = Database.connect(urls.app), SystemDatabase.connect(urls.system)
+    try:
+        yield app, system
+    finally:
+        await app.close()
+        await system.close()
 
 
-def _named(url: str, database: str) -> str:
-    return make_url(url).set(database=database).render_as_string(hide_password=False)
+def _as(url: str, role: str, database: str) -> str:
+    return make_url(url).set(username=role, database=database).render_as_string(hide_password=False)
 
 
 def _execute(url: str, statement: str) -> None:

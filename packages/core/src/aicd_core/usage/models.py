@@ -1,21 +1,19 @@
 """The ledger's table."""
 
-from datetime import datetime
-
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Identity, UniqueConstraint, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aicd_core.db.base import Base
+from aicd_core.db.columns import Created, Revision, TenantOwned
 from aicd_core.ids import JobId, OrgId
 
 
-class UsageEntry(Base):
+class UsageEntry(TenantOwned, Base):
     """What one step of a job cost. Written in the transaction that stores the step's result."""
 
     __tablename__ = "usage_entries"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    org_id: Mapped[OrgId]
     job_id: Mapped[JobId]
     entry_key: Mapped[str]
     input_tokens: Mapped[int] = mapped_column(BigInteger)
@@ -23,7 +21,7 @@ class UsageEntry(Base):
     cache_write_tokens: Mapped[int] = mapped_column(BigInteger)
     output_tokens: Mapped[int] = mapped_column(BigInteger)
     cost_micro_usd: Mapped[int] = mapped_column(BigInteger)
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[Created]
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
@@ -34,3 +32,33 @@ class UsageEntry(Base):
             name="not_negative",
         ),
     )
+
+
+class BillingAccount(Base):
+    """Where an organization's charges go: the payment provider's name for it and the plan it is on."""
+
+    __tablename__ = "billing_accounts"
+
+    org_id: Mapped[OrgId] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    provider: Mapped[str]
+    customer: Mapped[str]
+    plan: Mapped[str]
+    revision: Mapped[Revision]
+    created_at: Mapped[Created]
+
+    __table_args__ = (UniqueConstraint("provider", "customer"),)
+
+
+class ErasedLedger(Base):
+    """What is left of an erased organization: the sums of its ledger, for the books, and nothing else."""
+
+    __tablename__ = "erased_ledgers"
+
+    org_id: Mapped[OrgId] = mapped_column(primary_key=True)
+    entries: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    cached_input_tokens: Mapped[int] = mapped_column(BigInteger)
+    cache_write_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
+    cost_micro_usd: Mapped[int] = mapped_column(BigInteger)
+    erased_at: Mapped[Created]

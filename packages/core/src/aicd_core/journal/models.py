@@ -1,0 +1,48 @@
+"""Tables of model calls and checkpoints."""
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Identity, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aicd_core.db.base import Base
+from aicd_core.db.columns import Created, TenantOwned
+from aicd_core.ids import JobId
+
+
+class ModelCall(TenantOwned, Base):
+    """A request to a model and its reply, stored before the reply is used; found again after a crash."""
+
+    __tablename__ = "model_calls"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    job_id: Mapped[JobId]
+    step: Mapped[str]
+    number: Mapped[int]
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    model: Mapped[str]
+    request: Mapped[bytes] = mapped_column(LargeBinary)
+    reply: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
+        UniqueConstraint("job_id", "step", "number"),
+    )
+
+
+class Checkpoint(TenantOwned, Base):
+    """How far a coding round had come: the patch so far and what was added to the message history since the last."""
+
+    __tablename__ = "checkpoints"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    job_id: Mapped[JobId]
+    round: Mapped[int]
+    number: Mapped[int]
+    patch: Mapped[bytes] = mapped_column(LargeBinary)
+    history: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
+        UniqueConstraint("job_id", "round", "number"),
+    )

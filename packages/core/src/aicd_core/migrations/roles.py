@@ -1,0 +1,77 @@
+"""The database's roles and what each may do, as data (design §5).
+
+`aicd_owner` owns the tables and is nobody's login; `aicd_app` is the application, held by row-level security;
+`aicd_system` sees all tenants through the few grants listed here. Applied after every migration, from nothing.
+"""
+
+from collections.abc import Iterator
+
+OWNER, APP, SYSTEM = "aicd_owner", "aicd_app", "aicd_system"
+
+APPEND_ONLY = frozenset(
+    {"audit_log", "job_events", "artifacts", "checkpoints", "model_calls", "usage_entries", "policies"}
+)
+"""Tables whose rows the application may add and read, and never change or remove."""
+
+GLOBAL = frozenset({"users", "identities", "sessions"})
+"""Tables of people, who belong to no tenant: no row-level security."""
+
+CLOSED = frozenset({"erased_ledgers", "alembic_version"})
+"""Tables that only the owner writes; everybody may read the schema's version."""
+
+SYSTEM_GRANTS = {
+    "organizations": "SELECT, INSERT",
+    "organization_settings": "SELECT",
+    "memberships": "SELECT",
+    "invitations": "SELECT",
+    "api_keys": "SELECT",
+    "installations": "SELECT",
+    "repositories": "SELECT",
+    "jobs": "SELECT, UPDATE",
+    "job_events": "SELECT, INSERT",
+    "deliveries": "SELECT, INSERT, UPDATE, DELETE",
+}
+"""Admission, sweeping and leases need jobs; routing needs installations and repositories; finding the tenant of a
+credential needs keys, invitations and memberships; `organizations` is where a new tenant begins."""
+
+CREATE_ROLES = f"""
+DO $$ BEGIN
+    PERFORM pg_advisory_xact_lock(1633641316);
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') THEN CREATE ROLE {OWNER} NOLOGIN; END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP}') THEN CREATE ROLE {APP} LOGIN; END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{SYSTEM}') THEN CREATE ROLE {SYSTEM} LOGIN; END IF;
+    EXECUTE format('GRANT {OWNER} TO %I', current_user);
+END $$
+"""
+
+
+def policy_of(table: str, key: str) -> Iterator[str]:
+    """Statements that put the database's wall around one tenant table, whatever stood there before."""
+    mine = f"{key} = (SELECT NULLIF(current_setting('aicd.org_id', true), '')::uuid)"
+    yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+    yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
+    yield f"DROP POLICY IF EXISTS tenant ON {table}"
+    yield f"CREATE POLICY tenant ON {table} TO {APP}, {OWNER} USING ({mine}) WITH CHECK ({mine})"
+    yield f"DROP POLICY IF EXISTS system ON {table}"
+    if table in SYSTEM_GRANTS:
+        yield f"CREATE POLICY system ON {table} TO {SYSTEM} USING (true) WITH CHECK (true)"
+
+
+def grants_of(table: str) -> Iterator[str]:
+    """Statements that give each role exactly what it may do with one table."""
+    yield f"ALTER TABLE {table} OWNER TO {OWNER}"
+    yield f"REVOKE ALL ON {table} FROM PUBLIC, {APP}, {SYSTEM}"
+    if table == "alembic_version":
+        yield f"GRANT SELECT ON {table} TO {APP}, {SYSTEM}"
+    elif table not in CLOSED:
+        rights = "SELECT, INSERT" if table in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+        yield f"GRANT {rights} ON {table} TO {APP}"
+    if table in SYSTEM_GRANTS:
+        yield f"GRANT {SYSTEM_GRANTS[table]} ON {table} TO {SYSTEM}"
+
+
+SCHEMA_GRANTS = (
+    "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+    f"GRANT ALL ON SCHEMA public TO {OWNER}",
+    f"GRANT USAGE ON SCHEMA public TO {APP}, {SYSTEM}",
+)

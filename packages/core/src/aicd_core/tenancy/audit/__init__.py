@@ -1,0 +1,1 @@
+"""Who did what: appended, never changed, not even by the database role that appends."""

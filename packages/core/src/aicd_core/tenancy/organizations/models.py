@@ -1,0 +1,56 @@
+"""Tables of organizations and their settings."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aicd_core.db.base import Base
+from aicd_core.db.columns import Created, Revision, words
+from aicd_core.ids import OrgId, new_uuid
+
+
+class PlanApproval(StrEnum):
+    """When a person must approve a plan; a repository may ask for more, never for less."""
+
+    NEVER = "never"
+    ALWAYS = "always"
+
+
+class Organization(Base):
+    """A tenant. `deleted_at` is set when it was deleted and can still be brought back."""
+
+    __tablename__ = "organizations"
+
+    id: Mapped[OrgId] = mapped_column(primary_key=True, default=new_uuid)
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    revision: Mapped[Revision]
+    created_at: Mapped[Created]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'", name="slug_format"),
+        CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="name_length"),
+    )
+
+
+class OrganizationSettings(Base):
+    """What an organization decided for all its jobs. Budgets are in micro-USD; None is no limit of its own."""
+
+    __tablename__ = "organization_settings"
+
+    org_id: Mapped[OrgId] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    agent: Mapped[str]
+    model: Mapped[str | None]
+    job_budget: Mapped[int | None] = mapped_column(BigInteger)
+    monthly_budget: Mapped[int | None] = mapped_column(BigInteger)
+    max_concurrent_jobs: Mapped[int]
+    plan_approval: Mapped[PlanApproval] = mapped_column(words(PlanApproval, "plan_approval"))
+    revision: Mapped[Revision]
+
+    __table_args__ = (
+        CheckConstraint("max_concurrent_jobs BETWEEN 1 AND 1000", name="concurrency"),
+        CheckConstraint("job_budget >= 0 AND monthly_budget >= 0", name="budgets"),
+    )

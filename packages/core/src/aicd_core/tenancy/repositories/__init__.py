@@ -1,0 +1,1 @@
+"""The repositories that an organization connected."""

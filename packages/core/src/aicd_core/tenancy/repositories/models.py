@@ -1,0 +1,33 @@
+"""Table of repositories."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aicd_core.db.base import Base
+from aicd_core.db.columns import Created, Revision, TenantOwned
+from aicd_core.ids import InstallationId, OrgId, RepositoryId, new_uuid
+
+
+class Repository(TenantOwned, Base):
+    """A repository that jobs may run on. `source` is its clone URL, or an absolute path on this machine."""
+
+    __tablename__ = "repositories"
+
+    id: Mapped[RepositoryId] = mapped_column(primary_key=True, default=new_uuid)
+    org_id: Mapped[OrgId] = mapped_column(ForeignKey("organizations.id"))
+    source: Mapped[str]
+    installation_id: Mapped[InstallationId | None]
+    enabled: Mapped[bool] = mapped_column(default=True, server_default="true")
+    revision: Mapped[Revision] = mapped_column(server_default="1")
+    created_at: Mapped[Created]
+    disconnected_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("org_id", "source"),
+        UniqueConstraint("org_id", "id"),
+        ForeignKeyConstraint(["org_id", "installation_id"], ["installations.org_id", "installations.id"]),
+        Index("ix_repositories_page", "org_id", text("id DESC")),
+        CheckConstraint("char_length(source) BETWEEN 1 AND 4096", name="source_length"),
+    )

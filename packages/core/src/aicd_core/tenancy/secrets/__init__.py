@@ -1,0 +1,1 @@
+"""Secrets of a tenant (its own model keys), encrypted with rotating keys."""

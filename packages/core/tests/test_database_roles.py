@@ -1,0 +1,101 @@
+"""Who may do what in the database, whatever the application says."""
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.errors import InvalidInputError
+from aicd_core.migrations.roles import APP, APPEND_ONLY, CLOSED, GLOBAL, OWNER, SYSTEM, SYSTEM_GRANTS
+from aicd_core.migrations.tables import METADATA
+from aicd_core.tenancy import Tenant
+from aicd_core.testing.databases import TestUrls
+
+TENANT_TABLES = sorted(set(METADATA.tables) - GLOBAL - CLOSED)
+
+
+def ask(url: str, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+@pytest.mark.parametrize("kind", ["app", "system"])
+async def test_the_processes_roles_are_held_by_row_level_security(database_urls: TestUrls, kind: str):
+    connections = Database.connect(getattr(database_urls, kind))
+    await connections.refuse_unsafe_role()
+    await connections.close()
+
+
+async def test_a_superuser_and_an_owner_are_refused(database_urls: TestUrls):
+    for url, says in ((database_urls.admin, "bypass row-level security"),):
+        connections = Database.connect(url)
+        with pytest.raises(InvalidInputError, match=says):
+            await connections.refuse_unsafe_role()
+        await connections.close()
+    with psycopg.connect(database_urls.admin, autocommit=True) as connection:
+        connection.execute(f"GRANT {OWNER} TO {APP}".encode())
+        try:
+            connections = Database.connect(database_urls.app)
+            with pytest.raises(InvalidInputError, match="owns"):
+                await connections.refuse_unsafe_role()
+            await connections.close()
+        finally:
+            connection.execute(f"REVOKE {OWNER} FROM {APP}".encode())
+
+
+def test_every_table_is_a_tenants_or_declared_to_be_none(database_urls: TestUrls):
+    found = {row[0] for row in ask(database_urls.admin, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    assert found == set(METADATA.tables) | {"alembic_version"}
+    for name, table in METADATA.tables.items():
+        has_tenant = "org_id" in table.columns or name == "organizations"
+        assert has_tenant == (name in TENANT_TABLES or name == "erased_ledgers"), name
+
+
+def test_row_level_security_is_forced_on_every_tenants_table(database_urls: TestUrls):
+    rows = ask(
+        database_urls.admin,
+        "SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity AND relkind = 'r'",
+    )
+    assert {row[0] for row in rows} == set(TENANT_TABLES)
+    policies = ask(database_urls.admin, "SELECT tablename, policyname FROM pg_policies")
+    assert {row[0] for row in policies if row[1] == "tenant"} == set(TENANT_TABLES)
+    assert {row[0] for row in policies if row[1] == "system"} == set(SYSTEM_GRANTS)
+
+
+def test_grants_are_as_declared(database_urls: TestUrls):
+    def granted(role: str) -> dict[str, set[str]]:
+        rows = ask(
+            database_urls.admin,
+            f"SELECT table_name, privilege_type FROM information_schema.role_table_grants WHERE grantee = '{role}'",
+        )
+        found: dict[str, set[str]] = {}
+        for name, privilege in rows:
+            found.setdefault(str(name), set()).add(str(privilege))
+        return found
+
+    everything = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    app = {name: {"SELECT", "INSERT"} if name in APPEND_ONLY else everything for name in METADATA.tables}
+    del app["erased_ledgers"]
+    assert granted(APP) == app | {"alembic_version": {"SELECT"}}
+    system = {name: set(rights.split(", ")) for name, rights in SYSTEM_GRANTS.items()}
+    assert granted(SYSTEM) == system | {"alembic_version": {"SELECT"}}
+
+
+async def test_a_read_session_cannot_write(database: Database, tenant: Tenant):
+    with pytest.raises(Exception, match="read-only transaction"):
+        async with database.read(tenant) as session:
+            await session.execute(text("DELETE FROM repositories"))
+
+
+async def test_without_a_tenant_no_row_of_one_is_seen(database: Database, system: SystemDatabase, tenant: Tenant):
+    async with database.accounts() as session:
+        assert (await session.execute(text("SELECT count(*) FROM organizations"))).scalar_one() == 0
+    async with database.read(tenant) as session:
+        assert (await session.execute(text("SELECT count(*) FROM organizations"))).scalar_one() == 1
+
+
+async def test_the_system_role_reads_no_code_secret_or_ledger(system: SystemDatabase):
+    for table in ("secrets", "artifacts", "model_calls", "checkpoints", "usage_entries", "audit_log", "users"):
+        with pytest.raises(Exception, match="permission denied"):
+            async with system.read() as session:
+                await session.execute(text(f"SELECT 1 FROM {table}"))
