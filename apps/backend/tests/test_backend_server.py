@@ -95,7 +95,7 @@ async def test_a_database_that_does_not_answer_is_unavailable() -> None:
     [
         ({}, [], "AICD_DATABASE_URL is not set"),
         ({"AICD_DATABASE_URL": ""}, [], "AICD_DATABASE_URL is not set"),
-        ({"AICD_DATABASE_URL": "hunter" + "2"}, [], "AICD_DATABASE_URL is not a database URL"),
+        ({"AICD_DATABASE_URL": "hunter" + "2"}, [], "That is not a database URL"),
         ({"AICD_BODY_MAX_BYTES": "hunter" + "2"}, [], "AICD_BODY_MAX_BYTES: "),
         ({"AICD_DATABASE_URL": DEAD_DATABASE}, ["--port", "65536"], "65536 is no port"),
         ({"AICD_DATABASE_URL": DEAD_DATABASE}, ["--port", "http"], "--port"),

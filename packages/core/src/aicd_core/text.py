@@ -2,6 +2,8 @@
 
 import re
 
+from aicd_core.errors import InvalidInputError
+
 INVISIBLE = "\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f"
 """Soft hyphen, zero-width, bidirectional and tag characters (Unicode 16, general category Cf and Zl/Zp)."""
 _CONTROL_OR_SPACE = re.compile(rf"[\x00-\x20\x7f-\xa0{INVISIBLE}]+")
@@ -17,3 +19,28 @@ def one_line(text: str, limit: int = 120) -> str:
 def printable(text: str) -> str:
     """The text with its lines and tabs, every control and invisible character shown as U+FFFD."""
     return _UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def require_text(text: str, what: str, *, most: int, least: int = 0) -> str:
+    """The text itself, if the database can store it exactly.
+
+    Args:
+        what: what the text is called in an error.
+        most: characters at the most; `least`: at the least.
+
+    Raises:
+        InvalidInputError: too long or too short, a NUL, or half of a surrogate pair.
+    """
+    if not least <= len(text) <= most:
+        wanted = f"at most {most:,}" if not least else f"{least:,} to {most:,}"
+        raise InvalidInputError(f"{what} has {len(text):,} characters; it may have {wanted}.", code="bad_length")
+    if "\x00" in text:
+        raise InvalidInputError(f"{what} holds a NUL character. Take it out.", code="bad_character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"{what} holds half of a surrogate pair at character {error.start}; it is no valid text.",
+            code="bad_character",
+        ) from error
+    return text
