@@ -1,6 +1,7 @@
 """Our own rules, checked: `python scripts/check_rules.py [ROOT]`.
 
-Refused: SQL outside of `repository.py`, a commit outside of `aicd_core/db`, an import inside a function.
+Refused: SQL outside of `repository.py`, a query there that is not confined to a tenant (`tenant_rule.py`), a commit
+outside of `aicd_core/db`, an import inside a function.
 Reported: files past 300 lines and functions past 40.
 """
 
@@ -9,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from tenant_rule import tenant_breaches
 
 FILE_MAX = 300
 FUNCTION_MAX = 40
@@ -37,6 +40,8 @@ def check_file(path: Path) -> Iterator[Breach]:
     tree = ast.parse(path.read_bytes(), filename=str(path))
     sql_names = frozenset(_names_from(tree, SQL_PACKAGES, SQL_CALLS))
     at_home = path.name in SQL_HOMES or "migrations/versions" in path.as_posix()
+    if path.name == "repository.py":
+        yield from (Breach(path, line, rule) for line, rule in tenant_breaches(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _hidden_imports(path, node)

@@ -1,6 +1,6 @@
 """A whole Body in the test's process: real database, real sandbox, real git."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from aicd_core.agents.registry import load_agent
 from aicd_core.clock import SystemClock
 from aicd_core.contracts import Agent
 from aicd_core.db.database import Database
+from aicd_core.db.sessions import ReadSession, SystemReadSession
 from aicd_core.orchestrator import (
     ForegroundQueue,
     Intake,
@@ -24,6 +25,8 @@ from aicd_core.orchestrator import (
 from aicd_core.orchestrator.engine import wake_for
 from aicd_core.settings import Settings
 from aicd_core.tenancy import Tenant
+from aicd_core.testing.databases import TestUrls, fresh_urls
+from isolation_world import World, seed
 
 
 @dataclass
@@ -61,3 +64,27 @@ class Body:
 @pytest.fixture
 def body(database: Database, tenant: Tenant, tmp_path: Path) -> Body:
     return Body(database, tenant, Settings(data_dir=tmp_path / "data", command_timeout=60))
+
+
+@pytest.fixture(scope="session")
+def seeded(postgres_url: str) -> Iterator[tuple[str, World]]:
+    """A database with both tenants in it, to be copied, and who they are."""
+    with fresh_urls(postgres_url) as urls:
+        world = seed(urls.admin)
+        yield urls.admin.rpartition("/")[2].partition("?")[0], world
+
+
+@pytest.fixture
+def world(seeded: tuple[str, World]) -> World:
+    return seeded[1]
+
+
+@pytest.fixture
+def urls(request: pytest.FixtureRequest, postgres_url: str, seeded: tuple[str, World]) -> Iterator[TestUrls]:
+    """A copy of that database of the test's own; for a function that can only read, the database itself."""
+    function = getattr(request.node, "callspec", None) and request.node.callspec.params.get("function")
+    if function and function.session in {ReadSession, SystemReadSession}:
+        yield TestUrls.of(postgres_url, seeded[0])
+    else:
+        with fresh_urls(postgres_url, seeded[0]) as made:
+            yield made

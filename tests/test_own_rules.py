@@ -61,3 +61,63 @@ def test_sizes_are_reported_and_break_nothing(tmp_path: Path):
 
 def test_an_empty_tree_is_not_a_clean_one(tmp_path: Path):
     assert check(tmp_path).returncode == 1
+
+
+HEAD = """from sqlalchemy import delete, insert, select, update
+
+from aicd_core.db.sessions import AccountsSession, ReadSession, SystemSession, WriteSession
+from aicd_core.jobs.models import Artifact, Job
+from aicd_core.tenancy import Tenant, mine
+
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        (
+            "async def f(session: ReadSession, tenant: Tenant):\n    return select(Job)\n",
+            "f() asks for Job without mine",
+        ),
+        (
+            "async def f(session: ReadSession, tenant: Tenant):\n    return select(Job.id).where(Job.id == 1)\n",
+            "f() asks for Job without mine(Job, tenant)",
+        ),
+        (
+            "async def f(s: ReadSession, tenant: Tenant):\n    return select(Job, Artifact).where(mine(Job, tenant))\n",
+            "f() asks for Artifact without mine",
+        ),
+        (
+            "async def f(s: ReadSession, tenant: Tenant):\n    x = mine(Job, tenant)\n    select(Job).join(Artifact)\n",
+            "f() asks for Artifact without mine",
+        ),
+        ("async def f(session: WriteSession, tenant: Tenant):\n    return update(Job)\n", "asks for Job without mine"),
+        ("async def f(session: WriteSession, tenant: Tenant):\n    return delete(Job)\n", "asks for Job without mine"),
+        ("async def f(session: WriteSession, tenant: Tenant):\n    return insert(Job)\n", "inserts without org_id"),
+        ("async def f(session: ReadSession):\n    return select(Job)\n", "f() takes no Tenant"),
+        ("def f():\n    return select(Job)\n", "f() takes no Tenant"),
+    ],
+)
+def test_a_query_that_is_not_confined_to_a_tenant_is_a_breach(tmp_path: Path, source: str, rule: str):
+    plant(tmp_path, "jobs/repository.py", HEAD + source)
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert rule in done.stdout
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "async def f(session: ReadSession, tenant: Tenant):\n    return select(Job).where(mine(Job, tenant))\n",
+        "async def f(session: WriteSession, tenant: Tenant):\n    return insert(Job).values(org_id=tenant.org_id)\n",
+        "async def f(s: WriteSession, tenant: Tenant):\n    insert(Artifact).from_select([], x(mine(Job, tenant)))\n",
+        "def f(tenant: Tenant):\n    select(Job).where(_g(tenant))\n\n\ndef _g(t: Tenant):\n    mine(Job, t)\n",
+        "def _g(tenant: Tenant):\n    return mine(Job, tenant)\n",
+        "async def f(session: SystemSession):\n    return select(Job)\n",
+        "async def f(session: AccountsSession):\n    return select(Job)\n",
+    ],
+)
+def test_a_confined_query_and_one_of_the_system_are_none(tmp_path: Path, source: str):
+    plant(tmp_path, "jobs/repository.py", HEAD + source)
+    assert check(tmp_path).stdout == ""

@@ -16,6 +16,8 @@ MAX_FIELD_ERRORS = 50
 
 STATUS_OF_KIND: Mapping[ErrorKind, int] = {
     ErrorKind.INVALID_INPUT: 400,
+    ErrorKind.UNAUTHENTICATED: 401,
+    ErrorKind.FORBIDDEN: 403,
     ErrorKind.NOT_FOUND: 404,
     ErrorKind.CONFLICT: 409,
     ErrorKind.FAILED: 422,

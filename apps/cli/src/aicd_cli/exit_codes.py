@@ -24,6 +24,8 @@ class ExitCode(IntEnum):
 BY_KIND: Mapping[ErrorKind, ExitCode] = MappingProxyType(
     {
         ErrorKind.INVALID_INPUT: ExitCode.USAGE,
+        ErrorKind.UNAUTHENTICATED: ExitCode.USAGE,
+        ErrorKind.FORBIDDEN: ExitCode.USAGE,
         ErrorKind.NOT_FOUND: ExitCode.USAGE,
         ErrorKind.FAILED: ExitCode.JOB_FAILED,
         ErrorKind.CONFLICT: ExitCode.UNEXPECTED,

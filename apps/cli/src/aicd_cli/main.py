@@ -2,7 +2,7 @@
 
 import typer
 
-from aicd_cli.commands import demo, doctor, jobs, run
+from aicd_cli.commands import demo, doctor, jobs, migrate, org, run
 
 app = typer.Typer(
     name="aicd",
@@ -17,3 +17,5 @@ app.command("jobs", epilog=jobs.LIST_EXAMPLE)(jobs.list_command)
 app.command("show", epilog=jobs.SHOW_EXAMPLE)(jobs.show_command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
+app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
+app.add_typer(org.app, name="org")

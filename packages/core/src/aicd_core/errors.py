@@ -11,6 +11,8 @@ class ErrorKind(StrEnum):
     """How an edge should treat an error; the only thing it may branch on."""
 
     INVALID_INPUT = "invalid_input"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     UNAVAILABLE = "unavailable"
@@ -40,6 +42,20 @@ class InvalidInputError(AicdError):
 
     kind = ErrorKind.INVALID_INPUT
     default_code = "invalid_input"
+
+
+class UnauthenticatedError(AicdError):
+    """A credential (a key, a session's token) is not, or no longer, good for anything."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    default_code = "unauthenticated"
+
+
+class ForbiddenError(AicdError):
+    """Whoever asks is known, and may not do this."""
+
+    kind = ErrorKind.FORBIDDEN
+    default_code = "forbidden"
 
 
 class NotFoundError(AicdError):

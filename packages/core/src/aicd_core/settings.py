@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB = 1024
@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     migration_database_url: str | None = Field(
         default=None,
         description="The same Postgres as a role that may create tables and roles; only `aicd migrate` uses it.",
+    )
+    secret_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys of tenants' secrets, `id:base64,…` of 32 bytes each; the first one encrypts.",
     )
     agent: str = Field(default="dummy", description="The agent for jobs that name none.")
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from aicd_core.contracts.tenant import Tenant
-from aicd_core.db.repository import bind, read_role
+from aicd_core.db.repository import begin, read_role
 from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSession, SystemSession, WriteSession
 from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import OrgId
@@ -38,7 +38,11 @@ class _Connections:
                 "That is not a database URL; it should look like postgresql://user@host:5432/aicd (the value is not "
                 "shown, since it may hold a password). Mend AICD_DATABASE_URL or AICD_SYSTEM_DATABASE_URL."
             ) from error
-        return cls(create_async_engine(parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True))
+        # AUTOCOMMIT leaves the beginning of a transaction to `begin`, which keys it to its tenant in the same message.
+        engine = create_async_engine(
+            parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, isolation_level="AUTOCOMMIT"
+        )
+        return cls(engine)
 
     async def refuse_unsafe_role(self) -> None:
         """Makes sure that row-level security holds this role.
@@ -63,11 +67,11 @@ class _Connections:
 
     @asynccontextmanager
     async def _transaction(
-        self, kind: type[SessionT], org_id: OrgId | None, *, read_only: bool
+        self, kind: type[SessionT], org_id: OrgId | None, *, read_only: bool, isolation: str = "READ COMMITTED"
     ) -> AsyncIterator[SessionT]:
         """A transaction that is committed at the end of the block, or rolled back on any error."""
         async with _translated(), kind(self.engine, expire_on_commit=False) as session, session.begin():
-            await bind(session, org_id, read_only=read_only)
+            await begin(session, org_id, read_only=read_only, isolation=isolation)
             yield session
 
 
@@ -81,6 +85,10 @@ class Database(_Connections):
             UnavailableError: Postgres cannot be reached or went away in the middle.
         """
         return self._transaction(ReadSession, tenant.org_id, read_only=True)
+
+    def snapshot(self, tenant: Tenant) -> AbstractAsyncContextManager[ReadSession]:
+        """As `read`; every query sees the same moment, however long the transaction takes."""
+        return self._transaction(ReadSession, tenant.org_id, read_only=True, isolation="REPEATABLE READ")
 
     def write(self, tenant: Tenant) -> AbstractAsyncContextManager[WriteSession]:
         """A transaction that sees and changes one tenant's rows; raises as `read`."""

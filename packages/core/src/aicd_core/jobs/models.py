@@ -101,7 +101,7 @@ class JobEventRow(TenantOwned, Base):
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
-        UniqueConstraint("job_id", "version"),
+        UniqueConstraint("org_id", "job_id", "version"),
         Index("ix_job_events_job", "org_id", "job_id", "id"),
     )
 
@@ -120,5 +120,5 @@ class Artifact(TenantOwned, Base):
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
-        UniqueConstraint("job_id", "kind", "round"),
+        UniqueConstraint("org_id", "job_id", "kind", "round"),
     )

@@ -220,7 +220,7 @@ async def store_artifact(
         mine(Job, tenant), Job.id == job_id, Job.lease_owner == owner
     )
     new = pg_insert(Artifact).from_select(columns, guarded)
-    await session.execute(new.on_conflict_do_nothing(index_elements=["job_id", "kind", "round"]))
+    await session.execute(new.on_conflict_do_nothing(index_elements=["org_id", "job_id", "kind", "round"]))
 
 
 async def get_artifact(

@@ -25,7 +25,7 @@ class ModelCall(TenantOwned, Base):
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
-        UniqueConstraint("job_id", "step", "number"),
+        UniqueConstraint("org_id", "job_id", "step", "number"),
     )
 
 
@@ -44,5 +44,5 @@ class Checkpoint(TenantOwned, Base):
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
-        UniqueConstraint("job_id", "round", "number"),
+        UniqueConstraint("org_id", "job_id", "round", "number"),
     )

@@ -1,13 +1,15 @@
 """Who may do what, as data: roles, permissions, and the reason for every no."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from aicd_core.errors import ForbiddenError
+
 
 class Role(StrEnum):
-    """A member's place in an organization."""
+    """A member's place in an organization, the mightiest first."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -56,6 +58,10 @@ GRANTS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
 )
 
 
+EVERYTHING = frozenset(Permission)
+"""What the program itself may do when it acts for nobody, such as founding an organization."""
+
+
 @dataclass(frozen=True)
 class Access:
     """The answer to a check: allowed, or the reason why not. True when allowed."""
@@ -65,17 +71,53 @@ class Access:
     def __bool__(self) -> bool:
         return self.reason is None
 
+    def require(self, code: str = "forbidden") -> None:
+        """Does nothing when allowed.
+
+        Raises:
+            ForbiddenError: not allowed; its message is the reason.
+        """
+        if self.reason is not None:
+            raise ForbiddenError(self.reason, code=code)
+
+
+def powers_of_role(role: Role) -> frozenset[Permission]:
+    """All that a member with this role may do."""
+    return GRANTS[role]
+
+
+def powers_of_scopes(scopes: Collection[str]) -> frozenset[Permission]:
+    """All that an API key may do: its scopes and nothing more, whatever its maker may do by now.
+
+    A scope that this version does not know gives nothing.
+    """
+    return frozenset(permission for permission in Permission if permission.value in scopes)
+
 
 def check(role: Role, wanted: Permission) -> Access:
-    """Whether a role may do something."""
+    """Whether a member with this role may do something."""
     if wanted in GRANTS[role]:
         return Access()
     able = [other.value for other in Role if wanted in GRANTS[other]]
     return Access(f"{wanted.value} is not given to the role {role.value}; it needs one of: {', '.join(able)}.")
 
 
-def check_scopes(scopes: frozenset[str], wanted: Permission) -> Access:
+def check_scopes(scopes: Collection[str], wanted: Permission) -> Access:
     """Whether an API key with these scopes may do something."""
-    if wanted.value in scopes:
+    if wanted in powers_of_scopes(scopes):
         return Access()
     return Access(f"The key lacks the scope {wanted.value}. Make one that has it.")
+
+
+def check_give(powers: frozenset[Permission], wanted: Collection[Permission], what: str) -> Access:
+    """Whether somebody with these powers may hand on `wanted`: nobody gives what he does not have himself.
+
+    The same rule says whose role he may change or take away, and which scopes he may put on a key.
+
+    Args:
+        what: what would be given, as the subject of the reason: "The role owner", "The key".
+    """
+    beyond = sorted(permission.value for permission in set(wanted) - powers)
+    if not beyond:
+        return Access()
+    return Access(f"{what} carries {', '.join(beyond)}, which you do not have yourself. Ask an owner to do it.")

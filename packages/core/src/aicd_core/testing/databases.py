@@ -46,10 +46,10 @@ def test_server(root: Path) -> Iterator[str]:
 
 
 @contextmanager
-def fresh_urls(server_url: str) -> Iterator[TestUrls]:
-    """An empty, migrated database of its own, dropped at the end."""
+def fresh_urls(server_url: str, template: str = TEMPLATE) -> Iterator[TestUrls]:
+    """A migrated database of its own, dropped at the end: empty, or a copy of the one that `template` names."""
     name = f"test_{new_uuid().hex}"
-    _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
         yield TestUrls.of(server_url, name)
     finally:

@@ -1,6 +1,6 @@
 """The ledger's table."""
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aicd_core.db.base import Base
@@ -25,7 +25,8 @@ class UsageEntry(TenantOwned, Base):
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
-        UniqueConstraint("job_id", "entry_key"),
+        UniqueConstraint("org_id", "job_id", "entry_key"),
+        Index("ix_usage_entries_span", "org_id", "created_at"),
         CheckConstraint(
             "input_tokens >= 0 AND cached_input_tokens >= 0 AND cache_write_tokens >= 0 "
             "AND output_tokens >= 0 AND cost_micro_usd >= 0",

@@ -1,25 +1,76 @@
 """SQL of the ledger."""
 
-from sqlalchemy import BigInteger, cast, func, select
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ColumnElement, Date, Uuid, and_, cast, column, func, select, table
 from sqlalchemy.dialects.postgresql import insert
 
 from aicd_core.contracts import Usage
 from aicd_core.db.sessions import ReadSession, WriteSession
-from aicd_core.ids import JobId
+from aicd_core.ids import JobId, RepositoryId
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.usage.models import UsageEntry
+from aicd_core.usage.values import DayTotal, RepositoryTotal
 
 COUNTERS = tuple(Usage.model_fields)
+
+_JOBS = table("jobs", column("org_id", Uuid()), column("id", Uuid()), column("repository_id", Uuid()))
+"""What the ledger needs of jobs, whose module stands beside this one, not below it."""
 
 
 async def add_entry(session: WriteSession, tenant: Tenant, job_id: JobId, entry_key: str, usage: Usage) -> None:
     """Books an entry once: a second one with the same key of the same job changes nothing."""
     new = insert(UsageEntry).values(org_id=tenant.org_id, job_id=job_id, entry_key=entry_key, **usage.model_dump())
-    await session.execute(new.on_conflict_do_nothing(index_elements=["job_id", "entry_key"]))
+    await session.execute(new.on_conflict_do_nothing(index_elements=["org_id", "job_id", "entry_key"]))
 
 
 async def total(session: ReadSession, tenant: Tenant, job_id: JobId) -> Usage:
     """The sum of a job's entries."""
-    sums = [cast(func.coalesce(func.sum(getattr(UsageEntry, name)), 0), BigInteger) for name in COUNTERS]
-    row = await session.execute(select(*sums).where(mine(UsageEntry, tenant), UsageEntry.job_id == job_id))
-    return Usage(**dict(zip(COUNTERS, row.one(), strict=True)))
+    row = await session.execute(select(*_sums()).where(mine(UsageEntry, tenant), UsageEntry.job_id == job_id))
+    return _usage(row.one())
+
+
+async def total_between(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> Usage:
+    """The sum of the tenant's entries from `since` on and before `until`."""
+    row = await session.execute(select(*_sums()).where(_in_span(tenant, since, until)))
+    return _usage(row.one())
+
+
+async def totals_by_day(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> Sequence[DayTotal]:
+    """The sums per day of UTC, oldest first, of the entries from `since` on and before `until`.
+
+    A day without an entry is left out.
+    """
+    day = cast(func.timezone("UTC", UsageEntry.created_at), Date)
+    query = select(day, func.count(), *_sums()).where(_in_span(tenant, since, until)).group_by(day).order_by(day)
+    return [DayTotal(when, entries, _usage(sums)) for when, entries, *sums in await session.execute(query)]
+
+
+async def totals_by_repository(
+    session: ReadSession, tenant: Tenant, since: datetime, until: datetime
+) -> Sequence[RepositoryTotal]:
+    """The sums per repository, the dearest first, of the entries from `since` on and before `until`."""
+    same_job = and_(_JOBS.c.org_id == UsageEntry.org_id, _JOBS.c.id == UsageEntry.job_id)
+    query = (
+        select(_JOBS.c.repository_id, func.count(), *_sums())
+        .select_from(UsageEntry)
+        .join(_JOBS, same_job)
+        .where(_in_span(tenant, since, until))
+        .group_by(_JOBS.c.repository_id)
+        .order_by(func.sum(UsageEntry.cost_micro_usd).desc(), _JOBS.c.repository_id)
+    )
+    found = await session.execute(query)
+    return [RepositoryTotal(RepositoryId(which), entries, _usage(sums)) for which, entries, *sums in found]
+
+
+def _in_span(tenant: Tenant, since: datetime, until: datetime) -> ColumnElement[bool]:
+    return and_(mine(UsageEntry, tenant), UsageEntry.created_at >= since, UsageEntry.created_at < until)
+
+
+def _sums() -> list[ColumnElement[int]]:
+    return [cast(func.coalesce(func.sum(getattr(UsageEntry, name)), 0), BigInteger) for name in COUNTERS]
+
+
+def _usage(sums: Sequence[int]) -> Usage:
+    return Usage(**dict(zip(COUNTERS, sums, strict=True)))

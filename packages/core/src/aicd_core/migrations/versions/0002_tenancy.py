@@ -7,6 +7,13 @@ from sqlalchemy.dialects import postgresql
 revision = "0002"
 down_revision = "0001"
 
+TENANT_KEYS = {
+    "job_events": ["job_id", "version"],
+    "artifacts": ["job_id", "kind", "round"],
+    "usage_entries": ["job_id", "entry_key"],
+}
+"""Keys that get the tenant in front: a conflict with a row of another one would tell that it is there."""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -335,7 +342,9 @@ def upgrade() -> None:
             ["org_id", "job_id"], ["jobs.org_id", "jobs.id"], name=op.f("fk_checkpoints_org_id_job_id_jobs")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_checkpoints")),
-        sa.UniqueConstraint("job_id", "round", "number", name=op.f("uq_checkpoints_job_id_round_number")),
+        sa.UniqueConstraint(
+            "org_id", "job_id", "round", "number", name=op.f("uq_checkpoints_org_id_job_id_round_number")
+        ),
     )
     op.create_table(
         "model_calls",
@@ -353,7 +362,9 @@ def upgrade() -> None:
             ["org_id", "job_id"], ["jobs.org_id", "jobs.id"], name=op.f("fk_model_calls_org_id_job_id_jobs")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_calls")),
-        sa.UniqueConstraint("job_id", "step", "number", name=op.f("uq_model_calls_job_id_step_number")),
+        sa.UniqueConstraint(
+            "org_id", "job_id", "step", "number", name=op.f("uq_model_calls_org_id_job_id_step_number")
+        ),
     )
     op.add_column("organizations", sa.Column("name", sa.String(), nullable=True))
     op.execute("UPDATE organizations SET name = slug")
@@ -379,9 +390,17 @@ def upgrade() -> None:
         ["org_id", "installation_id"],
         ["org_id", "id"],
     )
+    op.create_index("ix_usage_entries_span", "usage_entries", ["org_id", "created_at"], unique=False)
+    for table, columns in TENANT_KEYS.items():
+        op.drop_constraint(op.f(f"uq_{table}_{'_'.join(columns)}"), table, type_="unique")
+        op.create_unique_constraint(op.f(f"uq_{table}_org_id_{'_'.join(columns)}"), table, ["org_id", *columns])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_usage_entries_span", table_name="usage_entries")
+    for table, columns in TENANT_KEYS.items():
+        op.drop_constraint(op.f(f"uq_{table}_org_id_{'_'.join(columns)}"), table, type_="unique")
+        op.create_unique_constraint(op.f(f"uq_{table}_{'_'.join(columns)}"), table, columns)
     op.drop_constraint(op.f("fk_repositories_org_id_installation_id_installations"), "repositories", type_="foreignkey")
     op.drop_index("ix_repositories_page", table_name="repositories")
     op.drop_constraint(op.f("ck_repositories_source_length"), "repositories", type_="check")

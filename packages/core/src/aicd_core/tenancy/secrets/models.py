@@ -9,7 +9,7 @@ from aicd_core.ids import OrgId, SecretId, new_uuid
 
 
 class Secret(TenantOwned, Base):
-    """A named secret. `ciphertext` is a Fernet token, `key_id` names the key that made it."""
+    """A named secret. `ciphertext` is what `keyring.py` says, `key_id` names the key that made it."""
 
     __tablename__ = "secrets"
 

@@ -1,0 +1,175 @@
+"""Connecting, configuring and disconnecting repositories."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from aicd_core.db.sessions import ReadSession, WriteSession
+from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
+from aicd_core.ids import InstallationId, RepositoryId
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.audit.service import record
+from aicd_core.tenancy.audit.values import JSON, Actor
+from aicd_core.tenancy.repositories import repository
+from aicd_core.tenancy.repositories.values import RepositoryView
+from aicd_core.text import require_text
+
+SOURCE_MOST = 2000
+"""Characters and bytes: a row of Postgres's index on sources must fit into a third of a page (2,704 bytes)."""
+
+
+async def connect(
+    session: WriteSession, tenant: Tenant, actor: Actor, source: str, *, installation_id: InstallationId | None = None
+) -> RepositoryView:
+    """Connects a repository; one that was disconnected is taken up again, with its history.
+
+    Args:
+        source: a clone URL, or an absolute path on the workers' machines.
+
+    Raises:
+        InvalidInputError: the source cannot be one.
+        NotFoundError: the tenant has no such installation.
+        ConflictError: it is connected already.
+    """
+    _require_source(source)
+    await _require_installation(session, tenant, installation_id)
+    made = await repository.insert_repository(session, tenant, source, installation_id)
+    if made is None:
+        known = await repository.find_repository(session, tenant, source)
+        if known is None or known.disconnected_at is None:
+            raise ConflictError(f"The repository {source} is connected already.", code="connected_already")
+        back = await reconnect(session, tenant, actor, known.id, revision=known.revision)
+        if installation_id == back.installation_id:
+            return back
+        return await configure(
+            *(session, tenant, actor, back.id),
+            revision=back.revision,
+            enabled=back.enabled,
+            installation_id=installation_id,
+        )
+    await _record(session, tenant, actor, "repository.connected", made)
+    return made
+
+
+async def require_repository(session: ReadSession, tenant: Tenant, repository_id: RepositoryId) -> RepositoryView:
+    """One repository, disconnected or not.
+
+    Raises:
+        NotFoundError: the tenant has no such repository.
+    """
+    found = await repository.get_repository(session, tenant, repository_id)
+    if found is None:
+        raise NotFoundError(f"There is no repository {repository_id}.", code="no_such_repository")
+    return found
+
+
+async def configure(
+    session: WriteSession,
+    tenant: Tenant,
+    actor: Actor,
+    repository_id: RepositoryId,
+    *,
+    revision: int,
+    enabled: bool,
+    installation_id: InstallationId | None,
+) -> RepositoryView:
+    """Replaces what can be configured: whether new jobs may run on it, and where its code host lets us in.
+
+    Raises:
+        NotFoundError: the tenant has no such repository or installation.
+        ConflictError: it is no longer at this revision.
+    """
+    before = await require_repository(session, tenant, repository_id)
+    if installation_id != before.installation_id:
+        await _require_installation(session, tenant, installation_id)
+    changed = await repository.configure_repository(
+        session, tenant, repository_id, revision, enabled=enabled, installation_id=installation_id
+    )
+    if changed is None:
+        raise _stale(before)
+    detail = {"enabled": enabled, "installation": None if installation_id is None else str(installation_id)}
+    await _record(session, tenant, actor, "repository.configured", changed, detail)
+    return changed
+
+
+async def disconnect(
+    session: WriteSession, tenant: Tenant, actor: Actor, repository_id: RepositoryId, *, revision: int, now: datetime
+) -> RepositoryView:
+    """Takes a repository out of use; its jobs stay on the record, and `reconnect` brings it back.
+
+    Raises:
+        NotFoundError: the tenant has no such repository.
+        ConflictError: it is disconnected already, or no longer at this revision.
+    """
+    before = await require_repository(session, tenant, repository_id)
+    if before.disconnected_at is not None:
+        raise ConflictError(f"The repository {before.source} is disconnected already.", code="disconnected_already")
+    return await _mark(session, tenant, actor, before, revision, now)
+
+
+async def reconnect(
+    session: WriteSession, tenant: Tenant, actor: Actor, repository_id: RepositoryId, *, revision: int
+) -> RepositoryView:
+    """Takes a disconnected repository into use again.
+
+    Raises:
+        NotFoundError: the tenant has no such repository.
+        ConflictError: it is connected, or no longer at this revision.
+    """
+    before = await require_repository(session, tenant, repository_id)
+    if before.disconnected_at is None:
+        raise ConflictError(f"The repository {before.source} is connected already.", code="connected_already")
+    return await _mark(session, tenant, actor, before, revision, None)
+
+
+async def _mark(
+    session: WriteSession,
+    tenant: Tenant,
+    actor: Actor,
+    before: RepositoryView,
+    revision: int,
+    disconnected_at: datetime | None,
+) -> RepositoryView:
+    changed = await repository.set_disconnected_at(session, tenant, before.id, revision, disconnected_at)
+    if changed is None:
+        raise _stale(before)
+    action = "repository.disconnected" if disconnected_at else "repository.reconnected"
+    await _record(session, tenant, actor, action, changed)
+    return changed
+
+
+async def _record(
+    session: WriteSession,
+    tenant: Tenant,
+    actor: Actor,
+    action: str,
+    what: RepositoryView,
+    detail: Mapping[str, JSON] | None = None,
+) -> None:
+    whole = {"source": what.source, **(detail or {})}
+    await record(session, tenant, actor, action, "repository", str(what.id), whole)
+
+
+async def _require_installation(session: WriteSession, tenant: Tenant, installation_id: InstallationId | None) -> None:
+    if installation_id is not None and not await repository.has_installation(session, tenant, installation_id):
+        raise NotFoundError(
+            f"There is no installation {installation_id}. Install the app on the code host first.",
+            code="no_such_installation",
+        )
+
+
+def _require_source(source: str) -> None:
+    require_text(source, "The repository's source", most=SOURCE_MOST, least=1)
+    if len(source.encode()) > SOURCE_MOST:
+        raise InvalidInputError(f"The repository's source is longer than {SOURCE_MOST:,} bytes.", code="bad_length")
+    if source != source.strip() or not source.isprintable():
+        raise InvalidInputError(
+            "The repository's source holds blanks at its ends or invisible characters. Give its clone URL or path.",
+            code="bad_source",
+        )
+
+
+def _stale(what: RepositoryView) -> ConflictError:
+    return ConflictError(
+        f"Somebody else changed the repository {what.source} first. Read it again and decide anew.",
+        code="stale_revision",
+    )

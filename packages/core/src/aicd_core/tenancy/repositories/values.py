@@ -1,0 +1,19 @@
+"""Repositories as the rest of the program sees them: frozen, detached from the database."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from aicd_core.ids import InstallationId, RepositoryId
+
+
+@dataclass(frozen=True)
+class RepositoryView:
+    """One repository as it was when it was read."""
+
+    id: RepositoryId
+    source: str
+    installation_id: InstallationId | None
+    enabled: bool
+    revision: int
+    created_at: datetime
+    disconnected_at: datetime | None

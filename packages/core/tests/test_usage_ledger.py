@@ -1,0 +1,73 @@
+"""The ledger's sums: per job, per day of UTC, per repository."""
+
+from datetime import UTC, date, datetime
+
+from sqlalchemy import insert
+
+from aicd_core.contracts import Usage
+from aicd_core.db.database import Database
+from aicd_core.ids import JobId, RepositoryId
+from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.values import NewJob
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.repositories.repository import ensure_repository
+from aicd_core.usage import repository as ledger
+from aicd_core.usage.models import UsageEntry
+
+START, END = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
+
+
+async def make_job(database: Database, tenant: Tenant, source: str) -> tuple[RepositoryId, JobId]:
+    async with database.write(tenant) as session:
+        repository_id = await ensure_repository(session, tenant, source)
+        new = NewJob(repository_id, "dummy", "Title", source, "main", "a" * 40, 60.0)
+        job_id = await jobs.insert_job(session, tenant, new)
+    assert job_id is not None
+    return repository_id, job_id
+
+
+async def book(database: Database, tenant: Tenant, job_id: JobId, when: datetime, cost: int) -> None:
+    usage = Usage(input_tokens=1, cost_micro_usd=cost)
+    async with database.write(tenant) as session:
+        values = {"org_id": tenant.org_id, "job_id": job_id, "entry_key": when.isoformat(), "created_at": when}
+        await session.execute(insert(UsageEntry).values(**values, **usage.model_dump()))
+
+
+async def test_an_entry_is_booked_once(database: Database, tenant: Tenant, rival: Tenant):
+    _, job_id = await make_job(database, tenant, "/srv/a")
+    async with database.write(tenant) as session:
+        for cost in (5, 7):
+            await ledger.add_entry(session, tenant, job_id, "plan", Usage(cost_micro_usd=cost))
+        assert (await ledger.total(session, tenant, job_id)).cost_micro_usd == 5
+    async with database.read(rival) as session:
+        assert await ledger.total(session, rival, job_id) == Usage()
+
+
+async def test_sums_are_per_day_of_utc_within_the_span(database: Database, tenant: Tenant, rival: Tenant):
+    for owner in (tenant, rival):
+        _, job_id = await make_job(database, owner, "/srv/a")
+        late = datetime.fromisoformat("2026-10-06T01:00:00+02:00")
+        for when, cost in ((START, 1), (late, 10), (datetime(2026, 10, 5, 1, tzinfo=UTC), 100), (END, 1000)):
+            await book(database, owner, job_id, when, cost)
+    async with database.read(tenant) as session:
+        days = await ledger.totals_by_day(session, tenant, START, END)
+        whole = await ledger.total_between(session, tenant, START, END)
+    assert [(day.day, day.entries, day.usage.cost_micro_usd) for day in days] == [
+        (date(2026, 10, 1), 1, 1),
+        (date(2026, 10, 5), 2, 110),
+    ]
+    assert (whole.cost_micro_usd, whole.input_tokens) == (111, 3)
+
+
+async def test_sums_are_per_repository_the_dearest_first(database: Database, tenant: Tenant):
+    cheap, cheap_job = await make_job(database, tenant, "/srv/cheap")
+    dear, dear_job = await make_job(database, tenant, "/srv/dear")
+    await book(database, tenant, cheap_job, START, 1)
+    await book(database, tenant, dear_job, START, 2**40)
+    await book(database, tenant, dear_job, END, 1)
+    async with database.read(tenant) as session:
+        found = await ledger.totals_by_repository(session, tenant, START, END)
+    assert [(total.repository_id, total.entries, total.usage.cost_micro_usd) for total in found] == [
+        (dear, 1, 2**40),
+        (cheap, 1, 1),
+    ]
