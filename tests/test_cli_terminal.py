@@ -1,5 +1,6 @@
 """What a person at a terminal sees: a live view, and Ctrl-C as the terminal sends it."""
 
+import json
 import os
 import pty
 import re
@@ -46,6 +47,9 @@ class Terminal:
             pass
         os.close(self._mine)
         return self.process.wait(timeout=DEADLINE)
+
+    def hang_up(self) -> None:
+        os.close(self._mine)
 
     def type(self, keys: bytes) -> None:
         os.write(self._mine, keys)
@@ -94,6 +98,26 @@ def test_a_plan_is_shown_and_approved_at_the_terminal(shop: Shop, run_on_termina
     terminal.type(b"y\n")
     assert terminal.finish() == 0
     assert "Pull request open" in terminal.written
+
+
+def test_ctrl_c_at_the_question_leaves_the_plan_waiting(shop: Shop, run_on_terminal):
+    (shop.source / ".aicd.yml").write_text("version: 1\ntests: []\nplan_approval: always\n")
+    git(shop.source, "commit", "-qam", "Ask first")
+    terminal = run_on_terminal()
+    terminal.read_until("Carry out this plan?")
+    terminal.type(CTRL_C)
+    assert terminal.finish() == 5
+    assert "waits for approval" in terminal.written
+
+
+def test_hanging_up_cancels_the_job(shop: Shop, run_on_terminal):
+    slow(shop)
+    terminal = run_on_terminal()
+    terminal.read_until("$ sleep")
+    terminal.hang_up()
+    assert terminal.process.wait(timeout=30) == 130
+    (job,) = json.loads(shop.run("jobs", "--json").stdout)["jobs"]
+    assert job["state"] == "cancelled"
 
 
 def test_the_demo_ends_with_an_open_pull_request(tmp_path: Path):

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -24,13 +24,7 @@ class Database:
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 5) -> Self:
         """A database for a `postgresql://…` URL; nothing is opened before the first transaction."""
-        try:
-            parsed = make_url(url).set(drivername="postgresql+psycopg")
-        except (ArgumentError, ValueError) as error:
-            raise InvalidInputError(
-                "AICD_DATABASE_URL is not a database URL; it should look like "
-                "postgresql://user@host:5432/aicd (the value is not shown, since it may hold a password)."
-            ) from error
+        parsed = _postgres_url(url)
         return cls(create_async_engine(parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True))
 
     @asynccontextmanager
@@ -53,3 +47,16 @@ class Database:
     async def close(self) -> None:
         """Closes every connection."""
         await self.engine.dispose()
+
+
+def _postgres_url(url: str) -> URL:
+    try:
+        given = make_url(url)
+        if given.get_backend_name() in {"postgresql", "postgres"}:
+            return given.set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        pass
+    raise InvalidInputError(
+        "AICD_DATABASE_URL is not a database URL; it should look like postgresql://user@host:5432/aicd (the value is "
+        "not shown, since it may hold a password)."
+    )
