@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 UV_VERSION=0.13.9
 stamp=.venv/.bootstrap
-export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
+export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_CACHE_DIR="$PWD/.tools/cache"
 unset VIRTUAL_ENV
 
 say() { printf '%s\n' "$*" >&2; }

@@ -8,7 +8,6 @@ import pytest
 
 from aicd_cli.runtime import LocalHosts
 from aicd_core.agents.registry import load_agent
-from aicd_core.clock import SystemClock
 from aicd_core.contracts import Agent
 from aicd_core.db.database import Database
 from aicd_core.db.sessions import ReadSession, SystemReadSession
@@ -41,7 +40,7 @@ class Body:
 
     def orchestrator(self) -> Orchestrator:
         hosts = LocalHosts(self.settings)
-        parts = Parts(self.database, hosts, self.agents, self.settings, self.seen.append, SystemClock())
+        parts = Parts(self.database, hosts, self.agents, self.settings, self.seen.append)
         return Orchestrator(parts, self.tenant)
 
     async def take(self, source: Path, issue: str, *, base: str | None = None, anew: bool = False):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from aicd_core.testing.databases import TestUrls
 from histories import git
 
 AICD = Path(sys.executable).with_name("aicd")
+SECONDS = 10_000 + os.getpid() % 50_000
+"""How long the endless tests sleep; another number in each test process, so that its own sleeps can be told."""
 ISSUE = "Greet the world\n\n```diff\n--- a/greet.txt\n+++ b/greet.txt\n@@ -1 +1 @@\n-hello\n+hello world\n```\n"
 
 
@@ -114,7 +118,7 @@ def test_jobs_and_show_tell_the_story(shop: Shop):
     job = json.loads(shop.run("run", "--issue", ISSUE, "--json").stdout)["job_id"]
     assert re.search(rf"^{job}  pr_open .*Greet the world$", shop.run("jobs").stdout, re.MULTILINE)
     assert [row["job_id"] for row in json.loads(shop.run("jobs", "--json").stdout)["jobs"]] == [job]
-    assert shop.run("jobs", "--state", "failed").stdout.startswith("No job yet")
+    assert shop.run("jobs", "--state", "failed").stdout.startswith("No failed job")
     story = shop.run("show", job).stdout
     for part in ("History", "Plan", "modify greet.txt", "Tests", "Policy: allow", "Review of round 1: approve"):
         assert part in story
@@ -229,6 +233,11 @@ def test_unusable_issues_are_refused_before_a_job_is_made(shop: Shop, tmp_path: 
         assert says in done.stderr
         assert json.loads(done.stdout)["job_id"] is None
         assert "Traceback" not in done.stderr
+    usage = shop.run("run", "--json", "--time-limit", "0", "--issue", ISSUE)
+    assert (usage.returncode, json.loads(usage.stdout)["code"]) == (2, "usage")
+    setting = shop.run("run", "--json", "--issue", ISSUE, env={"AICD_MAX_ROUNDS": "many"})
+    assert (setting.returncode, json.loads(setting.stdout)["code"]) == (2, "bad_setting")
+    assert "AICD_MAX_ROUNDS" in setting.stderr
     assert json.loads(shop.run("jobs", "--json").stdout) == {"jobs": []}
 
 
@@ -263,9 +272,10 @@ def test_bare_and_shallow_repositories_work(shop: Shop, tmp_path: Path):
 
 
 def test_uncommitted_changes_are_noted_and_left_alone(shop: Shop):
+    (shop.source / "greet.txt").write_text("stashed by hand\n")
+    git(shop.source, "stash")
     (shop.source / "greet.txt").write_text("changed by hand\n")
     (shop.source / "untracked.txt").write_text("mine\n")
-    git(shop.source, "stash", "list")
     before = shop.fingerprint()
     done = shop.run("run", "--issue", ISSUE, "--json")
     assert done.returncode == 0, done.stderr
@@ -314,7 +324,7 @@ def test_two_runs_at_once_both_end_right(shop: Shop):
 
 
 def slow(shop: Shop) -> None:
-    (shop.source / ".aicd.yml").write_text("version: 1\ntests: ['sleep 300 & sleep 300']\n")
+    (shop.source / ".aicd.yml").write_text(f"version: 1\ntests: ['sleep {SECONDS} & sleep {SECONDS}']\n")
     git(shop.source, "commit", "-qam", "Slow tests")
 
 
@@ -333,7 +343,7 @@ def start_and_wait_for(shop: Shop, line: str) -> subprocess.Popen[str]:
 
 
 def sleepers() -> set[str]:
-    found = subprocess.run(["pgrep", "-f", "^sleep 300"], capture_output=True, text=True)
+    found = subprocess.run(["pgrep", "-f", f"^sleep {SECONDS}"], capture_output=True, text=True)
     return set(found.stdout.split())
 
 
@@ -369,3 +379,89 @@ def test_after_a_kill_the_same_command_goes_on_with_the_same_job(shop: Shop, lin
     again.send_signal(signal.SIGTERM)
     found = json.loads(again.communicate(timeout=20)[0])
     assert (found["job_id"], found["state"]) == (killed["job_id"], "cancelled")
+
+
+def test_a_reader_that_goes_away_does_not_end_the_job(shop: Shop):
+    command = " ".join(shlex.quote(word) for word in shop.command("run", "--issue", ISSUE))
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"], env=shop.environment(), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(shop.run("jobs", "--json").stdout)["jobs"][0]["state"] == "pr_open"
+
+
+def test_an_error_in_the_middle_of_a_job_names_it(shop: Shop):
+    slow(shop)
+    process = start_and_wait_for(shop, "$ sleep")
+    with psycopg.connect(shop.urls.admin, autocommit=True) as connection:
+        connection.execute("ALTER TABLE jobs RENAME TO hidden")
+        stdout, stderr = process.communicate(timeout=60)
+        connection.execute("ALTER TABLE hidden RENAME TO jobs")
+    found = json.loads(stdout)
+    assert (process.returncode, found["state"]) == (1, None)
+    assert UUID(found["job_id"])
+    assert "resumed" in stderr
+
+
+def test_what_blocks_before_the_work_begins_is_ended_by_ctrl_c(shop: Shop):
+    command = shop.command("run", "--issue-file", "-", "--json")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, env=shop.environment(), text=True, **pipes)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.returncode == 130
+    process.communicate()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_while_the_program_loads_is_a_sentence_and_an_object(shop: Shop, sign: signal.Signals):
+    process = subprocess.Popen(
+        shop.command("run", "--issue", ISSUE, "--json"),
+        env=shop.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while "pydantic_core" not in Path(f"/proc/{process.pid}/maps").read_text():
+        time.sleep(0.001)  # one of the libraries that take long to load
+    process.send_signal(sign)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert json.loads(stdout)["code"] == "cancelled"
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>/dev/full", "<&-"])
+def test_a_stream_that_cannot_be_written_changes_nothing(shop: Shop, closed: str):
+    command = " ".join(shlex.quote(word) for word in shop.command("run", "--issue", ISSUE, "--json"))
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {closed}"], env=shop.environment(), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["state"] == "pr_open"
+
+
+def test_no_locale_changes_the_outcome(shop: Shop):
+    narrow = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = shop.run("run", "--issue-file", shop.issue(ISSUE.replace("world", "größe ✓", 1)), "--json", env=narrow)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["state"] == "pr_open"
+    assert shop.run("jobs", env=narrow).returncode == 0
+
+
+def test_a_broken_repository_is_told_in_gits_own_words(shop: Shop):
+    with (shop.source / ".git" / "config").open("a") as config:
+        config.write("[bad")
+    done = shop.run("run", "--issue", ISSUE)
+    assert done.returncode == 2
+    assert "bad config" in done.stderr
+
+
+def test_the_persons_own_postgres_settings_do_not_reach_the_embedded_server(shop: Shop):
+    environment = shop.environment() | {"PGPORT": "1", "PGHOSTADDR": "127.0.0.1", "PGOPTIONS": "-c nonsense=1"}
+    del environment["AICD_DATABASE_URL"], environment["AICD_SYSTEM_DATABASE_URL"]
+    done = subprocess.run(shop.command("jobs"), env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,10 +1,13 @@
 """Jobs from issue to end, with agents whose every answer is scripted; all other parts are real."""
 
 import asyncio
+import shutil
+import time
 from pathlib import Path
 
 import pytest
 
+from aicd_cli.runtime import leftovers
 from aicd_core.contracts import (
     PlannedOp,
     PolicyVerdict,
@@ -13,9 +16,10 @@ from aicd_core.contracts import (
     ReviewVerdict,
     Usage,
 )
-from aicd_core.errors import ConflictError
+from aicd_core.errors import ConflictError, InvalidInputError, StepFailedError
 from aicd_core.jobs.machine import JobEvent, JobState
-from aicd_core.orchestrator import Message, read_report
+from aicd_core.orchestrator import Message, StateChanged, read_report
+from aicd_core.orchestrator.engine import wake_for
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from conftest import Body
 from histories import git
@@ -33,6 +37,10 @@ def source(tmp_path: Path) -> Path:
     git(root, "add", ".")
     git(root, "commit", "-qm", "Begin")
     return root
+
+
+class PowerCutError(BaseException):
+    """What no code catches: the end of a process, as far as a test can have it."""
 
 
 def configure(root: Path, text: str) -> None:
@@ -99,7 +107,7 @@ async def test_an_invalid_plan_goes_back_with_numbered_faults_until_it_is_valid(
             "1. Step 'step' creates 'old.txt', which exists already.",
             "2. Step 'step' names '../up.txt', which is no path inside the repository.",
         ),
-        ("1. Step 'step' would modify 'missing.txt', which does not exist at the base.",),
+        ("1. Step 'step' would modify 'missing.txt', which does not exist by then.",),
     ]
 
 
@@ -262,12 +270,12 @@ async def test_a_crash_in_any_step_repeats_nothing_that_was_stored(body: Body, s
         nonlocal calls
         calls += 1
         if calls == 1:
-            raise RuntimeError("power cut")
+            raise PowerCutError
         return await original(*arguments)
 
     setattr(agent, where, crashes_once)
     taken = await body.take(source, "Crash")
-    with pytest.raises(RuntimeError, match="power cut"):
+    with pytest.raises(PowerCutError):
         await body.drive(taken.job)
     again = await body.take(source, "Crash")
     assert again.job.id == taken.job.id
@@ -276,6 +284,129 @@ async def test_a_crash_in_any_step_repeats_nothing_that_was_stored(body: Body, s
     assert (len(agent.plan_errors), len(agent.feedbacks), len(agent.evidence)) == (1, 1, 1)
     events = [event.event for event in report.events]
     assert events == [None, JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.PUBLISHED]
+
+
+async def test_what_was_spent_in_vain_is_on_the_ledger_all_the_same(body: Body, source: Path):
+    async def spends_and_fails(workspace, session):
+        session.spend(Usage(output_tokens=7, cost_micro_usd=5))
+        raise StepFailedError("cannot")
+
+    use(body, creating("new.txt", codes=[spends_and_fails]))
+    report = await body.run(source, "Spend in vain")
+    assert report.job.state is JobState.FAILED
+    assert report.usage == Usage(output_tokens=7, cost_micro_usd=5)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "says"),
+    [(ValueError("oops"), "raised ValueError: oops"), (None, "answered with NoneType where Plan was due")],
+)
+async def test_an_agents_own_mistake_fails_its_job(body: Body, source: Path, mistake, says: str):
+    agent = use(body, creating("new.txt"))
+
+    async def plan(*arguments):
+        if mistake:
+            raise mistake
+
+    agent.plan = plan
+    report = await body.run(source, "Err")
+    assert (report.job.state, report.job.code) == (JobState.FAILED, "agent_error")
+    assert says in (report.job.reason or "")
+
+
+async def test_an_agent_that_is_gone_fails_the_job(body: Body, source: Path):
+    taken = await body.take(source, "Gone agent")
+
+    def missing(name: str):
+        raise InvalidInputError("There is no agent called 'x'.", code="unknown_agent")
+
+    body.agents = missing
+    report = await body.drive(taken.job)
+    assert (report.job.state, report.job.code) == (JobState.FAILED, "unknown_agent")
+
+
+async def test_a_base_that_is_gone_fails_the_job(body: Body, source: Path):
+    use(body, creating("new.txt"))
+    git(source, "checkout", "-q", "-b", "doomed")
+    git(source, "commit", "-q", "--allow-empty", "-m", "Doomed")
+    taken = await body.take(source, "Gone base")
+    git(source, "checkout", "-q", "main")
+    git(source, "branch", "-q", "-D", "doomed")
+    shutil.rmtree(body.settings.resolved_data_dir() / "mirrors")
+    report = await body.drive(taken.job)
+    assert (report.job.state, report.job.code) == (JobState.FAILED, "base_gone")
+
+
+async def test_an_agent_sees_its_deadline_from_a_thread(body: Body, source: Path):
+    seen = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def works_in_a_thread(workspace, session):
+        def watch():
+            while not session.cancelled:
+                time.sleep(0.01)
+            loop.call_soon_threadsafe(seen.set)
+
+        await asyncio.to_thread(watch)
+
+    use(body, creating("new.txt", codes=[works_in_a_thread]))
+    body.settings = body.settings.model_copy(update={"step_timeout": 0.3})
+    report = await body.run(source, "Watch")
+    assert report.job.code == "step_timeout"
+    await asyncio.wait_for(seen.wait(), 5)
+
+
+async def test_a_stopped_follower_leaves_the_job_to_its_worker(body: Body, source: Path):
+    gate = asyncio.Event()
+
+    async def waits(workspace, session):
+        await workspace.write("new.txt", b"new\n")
+        await gate.wait()
+
+    use(body, creating("new.txt", codes=[waits]))
+    taken = await body.take(source, "Follow me")
+    worker = asyncio.ensure_future(body.drive(taken.job))
+    while not any(isinstance(seen, StateChanged) and seen.state is JobState.CODING for seen in body.seen):
+        await asyncio.sleep(0.01)
+    follower = asyncio.ensure_future(body.orchestrator().handle(wake_for(taken.job), when_stopped="Enough."))
+    while not any(isinstance(seen, Message) and "following" in seen.text for seen in body.seen):
+        await asyncio.sleep(0.01)
+    follower.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await follower
+    gate.set()
+    assert (await worker).job.state is JobState.PR_OPEN
+
+
+async def test_a_stopped_worker_that_is_told_to_cancel_cancels(body: Body, source: Path):
+    started = asyncio.Event()
+
+    async def endless(workspace, session):
+        started.set()
+        await asyncio.sleep(60)
+
+    use(body, creating("new.txt", codes=[endless]))
+    taken = await body.take(source, "Stop me")
+    worker = asyncio.ensure_future(body.orchestrator().handle(wake_for(taken.job), when_stopped="Enough."))
+    await started.wait()
+    worker.cancel()
+    await worker
+    report = await read_report(body.database, body.tenant, taken.job.id)
+    assert (report.job.state, report.job.reason) == (JobState.CANCELLED, "Enough.")
+
+
+async def test_what_a_killed_cleanup_left_behind_is_cleared_away_later(body: Body, source: Path):
+    use(body, creating("new.txt", codes=[writes("old.txt", "old\n")]))
+    report = await body.run(source, "Change nothing")
+    assert report.job.state is JobState.FAILED
+    leftover = body.settings.resolved_data_dir() / "jobs" / str(report.job.id)
+    (leftover / "tree").mkdir(parents=True)
+    waiting = await body.take(source, "Another")
+    still = body.settings.resolved_data_dir() / "jobs" / str(waiting.job.id)
+    still.mkdir()
+    await body.orchestrator().tidy(leftovers(body.settings))
+    assert not leftover.exists()
+    assert still.exists()
 
 
 async def test_a_cancelled_job_says_why_and_leaves_neither_branch_nor_work_tree(body: Body, source: Path):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -150,3 +151,42 @@ def test_a_place_that_cannot_be_used_is_refused_with_what_to_do(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UnavailableError, match="--data-dir"):
         EmbeddedPostgres(tmp_path / "file" / "postgres").start()
+
+
+ONCE = """
+import sys
+from pathlib import Path
+import psycopg
+from aicd_core.db.embedded import EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]), durable=False)
+with psycopg.connect(server.start()) as connection:
+    print(connection.execute("SELECT 1").fetchone()[0])
+server.stop()
+"""
+
+
+@pytest.mark.parametrize("name", ["with space", "it's", "$(touch pwned)", "a;b"])
+def test_a_folder_of_any_name_will_do_and_nothing_of_it_is_run(name: str):
+    with tempfile.TemporaryDirectory(prefix="aicd-", dir="/tmp") as place:
+        root = Path(place)
+        root.chmod(0o777)
+        command = [sys.executable, "-c", ONCE, str(root / name / "postgres")]
+        if os.geteuid() == 0:
+            python = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3"]
+            command = [*python, *command[1:]]
+        environment = {"PYTHONPATH": ":".join(sys.path), "PATH": os.defpath}
+        done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True)
+        if "No module named" in done.stderr:
+            pytest.skip("the packages are not readable for other users here")
+        assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+        assert not list(root.rglob("pwned"))
+
+
+def test_a_server_that_cannot_be_seen_is_not_started_twice(root: Path):
+    server = EmbeddedPostgres(root, durable=False)
+    server.start()
+    (root / "cluster" / "postmaster.pid").rename(root / "hidden")
+    with pytest.raises(UnavailableError, match="another container"):
+        EmbeddedPostgres(root, durable=False).start()
+    (root / "hidden").rename(root / "cluster" / "postmaster.pid")
+    server.stop()

@@ -41,11 +41,11 @@ def test_feedback_on_the_pull_request_starts_the_next_round():
     assert status == JobStatus(JobState.CODING, round=2)
 
 
-def test_an_invalid_plan_is_counted_and_sending_a_plan_back_counts_anew():
+def test_a_plan_that_is_invalid_or_sent_back_is_counted():
     invalid = follow(JobEvent.ADMITTED, JobEvent.PLAN_INVALID, JobEvent.PLAN_INVALID)
     assert invalid == JobStatus(JobState.PLANNING, plan_attempts=2)
     back = decide(decide(invalid, JobEvent.APPROVAL_ASKED), JobEvent.SENT_BACK)
-    assert back == JobStatus(JobState.PLANNING, plan_attempts=0)
+    assert back == JobStatus(JobState.PLANNING, plan_attempts=3)
 
 
 @pytest.mark.parametrize("state", sorted(AT_WORK))

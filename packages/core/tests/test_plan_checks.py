@@ -51,6 +51,8 @@ def test_a_good_plan_has_no_fault():
             plan_of(step("a", ("old.txt", PlannedOp.DELETE)), step("b", ("old.txt", PlannedOp.MODIFY))),
             "modify 'old.txt', which does not exist",
         ),
+        (plan_of(step("a", ("src", PlannedOp.CREATE))), "'src', which is a folder"),
+        (plan_of(step("a", ("old.txt/x", PlannedOp.CREATE))), "'old.txt' is a file"),
         *((plan_of(step("a", (path, PlannedOp.CREATE))), "no path inside") for path in
           ("/etc/passwd", "../up", "a/../../b", "a//b", ".git/config", "sub/.GIT/x", "./x")),
     ],

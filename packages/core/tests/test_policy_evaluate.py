@@ -188,6 +188,18 @@ def test_deleting_what_is_no_test_passes(path: str):
     assert rules_hit(FileChange(path=path, op=FileOp.DELETE)) == {}
 
 
+def test_hollowing_out_a_test_file_or_moving_it_out_of_sight_asks():
+    emptied = FileChange(path="test_a.py", op=FileOp.MODIFY, removed_lines=3, new_size=0)
+    linked = FileChange(path="test_b.py", op=FileOp.MODIFY, old_mode="100644", new_mode="120000", new_size=5)
+    moved = FileChange(path="node_modules/x/test_c.py", old_path="test_c.py", op=FileOp.RENAME)
+    shortened = FileChange(path="test_d.py", op=FileOp.MODIFY, removed_lines=3, new_size=10)
+    assert [finding.path for finding in findings_of(emptied, linked, moved, shortened)] == [
+        "test_a.py",
+        "test_b.py",
+        "test_c.py",
+    ]
+
+
 def test_a_test_renamed_to_another_test_passes_and_to_something_else_asks():
     moved = FileChange(path="tests/test_b.py", old_path="tests/test_a.py", op=FileOp.RENAME)
     hidden = FileChange(path="tests/a.py.off", old_path="tests/test_a.py", op=FileOp.RENAME)

@@ -1,8 +1,13 @@
 """The command line: which commands there are."""
 
+import sys
+
 import typer
 
-from aicd_cli.commands import demo, doctor, jobs, migrate, org, run
+from aicd_cli.commands import demo, doctor, jobs, migrate, org
+from aicd_cli.commands import run as run_command
+from aicd_cli.exit_codes import ExitCode
+from aicd_cli.process import ProcessEnd, complain_as_json
 
 app = typer.Typer(
     name="aicd",
@@ -12,10 +17,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-app.command("run", epilog=run.EXAMPLE)(run.command)
+app.command("run", epilog=run_command.EXAMPLE)(run_command.command)
 app.command("jobs", epilog=jobs.LIST_EXAMPLE)(jobs.list_command)
 app.command("show", epilog=jobs.SHOW_EXAMPLE)(jobs.show_command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
 app.add_typer(org.app, name="org")
+
+
+def run() -> None:
+    """Runs the command that was typed; with `--json`, an unusable command line is an object on stdout, too."""
+    try:
+        app()
+    except ProcessEnd:
+        raise
+    except SystemExit as ended:
+        if ended.code == ExitCode.USAGE and "--json" in sys.argv:
+            complain_as_json("The command line cannot be understood; stderr says why.", "usage")
+        raise

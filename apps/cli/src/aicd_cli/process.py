@@ -1,4 +1,4 @@
-"""Running a command's coroutine as a whole process: signals, errors, exit codes."""
+"""Running a command as a whole process: signals, errors, exit codes, and output that nobody may be reading."""
 
 import asyncio
 import json
@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from aicd_cli.exit_codes import ExitCode, of_error
@@ -14,44 +15,109 @@ from aicd_core.errors import AicdError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+Work = Coroutine[Any, Any, ExitCode]
 
-def run_process(work: Callable[[], Coroutine[Any, Any, ExitCode]], *, as_json: bool) -> None:
-    """Runs `work` to its end and leaves the process with its exit code.
 
-    The first SIGINT, SIGTERM or SIGHUP cancels the work, which then cleans up; a second one ends the process at
-    once, leaving any job resumable. Errors become one sentence on stderr; with `as_json`, also an object on stdout.
+class ProcessEnd(SystemExit):  # it is no error
+    """The end of a command that has said all there is to say."""
+
+
+class InterruptedJobError(Exception):
+    """Something went wrong, its `__cause__`, while a job was worked on; the job can be resumed."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+
+def run_process(begin: Callable[[], Work], *, as_json: bool) -> None:
+    """Runs a command to its end and leaves the process with its exit code.
+
+    `begin` does what may block (reading input) while Ctrl-C still means what it usually does, and returns the
+    coroutine of the work. During the work the first SIGINT, SIGTERM or SIGHUP cancels it, and it cleans up; a second
+    one ends the process at once, leaving any job resumable. Errors become one sentence on stderr; with `as_json`, also
+    an object on stdout.
     """
     try:
-        code = asyncio.run(_guarded(work))
-    except AicdError as error:
-        code = of_error(error)
-        complain(error.message, error.code, as_json=as_json)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        code = ExitCode.CANCELLED
+        code = asyncio.run(_guarded(begin()))
+    except InterruptedJobError as error:
+        code = _explain(error.__cause__, as_json=as_json, job_id=error.job_id)
+    except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001 # the process's last resort
+        code = _explain(error, as_json=as_json, job_id=None)
+    for sign in STOP_SIGNALS:  # the work is done and told; nothing is left to be stopped
+        signal.signal(sign, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Nobody reads there any more: what is still buffered has no place to go, and that is no error of ours.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    raise ProcessEnd(int(code))
+
+
+def _explain(error: BaseException | None, *, as_json: bool, job_id: str | None) -> ExitCode:
+    """Says what ended the command; returns its exit code."""
+    if isinstance(error, AicdError):
+        complain(error.message, error.code, as_json=as_json, job_id=job_id)
+        return of_error(error)
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
         complain("Stopped before a job was taken on.", "cancelled", as_json=as_json)
-    except Exception as error:  # noqa: BLE001 # the last resort of a process: say it plainly and keep the trace
-        code = ExitCode.UNEXPECTED
-        traceback.print_exc()
-        complain(
-            f"Unexpected {type(error).__name__}: {error}. This is a defect of aicd; a job that had begun can be "
-            "resumed by the same command. Please report the lines above.",
-            "internal",
-            as_json=as_json,
-        )
-    sys.stdout.flush()
-    raise SystemExit(int(code))
+        return ExitCode.CANCELLED
+    with suppress(OSError):
+        traceback.print_exception(error)
+    complain(
+        f"Unexpected {type(error).__name__}: {error}. This is a defect of aicd; a job that had begun can be "
+        "resumed by the same command. Please report the lines above.",
+        "internal",
+        as_json=as_json,
+        job_id=job_id,
+    )
+    return ExitCode.UNEXPECTED
 
 
-def complain(message: str, code: str, *, as_json: bool) -> None:
+def complain(message: str, code: str, *, as_json: bool, job_id: str | None = None) -> None:
     """Says on stderr what went wrong; programs read the same on stdout."""
-    sys.stderr.write(f"aicd: {message}\n")
+    with suppress(OSError):
+        sys.stderr.write(f"aicd: {message}\n")
     if as_json:
-        sys.stdout.write(json.dumps({"job_id": None, "state": None, "code": code, "reason": message}) + "\n")
+        complain_as_json(message, code, job_id=job_id)
 
 
-async def _guarded(work: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCode:
-    task = asyncio.ensure_future(work())
+def complain_as_json(message: str, code: str, *, job_id: str | None = None) -> None:
+    """The JSON object of a command that came to no result; `job_id` is null when no job was made."""
+    show({"job_id": job_id, "state": None, "code": code, "reason": message})
+
+
+def show(found: dict[str, Any]) -> None:
+    """Writes the one JSON object of a command to stdout, if anybody reads there; ASCII, whatever the locale is."""
+    with suppress(OSError):
+        sys.stdout.write(json.dumps(found) + "\n")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Gives Ctrl-C its usual meaning back while something blocks the event loop: a question at the terminal."""
     loop = asyncio.get_running_loop()
+    handler = signal.getsignal(signal.SIGINT)
+    loop.remove_signal_handler(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        task = asyncio.current_task()
+        if task is not None:
+            _listen(loop, task, (signal.SIGINT,))
+
+
+async def _guarded(work: Work) -> ExitCode:
+    task = asyncio.current_task()
+    assert task is not None
+    _listen(asyncio.get_running_loop(), task, STOP_SIGNALS)
+    return await work
+
+
+def _listen(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], signals: tuple[signal.Signals, ...]) -> None:
     asked = False
 
     def stop() -> None:
@@ -59,9 +125,9 @@ async def _guarded(work: Callable[[], Coroutine[Any, Any, ExitCode]]) -> ExitCod
         if asked:
             os._exit(ExitCode.CANCELLED)
         asked = True
-        sys.stderr.write("aicd: stopping; once more to leave at once\n")
         task.cancel()
+        with suppress(OSError):  # the terminal may be what went away
+            sys.stderr.write("aicd: stopping; once more to leave at once\n")
 
-    for sign in STOP_SIGNALS:
+    for sign in signals:
         loop.add_signal_handler(sign, stop)
-    return await task

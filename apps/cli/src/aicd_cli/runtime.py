@@ -1,19 +1,23 @@
 """The composition root: from settings to a running orchestrator, and everything shut down again."""
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
+
+from pydantic import ValidationError
 
 from aicd_core.agents.registry import load_agent
-from aicd_core.clock import SystemClock
 from aicd_core.contracts import SandboxLimits
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_core.ids import JobId
 from aicd_core.migrations import is_current, migrate, require_current
 from aicd_core.migrations.roles import APP, SYSTEM
 from aicd_core.orchestrator import Observer, Orchestrator, Parts
@@ -61,8 +65,16 @@ def make_sandbox(settings: Settings) -> BubblewrapSandbox:
 
 
 def load_settings(data_dir: Path | None) -> Settings:
-    """Settings from the environment; an option on the command line wins."""
-    return Settings() if data_dir is None else Settings(data_dir=data_dir)
+    """Settings from the environment; an option on the command line wins.
+
+    Raises:
+        InvalidInputError: a variable holds a value that it cannot have.
+    """
+    try:
+        return Settings() if data_dir is None else Settings(data_dir=data_dir)
+    except ValidationError as error:
+        wrong = "; ".join(f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        raise InvalidInputError(f"A setting cannot be used. {wrong}. Mend the variable.", code="bad_setting") from error
 
 
 def prepare_data_dir(settings: Settings) -> Path:
@@ -71,13 +83,20 @@ def prepare_data_dir(settings: Settings) -> Path:
     Raises:
         InvalidInputError: it cannot be made or written to.
     """
-    place = settings.resolved_data_dir()
-    probe = place / f".probe-{os.getpid()}"
+    place = settings.data_dir
     try:
+        str(place).encode()
+        place = settings.resolved_data_dir()
+        probe = place / f".probe-{os.getpid()}"
         place.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"aicd")
         probe.unlink()
+    except UnicodeEncodeError as error:
+        message = f"The data directory {place!r} has a name that is not UTF-8. Name another one with --data-dir."
+        raise InvalidInputError(message, code="data_dir_unwritable") from error
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise UnavailableError(f"The disk of {place} is full. Free some space.", code="no_disk_space") from error
         raise InvalidInputError(
             f"The data directory {place} cannot be written to ({error.strerror}). Name another one with --data-dir "
             "or AICD_DATA_DIR, or mend its permissions.",
@@ -116,6 +135,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             yield store
         return
     embedded = EmbeddedPostgres(place / "postgres")
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]  # libpq would follow the person's own settings to another server
     # Where the server will listen is known beforehand, so the driver loads while it starts.
     starting = asyncio.ensure_future(asyncio.to_thread(embedded.start))
     try:
@@ -148,7 +169,7 @@ async def _connected(app_url: str, system_url: str, starting: Awaitable[str] | N
         if starting is None:
             await require_current(database)
         else:
-            await _migrate_embedded(await starting, database)
+            await _migrate_embedded(await asyncio.shield(starting), database)
         await database.refuse_unsafe_role()
         await system.refuse_unsafe_role()
         async with system.write() as session:
@@ -168,6 +189,16 @@ async def _migrate_embedded(admin_url: str, database: Database) -> None:
         await migrate(admin_url)
 
 
+def leftovers(settings: Settings) -> list[JobId]:
+    """The jobs that have a work tree on this machine."""
+    folder = settings.resolved_data_dir() / "jobs"
+    found: list[JobId] = []
+    for place in folder.iterdir() if folder.is_dir() else ():
+        with suppress(ValueError):
+            found.append(JobId(UUID(place.name)))
+    return found
+
+
 def make_orchestrator(settings: Settings, store: Store, hosts: LocalHosts, observe: Observer) -> Orchestrator:
     """The orchestrator of a foreground process."""
     parts = Parts(
@@ -176,6 +207,5 @@ def make_orchestrator(settings: Settings, store: Store, hosts: LocalHosts, obser
         agents=load_agent,
         settings=settings,
         observe=observe,
-        clock=SystemClock(),
     )
     return Orchestrator(parts, store.tenant)

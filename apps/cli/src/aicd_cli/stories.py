@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def _ending(report: JobReport) -> Iterator[str]:
         yield f"  branch {opened.branch} at {opened.head_sha[:12]}, to be merged into {opened.base_branch}"
         if job.reason:
             yield f"  {one_line(job.reason, 300)}"
-        yield f"  look at it:  git diff {opened.base_branch}...{opened.branch}"
+        yield f"  look at it:  git diff {opened.base_branch}...{opened.branch}   (in the repository)"
         return
     yield f"Job {job.state.value}" + (f" ({job.code})" if job.code else "")
     yield from _indented(printable(job.reason or ""))
@@ -124,5 +125,7 @@ def _stamp(when: datetime) -> str:
 
 
 def _print(lines: Iterator[str]) -> None:
-    for line in lines:
-        sys.stdout.write(line + "\n")
+    with suppress(OSError):  # nobody may be reading any more
+        for line in lines:
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -24,6 +24,10 @@ class View(Protocol):
     """Shows progress; a context for as long as the job runs."""
 
     def show(self, progress: Progress) -> None: ...
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Steps aside while something else is on the screen."""
+        ...
 
 
 def describe(progress: Progress) -> str:
@@ -49,8 +53,12 @@ class PlainView:
 
     def show(self, progress: Progress) -> None:
         elapsed = time.monotonic() - self._started
-        self._stream.write(f"[{elapsed:7.2f}] {describe(progress)}\n")
-        self._stream.flush()
+        with suppress(OSError):  # nobody may be reading any more, and the job goes on all the same
+            self._stream.write(f"[{elapsed:7.2f}] {describe(progress)}\n")
+            self._stream.flush()
+
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class LiveView:
@@ -58,6 +66,7 @@ class LiveView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._live = Live(self, console=console, refresh_per_second=8, transient=True)
         self._started = time.monotonic()
         self._state = JobState.QUEUED
         self._round = 0
@@ -80,11 +89,27 @@ class LiveView:
                 pass
         self._print(describe(progress))
 
+    def start(self) -> None:
+        """Begins to draw."""
+        self._live.start()
+
+    def stop(self) -> None:
+        """Ends drawing; the terminal may be what went away."""
+        with suppress(OSError):
+            self._live.stop()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        self.stop()
+        yield
+        self.start()
+
     def __rich__(self) -> RenderableType:
         return Group(self._track(), self._now())
 
     def _print(self, line: str) -> None:
-        self._console.print(Text(line), highlight=False)
+        with suppress(OSError):
+            self._console.print(Text(line), highlight=False)
 
     def _track(self) -> Text:
         track = Text()
@@ -109,5 +134,8 @@ def open_view(stream: TextIO) -> Iterator[View]:
         yield PlainView(stream)
         return
     view = LiveView(console)
-    with Live(view, console=console, refresh_per_second=8, transient=True):
+    view.start()
+    try:
         yield view
+    finally:
+        view.stop()

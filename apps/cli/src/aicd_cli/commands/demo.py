@@ -14,6 +14,7 @@ from aicd_cli.process import run_process
 from aicd_cli.runtime import load_settings, open_store
 from aicd_cli.sample import ISSUE, make_sample
 from aicd_cli.stories import print_story
+from aicd_core.errors import InvalidInputError
 from aicd_core.jobs import repository as jobs
 from aicd_core.orchestrator import IssueText, read_report
 
@@ -36,7 +37,12 @@ def command(
 
 async def show_demo(place: Path) -> ExitCode:
     """Makes the sample in `place`, runs the job, and shows what came of it."""
-    sample = make_sample(place / "sample")
+    try:
+        sample = make_sample(place / "sample")
+    except OSError as error:
+        raise InvalidInputError(
+            f"The sample cannot be made in {place}: {error.strerror}. Choose another --dir."
+        ) from error
     settings = load_settings(place / "data")
     _say(f"A sample repository with a failing test is in {sample}. The issue:\n\n{ISSUE}")
     issue = IssueText.parse(ISSUE.encode(), max_bytes=settings.issue_max_bytes, name="The issue")

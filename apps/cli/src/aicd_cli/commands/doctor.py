@@ -1,6 +1,5 @@
 """`aicd doctor`: is everything here that a job needs?"""
 
-import json
 import platform
 import shutil
 import sys
@@ -9,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import AsJson, DataDir
-from aicd_cli.process import run_process
+from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, make_sandbox, open_store, prepare_data_dir, require_disk_space
 from aicd_core.agents.registry import known_agents
 from aicd_core.errors import AicdError, UnavailableError
@@ -88,7 +87,7 @@ def command(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     async def work() -> ExitCode:
         findings = await examine(load_settings(data_dir))
         if as_json:
-            sys.stdout.write(json.dumps({"checks": [asdict(finding) for finding in findings]}) + "\n")
+            show({"checks": [asdict(finding) for finding in findings]})
         else:
             for finding in findings:
                 sys.stdout.write(f"{'ok ' if finding.ok else 'BAD'}  {finding.name}: {finding.detail}\n")

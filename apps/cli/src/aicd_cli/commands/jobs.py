@@ -1,6 +1,5 @@
 """`aicd jobs` and `aicd show`: looking at jobs."""
 
-import json
 import sys
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +8,7 @@ import typer
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import AsJson, DataDir
-from aicd_cli.process import run_process
+from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, open_store
 from aicd_cli.stories import job_line, print_story
 from aicd_core.errors import InvalidInputError
@@ -35,9 +34,10 @@ def list_command(
             found = await jobs.list_jobs(session, store.tenant, limit=limit, state=state)
         if as_json:
             rows = [{"job_id": str(j.id), "state": j.state.value, "title": j.title, "reason": j.reason} for j in found]
-            sys.stdout.write(json.dumps({"jobs": rows}, ensure_ascii=False) + "\n")
+            show({"jobs": rows})
         else:
-            lines = [job_line(job) for job in found] or ["No job yet. Start one:  aicd run --repo . --issue-file F"]
+            none = f"No {state.value} job." if state else "No job yet. Start one:  aicd run --repo . --issue-file F"
+            lines = [job_line(job) for job in found] or [none]
             sys.stdout.write("\n".join(lines) + "\n")
         return ExitCode.OK
 
@@ -56,7 +56,7 @@ def show_command(
         async with open_store(load_settings(data_dir)) as store:
             report = await read_report(store.database, store.tenant, job_id)
         if as_json:
-            sys.stdout.write(json.dumps(report.as_json(), ensure_ascii=False) + "\n")
+            show(report.as_json())
         else:
             print_story(report)
         return ExitCode.OK

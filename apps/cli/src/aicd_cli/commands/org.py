@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -14,7 +15,6 @@ from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
 from aicd_cli.runtime import LOCAL_ORGANIZATION, Store, load_settings, open_store
-from aicd_core.clock import SystemClock
 from aicd_core.db.database import Database
 from aicd_core.errors import InvalidInputError
 from aicd_core.portability import Erasure, erase, export_lines
@@ -56,7 +56,7 @@ def export_command(
             tenant = await _tenant(store, org)
             with _opened(output) as file:
                 async with store.database.snapshot(tenant) as session:
-                    async for line in export_lines(session, tenant, SystemClock().now()):
+                    async for line in export_lines(session, tenant, datetime.now(UTC)):
                         file.write(line)
         return ExitCode.OK
 
@@ -89,7 +89,7 @@ def delete_command(
         async with open_store(settings) as store, _owner(settings) as owner:
             tenant = await _tenant(store, org)
             _ask_again(org)
-            await erase(owner, tenant, now=SystemClock().now(), force=force, observe=_tell)
+            await erase(owner, tenant, now=datetime.now(UTC), force=force, observe=_tell)
         sys.stdout.write(f"{org} is erased; the sums of its ledger are kept under {tenant.org_id}.\n")
         return ExitCode.OK
 

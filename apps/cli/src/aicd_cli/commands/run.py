@@ -1,9 +1,9 @@
 """`aicd run`: one issue, one job, one pull request, in the foreground."""
 
 import asyncio
-import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +12,11 @@ import typer
 from aicd_cli.exit_codes import ExitCode, of_job
 from aicd_cli.issues import read_issue
 from aicd_cli.options import AsJson, DataDir
-from aicd_cli.process import run_process
+from aicd_cli.process import InterruptedJobError, Work, interruptible, run_process, show
 from aicd_cli.runtime import (
     LocalHosts,
+    Store,
+    leftovers,
     load_settings,
     make_orchestrator,
     open_store,
@@ -24,8 +26,9 @@ from aicd_cli.runtime import (
 from aicd_cli.stories import print_outcome, print_plan
 from aicd_cli.views import View, open_view
 from aicd_core.agents.registry import load_agent
-from aicd_core.ids import JobId
+from aicd_core.errors import InvalidInputError
 from aicd_core.jobs.machine import JobState
+from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import (
     ForegroundQueue,
     Intake,
@@ -39,6 +42,7 @@ from aicd_core.orchestrator.engine import wake_for
 from aicd_core.orchestrator.intake import Taken
 from aicd_core.settings import Settings
 
+STOPPED = "Stopped by the person who ran it."
 EXAMPLE = "Example:  aicd run --repo . --issue-file issue.md --base main"
 
 
@@ -88,7 +92,7 @@ def command(
     or approval needed; run again to go on), 130 cancelled.
     """
 
-    async def work() -> ExitCode:
+    def begin() -> Work:
         settings = load_settings(data_dir)
         if time_limit is not None:
             settings = settings.model_copy(update={"job_time_limit": time_limit})
@@ -102,23 +106,32 @@ def command(
             as_json=as_json,
             data_dir=data_dir,
         )
-        return await run(settings, request)
+        return run(settings, request)
 
-    run_process(work, as_json=as_json)
+    run_process(begin, as_json=as_json)
 
 
 async def run(settings: Settings, request: RunRequest) -> ExitCode:
     """Checks everything that can be wrong before a job is made, then drives it; returns the exit code."""
     load_agent(request.agent)
+    try:
+        request.source.encode()
+        Path.cwd()
+    except (UnicodeEncodeError, FileNotFoundError) as error:
+        raise InvalidInputError(
+            f"The repository {request.source!r} cannot be named: its path is not UTF-8, or the current folder is gone.",
+            code="bad_path",
+        ) from error
     hosts = LocalHosts(settings)
     host = hosts.at(request.source)
     source = (await host.source()).display
     prepare_data_dir(settings)
     require_disk_space(settings)
     await hosts.sandbox.check()
-    async with open_store(settings) as store:
-        with open_view(sys.stderr if request.as_json else sys.stdout) as view:
+    with open_view(sys.stderr if request.as_json else sys.stdout) as view:
+        async with open_store(settings) as store:
             orchestrator = make_orchestrator(settings, store, hosts, view.show)
+            await orchestrator.tidy(leftovers(settings))
             taken = await Intake(store.database, store.tenant).take(
                 source,
                 host,
@@ -128,16 +141,12 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
                 time_limit=settings.job_time_limit,
                 anew=request.anew,
             )
-            _announce(view, taken, await host.notes())
-            await _drive_or_cancel(orchestrator, taken)
-        report = await read_report(store.database, store.tenant, taken.job.id)
-        if report.job.state is JobState.AWAITING_APPROVAL and _approved(request, report):
-            with open_view(sys.stderr if request.as_json else sys.stdout) as view:
-                orchestrator = make_orchestrator(settings, store, hosts, view.show)
-                await orchestrator.approve(report.job.id)
-                await _drive_or_cancel(orchestrator, taken)
-            report = await read_report(store.database, store.tenant, taken.job.id)
-    return _finish(request, report)
+            try:
+                _announce(view, taken, await host.notes())
+                ran = await _Run(orchestrator, store, request, view).to_the_end(taken.job)
+            except Exception as error:
+                raise InterruptedJobError(str(taken.job.id)) from error
+    return _finish(request, ran)
 
 
 def _announce(view: View, taken: Taken, notes: tuple[str, ...]) -> None:
@@ -149,38 +158,65 @@ def _announce(view: View, taken: Taken, notes: tuple[str, ...]) -> None:
         view.show(Message(job.id, note))
 
 
-async def _drive_or_cancel(orchestrator: Orchestrator, taken: Taken) -> None:
-    """Works on the job until it waits or has ended; when stopped from outside, cancels it."""
-    queue = ForegroundQueue()
-    if taken.job.state is JobState.PAUSED:
-        await orchestrator.resume(taken.job.id)
-    await queue.add(wake_for(taken.job))
-    try:
-        await queue.run(orchestrator.handle)
-    except asyncio.CancelledError:
-        await _cancel(orchestrator, taken.job.id)
+@dataclass(frozen=True)
+class _Ran:
+    """What a run came to; `stopped` when the person ended it."""
+
+    report: JobReport
+    stopped: bool
 
 
-async def _cancel(orchestrator: Orchestrator, job_id: JobId) -> None:
-    current = asyncio.current_task()
-    assert current is not None
-    current.uncancel()
-    await orchestrator.cancel(job_id, "Stopped by the person who ran it.")
+@dataclass(frozen=True)
+class _Run:
+    """One job at work in this process."""
+
+    orchestrator: Orchestrator
+    store: Store
+    request: RunRequest
+    view: View
+
+    async def to_the_end(self, job: JobView) -> _Ran:
+        """Works on the job until it waits or has ended, and once more if its plan is approved meanwhile."""
+        if job.state is JobState.PAUSED:
+            await self.orchestrator.resume(job.id)
+        ran = await self._drive(job)
+        if ran.report.job.state is not JobState.AWAITING_APPROVAL or ran.stopped or not self._approved(ran.report):
+            return ran
+        await self.orchestrator.approve(job.id)
+        return await self._drive(job)
+
+    async def _drive(self, job: JobView) -> _Ran:
+        """Stopped from outside, cancels the job if it is this process that works on it."""
+        queue = ForegroundQueue()
+        await queue.add(wake_for(job))
+        stopped = False
+        try:
+            await queue.run(partial(self.orchestrator.handle, when_stopped=STOPPED))
+        except asyncio.CancelledError:
+            stopped = True
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+        report = await read_report(self.store.database, self.store.tenant, job.id)
+        return _Ran(report, stopped)
+
+    def _approved(self, report: JobReport) -> bool:
+        """Whether the plan may be carried out: said beforehand, or now at a terminal."""
+        if self.request.yes:
+            return True
+        if self.request.as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            return False
+        with self.view.aside(), interruptible():
+            print_plan(report)
+            try:
+                return typer.confirm("Carry out this plan?")
+            except typer.Abort:
+                return False
 
 
-def _approved(request: RunRequest, report: JobReport) -> bool:
-    """Whether the plan may be carried out: said beforehand, or now at a terminal."""
-    if request.yes:
-        return True
-    if request.as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return False
-    print_plan(report)
-    return typer.confirm("Carry out this plan?")
-
-
-def _finish(request: RunRequest, report: JobReport) -> ExitCode:
+def _finish(request: RunRequest, ran: _Ran) -> ExitCode:
     if request.as_json:
-        sys.stdout.write(json.dumps(report.as_json(), ensure_ascii=False) + "\n")
+        show(ran.report.as_json())
     else:
-        print_outcome(report, request.data_dir)
-    return of_job(report.job)
+        print_outcome(ran.report, request.data_dir)
+    return ExitCode.CANCELLED if ran.stopped else of_job(ran.report.job)

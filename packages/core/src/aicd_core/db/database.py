@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Self, TypeVar
 
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -31,13 +31,7 @@ class _Connections:
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 5) -> Self:
         """Connections for a `postgresql://…` URL; nothing is opened before the first transaction."""
-        try:
-            parsed = make_url(url).set(drivername="postgresql+psycopg")
-        except (ArgumentError, ValueError) as error:
-            raise InvalidInputError(
-                "That is not a database URL; it should look like postgresql://user@host:5432/aicd (the value is not "
-                "shown, since it may hold a password). Mend AICD_DATABASE_URL or AICD_SYSTEM_DATABASE_URL."
-            ) from error
+        parsed = _postgres_url(url)
         # AUTOCOMMIT leaves the beginning of a transaction to `begin`, which keys it to its tenant in the same message.
         engine = create_async_engine(
             parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, isolation_level="AUTOCOMMIT"
@@ -121,3 +115,16 @@ async def _translated() -> AsyncIterator[None]:
             "then run the same command again; nothing is lost.",
             code="database_unavailable",
         ) from error
+
+
+def _postgres_url(url: str) -> URL:
+    try:
+        given = make_url(url)
+        if given.get_backend_name() in {"postgresql", "postgres"}:
+            return given.set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        pass
+    raise InvalidInputError(
+        "That is not a database URL; it should look like postgresql://user@host:5432/aicd (the value is not shown, "
+        "since it may hold a password). Mend AICD_DATABASE_URL or AICD_SYSTEM_DATABASE_URL."
+    )

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import stat
@@ -28,6 +29,8 @@ from aicd_core.errors import UnavailableError
 SERVICE_USER = "aicd-postgres"
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
+CLAIM_TIMEOUT = 5.0
+"""A server that was told to stop holds its lock until its last process is gone."""
 SOCKET_PATH_MAX = 107  # sun_path of unix(7), less its final NUL
 SOCKET_NAME = ".s.PGSQL.5432"
 OPTIONS = {
@@ -75,11 +78,12 @@ class EmbeddedPostgres:
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o711)
             with self._exclusive() as lock:
-                self._user = (self._root / "users.lock").open("ab")
-                fcntl.flock(self._user, fcntl.LOCK_SH)
                 if self.pid() is None:
                     self._create_and_launch(lock)
-        except OSError as error:
+                if self._user is None:
+                    self._user = (self._root / "users.lock").open("ab")
+                    fcntl.flock(self._user, fcntl.LOCK_SH)
+        except (OSError, subprocess.TimeoutExpired) as error:
             raise UnavailableError(
                 f"The embedded Postgres under {self._root} cannot be set up: {error}. "
                 "Choose another place with --data-dir, or set AICD_DATABASE_URL to a server of your own."
@@ -92,11 +96,8 @@ class EmbeddedPostgres:
             return
         user, self._user = self._user, None
         with self._exclusive(), user:
-            try:
-                fcntl.flock(user, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
-            self._shut_down()
+            if _locked(user):
+                self._shut_down()
 
     def pid(self) -> int | None:
         """Process id of the running server, None when there is none."""
@@ -130,17 +131,36 @@ class EmbeddedPostgres:
         self._run("initdb", *options, keep=(lock.fileno(),))
         self._initialised.touch()
 
+    def _claim_cluster(self) -> int:
+        """A lock that the server inherits and holds as long as it lives, wherever its process ids are seen.
+
+        Raises:
+            UnavailableError: a server that this process cannot see (in another container) has the cluster.
+        """
+        with (self._root / "server.lock").open("ab") as lock:
+            deadline = time.monotonic() + CLAIM_TIMEOUT
+            while not _locked(lock):
+                if time.monotonic() > deadline:
+                    raise UnavailableError(
+                        f"Another server is running on {self._root}, and it cannot be reached from here: it is in "
+                        "another container. Stop it, or choose another place with --data-dir."
+                    )
+                time.sleep(0.01)
+            return os.dup(lock.fileno())
+
     def _launch(self) -> None:
-        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-        (self.socket_dir / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
         settings = dict(OPTIONS)
         if not self._durable:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         switches = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-        self._run(
-            *("pg_ctl", "-w", "-t", str(int(START_TIMEOUT)), "-l", "server.log"),
-            *("-o", f"-k SOCKET {switches}", "start"),
-        )
+        claim = self._claim_cluster()
+        try:
+            (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+            (self.socket_dir / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
+            wait = ("-w", "-t", str(int(START_TIMEOUT)), "-l", "server.log")
+            self._run("pg_ctl", *wait, "-o", f"-k SOCKET {switches}", "start", keep=(claim,))
+        finally:
+            os.close(claim)
 
     def _run(self, program: str, *arguments: str, keep: tuple[int, ...] = ()) -> None:
         """Runs a program of Postgres with the cluster as its data folder; it inherits the files in `keep`.
@@ -155,7 +175,8 @@ class EmbeddedPostgres:
         if os.geteuid() == 0:
             words = in_mount_namespace(binaries, self._cluster, self.socket_dir, words)
             places = {"DATA": "/mnt/data", "SOCKET": "/mnt/socket"}
-        words = [word.replace("-k SOCKET", f"-k {places['SOCKET']}") for word in words]
+        # pg_ctl hands its options to a shell.
+        words = [word.replace("-k SOCKET", f"-k {shlex.quote(places['SOCKET'])}") for word in words]
         environment = {
             "PGDATA": places["DATA"],
             "LC_ALL": "C.UTF-8",
@@ -197,6 +218,15 @@ class EmbeddedPostgres:
             deadline = time.monotonic() + STOP_TIMEOUT
             while self.pid() is not None and time.monotonic() < deadline:
                 time.sleep(0.01)
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Takes the exclusive lock if nobody has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def binaries_dir() -> Path:

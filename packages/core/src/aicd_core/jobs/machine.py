@@ -82,7 +82,7 @@ TRANSITIONS: MappingProxyType[tuple[JobState, JobEvent], JobState] = MappingProx
 class JobStatus:
     """All of a job that decides what may happen next.
 
-    `round` counts reviews from 1 (0 before coding); `plan_attempts` counts the invalid plans so far;
+    `round` counts reviews from 1 (0 before coding); `plan_attempts` counts the plans that were invalid or sent back;
     `paused_from` is set exactly while the job is paused.
     """
 
@@ -109,10 +109,8 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
         raise IllegalTransitionError(f"A job that is {job.state.value} cannot be {event.value}.")
     moved = replace(job, state=target)
     match event:
-        case JobEvent.PLAN_INVALID:
+        case JobEvent.PLAN_INVALID | JobEvent.SENT_BACK:
             return replace(moved, plan_attempts=job.plan_attempts + 1)
-        case JobEvent.SENT_BACK:
-            return replace(moved, plan_attempts=0)
         case JobEvent.LIMIT_REACHED:
             return replace(moved, paused_from=job.state)
         case JobEvent.RESUMED:

@@ -1,11 +1,11 @@
 """The loop: one job, one lease, step after step until it waits or ends (design §4)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from aicd_core.contracts import Checkout, CodeHost, Wake
-from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError, StepFailedError
+from aicd_core.contracts import Agent, Checkout, CodeHost, Usage, Wake
+from aicd_core.errors import ConflictError, InvalidInputError, StepFailedError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, decide
@@ -14,7 +14,7 @@ from aicd_core.orchestrator.intake import Intake
 from aicd_core.orchestrator.lease import Lease
 from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.progress import Message, StateChanged
-from aicd_core.orchestrator.records import Records
+from aicd_core.orchestrator.records import LeaseLostError, Records
 from aicd_core.orchestrator.session import StepSession
 from aicd_core.orchestrator.steps import coding, planning, reviewing
 from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed
@@ -42,16 +42,29 @@ class Orchestrator:
         self._tenant = tenant
         self._intake = Intake(parts.database, tenant)
 
-    async def handle(self, wake: Wake) -> None:
+    async def handle(self, wake: Wake, *, when_stopped: str | None = None) -> None:
         """Works on the job until it waits for somebody or has ended.
 
         When another live worker holds it, follows that one, and takes over if it dies.
+
+        Args:
+            when_stopped: cancelling this call while it holds the job cancels the job, for this reason. None leaves the
+                job to whoever resumes it; so does cancelling a call that only follows.
 
         Raises:
             AicdError: something outside of the job is wrong (database, disk); the job can be resumed.
         """
         job = await self._job(wake.job_id)
         lease = Lease(self._parts.database, self._tenant, job.id)
+        try:
+            job = await self._claim(lease, job)
+            if job.state in AT_WORK:
+                await self._work(lease, job, when_stopped)
+        finally:
+            await asyncio.shield(lease.release())
+
+    async def _claim(self, lease: Lease, job: JobView) -> JobView:
+        """Waits for the lease or for the end of the work; returns the job as it is then."""
         following = False
         while job.state in AT_WORK and not await lease.claim(job):
             if not following:
@@ -59,21 +72,40 @@ class Orchestrator:
                 following = True
             await asyncio.sleep(FOLLOW_SECONDS)
             job = await self._refresh(job)
-        if job.state not in AT_WORK:
-            return
+        return job
+
+    async def _work(self, lease: Lease, job: JobView, when_stopped: str | None) -> None:
         try:
             await lease.run(lambda: self._drive(job, lease.owner))
-        finally:
-            await asyncio.shield(lease.release())
+        except LeaseLostError:
+            if (await self._job(job.id)).state not in TERMINAL:
+                raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if when_stopped is None or task is None:
+                raise
+            task.uncancel()
+            await self.cancel(job.id, when_stopped)
 
     async def cancel(self, job_id: JobId, reason: str) -> None:
-        """Ends a job in any open state; leaves no branch behind unless a pull request stands on it."""
+        """Ends a job in any open state but that of an open pull request; leaves neither branch nor work tree behind."""
         while (job := await self._job(job_id)).state not in TERMINAL | {JobState.PR_OPEN}:
             if await self._move(job, StepResult(JobEvent.CANCELLED, "cancelled", reason)):
-                host = await self._host(job)
-                await host.withdraw(job.id)
-                await host.close(job.id)
+                await self._clear_away(job)
                 return
+
+    async def tidy(self, leftovers: Iterable[JobId]) -> None:
+        """Clears away what ended jobs left on this machine because their process was killed while it cleaned up."""
+        for job_id in leftovers:
+            async with self._parts.database.read(self._tenant) as session:
+                job = await jobs.get_job(session, self._tenant, job_id)
+            if job is not None and job.state in TERMINAL:
+                await self._clear_away(job)
+
+    async def _clear_away(self, job: JobView) -> None:
+        host = await self._host(job)
+        await host.withdraw(job.id)
+        await host.close(job.id)
 
     async def approve(self, job_id: JobId) -> None:
         """Lets a job go on whose plan waits for a person."""
@@ -91,28 +123,32 @@ class Orchestrator:
     async def _drive(self, job: JobView, owner: str) -> None:
         """Goes on from step to step under one lease, with one work tree."""
         host = await self._host(job)
+        records = Records(self._parts.database, self._tenant, job.id, owner)
         checkout: Checkout | None = None
         while (job := await self._job(job.id)).state in AT_WORK:
             if job.state is JobState.QUEUED:
                 result = StepResult(JobEvent.ADMITTED)
             else:
-                checkout = checkout or await host.open(job.id, job.base_sha)
-                result = await self._step(job, host, checkout, owner)
+                try:
+                    checkout = checkout or await host.open(job.id, job.base_sha)
+                    result = await self._step(job, host, checkout, records)
+                except StepFailedError as error:
+                    result = failed(error)
             if not await self._move(job, result):
-                raise ConflictError(f"Job {job.id} was moved by somebody else.", code="lease_lost")
+                raise LeaseLostError(f"Job {job.id} was moved by somebody else, or has ended.")
         await host.close(job.id)
 
-    async def _step(self, job: JobView, host: CodeHost, checkout: Checkout, owner: str) -> StepResult:
-        """Runs one step within its deadline; what ends it becomes the result."""
+    async def _step(self, job: JobView, host: CodeHost, checkout: Checkout, records: Records) -> StepResult:
+        """Runs one step within its deadline; what was spent is booked however it ends."""
         settings = self._parts.settings
         left = job.time_limit - job.seconds_worked
         session = StepSession(lambda text: self._say(job.id, text))
         step = StepContext(
             job=job,
-            agent=self._parts.agents(job.agent),
+            agent=self._agent(job.agent),
             host=host,
             checkout=checkout,
-            records=Records(self._parts.database, self._tenant, job.id, owner),
+            records=records,
             session=session,
             settings=settings,
             observe=self._parts.observe,
@@ -124,10 +160,17 @@ class Orchestrator:
             if not deadline.expired():
                 raise
             return self._out_of_time(job, left)
-        except (StepFailedError, InvalidInputError, NotFoundError) as error:
-            return failed(error)
         finally:
-            session.cancel()
+            spent = session.drain()
+            if spent != Usage():
+                await asyncio.shield(records.book(spent))
+
+    def _agent(self, name: str) -> Agent:
+        """The job's agent; one that is no longer installed fails the job."""
+        try:
+            return self._parts.agents(name)
+        except InvalidInputError as error:
+            raise StepFailedError(error.message, code=error.code) from error
 
     def _out_of_time(self, job: JobView, left: float) -> StepResult:
         if left <= self._parts.settings.step_timeout:

@@ -1,6 +1,8 @@
 """From an issue's text to a queued job: at most one open job for each issue."""
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from aicd_core.contracts import CodeHost
 from aicd_core.db.database import Database
@@ -14,6 +16,8 @@ from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories import repository as repositories
 from aicd_core.text import one_line
 
+HEADING = re.compile(r"^#{1,6}(?:\s+|$)")
+"""The marks of a Markdown heading; `#123` is not one."""
 SUPERSEDED = "A new job for the same issue was asked for."
 
 
@@ -55,13 +59,19 @@ class IssueText:
                 f"{name} holds a NUL character on line {line}; an issue is text. Remove it and try again.",
                 code="issue_has_nul",
             )
-        title = next((one_line(line.lstrip("# ")) for line in text.split("\n") if one_line(line)), "")
-        if not title:
+        title = next((line for line in map(_as_title, text.split("\n")) if line), "")
+        if not text.strip():
             raise InvalidInputError(
                 f"{name} is empty. Say in its first line what is wanted, and in the rest how.",
                 code="issue_empty",
             )
-        return cls(title, text)
+        return cls(title or "A change", text)
+
+
+def _as_title(line: str) -> str:
+    """A line as a title: without a heading's marks; nothing for a blank line or the fence of a code block."""
+    words = HEADING.sub("", one_line(line))
+    return "" if words.startswith(("```", "~~~")) else words
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,7 @@ class Intake:
     ) -> Taken:
         """The open job of this issue, or a new one.
 
-        An unfinished job found here gets the new time limit. With `anew`, it is cancelled first (closed, if
+        A larger time limit raises that of the job found here. With `anew`, it is cancelled first (closed, if
         its pull request is open), and a fresh one is made.
 
         Raises:
@@ -114,8 +124,9 @@ class Intake:
             found = await self._find(new)
         if found is None:
             raise ConflictError("The job for this issue ended at this very moment. Run the command again.")
-        async with self.database.write(self.tenant) as session:
-            await jobs.set_time_limit(session, self.tenant, found.id, time_limit)
+        if time_limit > found.time_limit:
+            async with self.database.write(self.tenant) as session:
+                await jobs.set_time_limit(session, self.tenant, found.id, time_limit)
         return Taken(await self.get(found.id), made=False)
 
     async def get(self, job_id: JobId) -> JobView:
@@ -130,7 +141,8 @@ class Intake:
             return await jobs.find_open(session, self.tenant, new.repository_id, new.issue_key)
 
     async def _end(self, job: JobView, host: CodeHost) -> None:
-        if job.lease_owner and not is_gone(job.lease_owner):
+        held = job.lease_until is not None and job.lease_until > datetime.now(UTC)
+        if held and job.lease_owner and not is_gone(job.lease_owner):
             raise ConflictError(
                 f"Job {job.id} for this issue is being worked on right now. Stop that process first, or leave "
                 "--new out to follow it.",

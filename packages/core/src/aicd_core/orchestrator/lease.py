@@ -5,11 +5,11 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from aicd_core.db.database import Database
+from aicd_core.errors import UnavailableError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.values import JobView
@@ -18,6 +18,7 @@ from aicd_core.tenancy import Tenant
 
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 4.0
+OWNER_PARTS = 5
 
 ResultT = TypeVar("ResultT")
 
@@ -30,16 +31,24 @@ def _process_start(pid: int) -> str:
         return ""
 
 
+def _here() -> str:
+    """This boot of this machine, and the process ids as they are seen here: a container counts its own."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}:{Path('/proc/self/ns/pid').readlink()}"
+
+
 def new_owner() -> str:
-    """A name for one holder that tells, on the same machine, whether its process still lives."""
+    """A name for one holder that tells, where process ids mean the same, whether its process still lives."""
     pid = os.getpid()
-    return f"{socket.gethostname()}/{pid}/{_process_start(pid)}/{new_uuid()}"
+    return f"{socket.gethostname()}/{_here()}/{pid}/{_process_start(pid)}/{new_uuid()}"
 
 
 def is_gone(owner: str) -> bool:
-    """True when the owner was a process of this machine that has ended."""
-    host, pid, started, _ = owner.split("/")
-    return host == socket.gethostname() and _process_start(int(pid)) != started
+    """True when the owner is known to have ended; False of any whose process cannot be seen from here."""
+    parts = owner.split("/")
+    if len(parts) != OWNER_PARTS or parts[1] != _here():
+        return False
+    return _process_start(int(parts[2])) != parts[3]
 
 
 class Lease:
@@ -81,26 +90,40 @@ class Lease:
     async def release(self) -> None:
         """Gives the lease back and books the time since the last heartbeat."""
         async with self._database.write(self._tenant) as session:
-            await jobs.release_lease(session, self._tenant, self._job_id, self.owner, self._unbooked())
-
-    def _unbooked(self) -> float:
-        """Seconds of work since the last booking."""
-        last, self._booked = self._booked, time.monotonic()
-        return self._booked - last
+            unbooked = time.monotonic() - self._booked
+            await jobs.release_lease(session, self._tenant, self._job_id, self.owner, unbooked)
 
     async def _beat(self) -> None:
+        """Renews the lease in time; a database that is away for less than the lease loses nothing."""
+        renewed = time.monotonic()
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            async with self._database.write(self._tenant) as session:
-                kept = await jobs.renew_lease(
-                    session, self._tenant, self._job_id, self.owner, LEASE_SECONDS, self._unbooked()
-                )
-            if not kept:
-                raise LeaseLostError(f"Job {self._job_id} was taken over by another worker, or has ended.")
+            try:
+                await self._renew()
+                renewed = time.monotonic()
+            except UnavailableError:
+                if time.monotonic() - renewed > LEASE_SECONDS - HEARTBEAT_SECONDS:
+                    raise
+
+    async def _renew(self) -> None:
+        async with self._database.write(self._tenant) as session:
+            unbooked = time.monotonic() - self._booked
+            kept = await jobs.renew_lease(session, self._tenant, self._job_id, self.owner, LEASE_SECONDS, unbooked)
+        self._booked += unbooked
+        if not kept:
+            raise LeaseLostError(f"Job {self._job_id} was taken over by another worker, or has ended.")
 
 
 async def _end(task: asyncio.Future[ResultT]) -> None:
-    """Cancels a task and waits for it; what it raises was or will be seen by whoever awaits its result."""
+    """Cancels a task and waits until it has ended, also when cancelled meanwhile; raises nothing that the task did."""
     task.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await task
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    if not task.cancelled():
+        task.exception()
+    if cancelled:
+        raise asyncio.CancelledError

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from pathlib import PurePosixPath
 
-from aicd_core.contracts import Plan, PlannedFile, PlannedOp
+from aicd_core.contracts import Plan, PlannedFile, PlannedOp, PlanStep
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _check_files(
     plan: Plan, paths_at_base: frozenset[str], forbidden: Callable[[str], str | None]
 ) -> Iterator[PlanFault]:
     existing = set(paths_at_base)
-    for step in plan.steps:
+    for step in _in_order(plan):
         for file in step.files:
             yield from _check_file(step.id, file, existing)
             if file.op is PlannedOp.CREATE:
@@ -95,11 +96,26 @@ def _check_files(
                 yield PlanFault(f"Step {step.id!r} touches {file.path!r}: {reason}", by_policy=True)
 
 
+def _in_order(plan: Plan) -> list[PlanStep]:
+    """The steps as they will be done; as they stand when they depend on each other in a circle."""
+    by_id = {step.id: step for step in plan.steps}
+    try:
+        order = list(TopologicalSorter({step.id: step.depends_on for step in plan.steps}).static_order())
+    except CycleError:
+        return list(plan.steps)
+    return [by_id[name] for name in order if name in by_id]
+
+
 def _check_file(step: str, file: PlannedFile, existing: Set[str]) -> Iterator[PlanFault]:
     parts = file.path.split("/")
     if file.path.startswith("/") or {"", ".", ".."} & set(parts) or ".git" in (part.lower() for part in parts):
         yield PlanFault(f"Step {step!r} names {file.path!r}, which is no path inside the repository.")
-    elif file.op is PlannedOp.CREATE and file.path in existing:
+    elif file.op is not PlannedOp.CREATE:
+        if file.path not in existing:
+            yield PlanFault(f"Step {step!r} would {file.op.value} {file.path!r}, which does not exist by then.")
+    elif file.path in existing:
         yield PlanFault(f"Step {step!r} creates {file.path!r}, which exists already.")
-    elif file.op is not PlannedOp.CREATE and file.path not in existing:
-        yield PlanFault(f"Step {step!r} would {file.op.value} {file.path!r}, which does not exist at the base.")
+    elif any(path.startswith(f"{file.path}/") for path in existing):
+        yield PlanFault(f"Step {step!r} creates {file.path!r}, which is a folder.")
+    elif above := next((str(parent) for parent in PurePosixPath(file.path).parents if str(parent) in existing), None):
+        yield PlanFault(f"Step {step!r} creates {file.path!r}, but {above!r} is a file.")

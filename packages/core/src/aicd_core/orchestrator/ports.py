@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from aicd_core.clock import Clock
 from aicd_core.contracts import Agent, CodeHost
 from aicd_core.db.database import Database
 from aicd_core.orchestrator.progress import Observer
@@ -28,4 +27,3 @@ class Parts:
     agents: Callable[[str], Agent]
     settings: Settings
     observe: Observer
-    clock: Clock

@@ -6,13 +6,14 @@ from aicd_core.contracts import Usage
 from aicd_core.contracts.values import Value
 from aicd_core.db.database import Database
 from aicd_core.errors import ConflictError
-from aicd_core.ids import JobId
+from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.tenancy import Tenant
 from aicd_core.usage import repository as ledger
 
 ValueT = TypeVar("ValueT", bound=Value)
+NOTHING = Usage()
 
 
 class LeaseLostError(ConflictError):
@@ -41,8 +42,15 @@ class Records:
         async with self._database.read(self._tenant) as session:
             return await ledger.total(session, self._tenant, self._job_id)
 
-    async def keep(self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage | None = None) -> ValueT:
-        """Stores a sub-result and what it cost; returns the one that is stored, which an earlier run may have made.
+    async def book(self, usage: Usage) -> None:
+        """Puts on the ledger what was spent without a result to show for it."""
+        async with self._database.write(self._tenant) as session:
+            await ledger.add_entry(session, self._tenant, self._job_id, f"no-result/{new_uuid()}", usage)
+
+    async def keep(self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage = NOTHING) -> ValueT:
+        """Stores a sub-result; returns the one that is stored, which an earlier run may have made.
+
+        What this run spent is booked in any case, in the same transaction.
 
         Raises:
             LeaseLostError: this worker no longer holds the job.
@@ -54,6 +62,6 @@ class Records:
             stored = await jobs.get_artifact(*key, kind, number)
             if stored is None:
                 raise LeaseLostError(f"Job {self._job_id} was taken over by another worker.")
-            if usage is not None and usage != Usage():
-                await ledger.add_entry(*key, f"{kind.value}/{number}", usage)
+            if usage != Usage():
+                await ledger.add_entry(*key, f"{kind.value}/{number}/{new_uuid()}", usage)
         return type(value).model_validate_json(stored)

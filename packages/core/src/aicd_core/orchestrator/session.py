@@ -1,5 +1,6 @@
 """What an agent is lent for one step."""
 
+import asyncio
 from collections.abc import Callable
 
 from aicd_core.contracts import Usage
@@ -11,15 +12,17 @@ class StepSession:
     def __init__(self, emit: Callable[[str], None]) -> None:
         self._emit = emit
         self.usage = Usage()
-        self._cancelled = False
+        self._task = asyncio.current_task()
 
     @property
     def cancelled(self) -> bool:
-        return self._cancelled
+        """Also True past the step's deadline; readable from a thread that the agent works in."""
+        return self._task is not None and (self._task.cancelling() > 0 or self._task.done())
 
-    def cancel(self) -> None:
-        """Tells the agent to stop at its next look."""
-        self._cancelled = True
+    def drain(self) -> Usage:
+        """What was spent since the last time, to be booked now."""
+        spent, self.usage = self.usage, Usage()
+        return spent
 
     def emit(self, message: str) -> None:
         self._emit(message)

@@ -14,6 +14,8 @@ from aicd_core.policy.rules import HARD_LIMIT_FACTOR, Rules
 from aicd_core.policy.secrets import SecretHit, find_secrets
 from aicd_core.text import one_line
 
+SYMLINK_MODE = "120000"
+"""git's mode of a symbolic link."""
 SUBMODULE_MODE = "160000"
 """git's mode of a commit of another repository."""
 
@@ -138,9 +140,17 @@ def _tests_deleted(case: Case) -> Iterator[Objection]:
     for file in case.change.files:
         if file.op is FileOp.DELETE and is_test_file(file.path):
             yield Objection("This test file is deleted.", remedy, file.path)
+        elif file.op is FileOp.MODIFY and is_test_file(file.path) and _is_hollow(file):
+            yield Objection("This test file is emptied, or replaced by a link.", remedy, file.path)
         elif file.old_path is not None and is_test_file(file.old_path) and not is_test_file(file.path):
             message = f"This test file is renamed to {shown(file.path)}, which test runners do not collect."
             yield Objection(message, remedy, file.old_path)
+
+
+def _is_hollow(file: FileChange) -> bool:
+    """Nothing is left of what the file held."""
+    became_link = file.new_mode == SYMLINK_MODE != file.old_mode
+    return became_link or (file.new_size == 0 and file.removed_lines > 0)
 
 
 def _submodule(case: Case) -> Iterator[Objection]:

@@ -4,6 +4,9 @@ from aicd_core.policy.globs import first_match
 
 _SCRIPT_ENDINGS = ("js", "jsx", "ts", "tsx", "mjs", "cjs", "mts", "cts")
 
+_FOREIGN = frozenset({"node_modules", "vendor", "third_party", "site-packages"})
+"""Folders of other people's code, where test runners do not look."""
+
 TEST_FILE_GLOBS: tuple[str, ...] = (
     # Python: unittest, pytest, Django
     *("test_*.py", "*_test.py", "tests.py", "conftest.py"),
@@ -25,4 +28,4 @@ TEST_FILE_GLOBS: tuple[str, ...] = (
 
 def is_test_file(path: str) -> bool:
     """True for a path that some language's test runner would collect by its name."""
-    return first_match(TEST_FILE_GLOBS, path) is not None
+    return _FOREIGN.isdisjoint(path.split("/")) and first_match(TEST_FILE_GLOBS, path) is not None

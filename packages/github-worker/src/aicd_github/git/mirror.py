@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aicd_core.errors import UnavailableError
+from aicd_core.errors import StepFailedError
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
 from aicd_github.git.environment import Transport
@@ -152,9 +152,9 @@ def _refspecs(branch: str | None) -> tuple[str, ...]:
     return ("+refs/heads/*:refs/heads/*", f"^refs/heads/{OWN_BRANCHES}*")
 
 
-def missing_commit(url: str, sha: str) -> UnavailableError:
+def missing_commit(url: str, sha: str) -> StepFailedError:
     """The error for a base commit that cannot be had any more."""
-    return UnavailableError(
+    return StepFailedError(
         f"Commit {sha} is not on any branch of {url} (any more). Start a new job from the branch as it is now.",
         code="base_gone",
     )

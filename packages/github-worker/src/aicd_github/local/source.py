@@ -183,6 +183,9 @@ async def _open_folder(folder: Path, git: Git) -> LocalSource:
     )
     result = await git.run(call)
     if result.returncode != 0:
+        said = result.stderr.strip()
+        if "not a git repository" not in said:
+            raise InvalidInputError(f"{folder} cannot be read as a repository. Git says: {said}", code="bad_repository")
         raise InvalidInputError(
             f"{folder} is not in a git repository. Name one, or make one there: git init, then commit.",
             code="not_a_repository",

@@ -1,6 +1,7 @@
 """CODING: the agent changes the tree; the platform measures the change, runs the tests and asks the policy."""
 
 from aicd_core.contracts import (
+    Change,
     ChangeSet,
     CodedChange,
     CommandResult,
@@ -15,6 +16,7 @@ from aicd_core.errors import StepFailedError
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.orchestrator.progress import CommandEnded, CommandStarted
+from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
 from aicd_core.policy import DEFAULT_RULES, effective_rules, evaluate
 
@@ -40,7 +42,8 @@ async def _code(step: StepContext, plan: Plan, number: int) -> CodedChange:
     feedback = await _feedback(step, number - 1) if number > 1 else None
     before = await step.records.load(ArtifactKind.CHANGE, CodedChange, number - 1)
     await step.checkout.restore(before.change_set if before else None)
-    change = await step.agent.code(await step.task(), plan, feedback, step.checkout.workspace, step.session)
+    call = step.agent.code(await step.task(), plan, feedback, step.checkout.workspace, step.session)
+    change = await answer(call, Change, step.job.agent)
     change_set = await step.checkout.capture(plan.paths())
     if not change_set.files:
         raise StepFailedError(
@@ -49,7 +52,7 @@ async def _code(step: StepContext, plan: Plan, number: int) -> CodedChange:
             code="empty_change",
         )
     coded = CodedChange(change=change, change_set=change_set)
-    return await step.records.keep(ArtifactKind.CHANGE, number, coded, step.session.usage)
+    return await step.records.keep(ArtifactKind.CHANGE, number, coded, step.session.drain())
 
 
 async def _feedback(step: StepContext, number: int) -> Feedback:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aicd_core.contracts import Agent, Base, Checkout, CodeHost, Plan, Task
 from aicd_core.contracts.config import RepositoryConfig
-from aicd_core.errors import AicdError
+from aicd_core.errors import StepFailedError
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
@@ -69,6 +69,6 @@ class StepContext:
         )
 
 
-def failed(error: AicdError) -> StepResult:
+def failed(error: StepFailedError) -> StepResult:
     """The result of a step that cannot succeed."""
     return StepResult(JobEvent.FAILED, error.code, error.message)

@@ -6,6 +6,7 @@ from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.orchestrator.plan_checks import PlanFault, check_plan, numbered
+from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
 from aicd_core.policy import DEFAULT_RULES, effective_rules, protection_reason
 from aicd_core.repo_config import FILE_NAME, detect_test_commands, files_to_read, parse_repository_config
@@ -53,12 +54,13 @@ async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: R
     faults = _check(step, before, paths, config) if before else ()
     await step.checkout.restore(None)
     try:
-        plan = await step.agent.plan(await step.task(), numbered(faults), step.checkout.workspace, step.session)
+        call = step.agent.plan(await step.task(), numbered(faults), step.checkout.workspace, step.session)
+        plan = await answer(call, Plan, step.job.agent)
     except StepFailedError as error:
         if any(fault.by_policy for fault in faults):
             raise StepFailedError(_words(faults), code="policy_denied") from error
         raise
-    return await step.records.keep(ArtifactKind.PLAN, attempt, plan, step.session.usage)
+    return await step.records.keep(ArtifactKind.PLAN, attempt, plan, step.session.drain())
 
 
 def _check(step: StepContext, plan: Plan, paths: frozenset[str], config: RepositoryConfig) -> tuple[PlanFault, ...]:

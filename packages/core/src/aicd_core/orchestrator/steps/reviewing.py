@@ -20,6 +20,7 @@ from aicd_core.contracts.values import Value
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.orchestrator.pull_request import Outcome, commit_message, draft
+from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
 
 ValueT = TypeVar("ValueT", bound=Value)
@@ -65,8 +66,9 @@ async def _review(step: StepContext, plan: Plan, evidence: Evidence) -> Review:
     number = evidence.round
     if evidence.policy.verdict is PolicyVerdict.DENY:
         return await step.records.keep(ArtifactKind.REVIEW, number, _denied(plan, evidence.policy))
-    review = await step.agent.review(await step.task(), plan, evidence, step.session)
-    return await step.records.keep(ArtifactKind.REVIEW, number, review, step.session.usage)
+    call = step.agent.review(await step.task(), plan, evidence, step.session)
+    review = await answer(call, Review, step.job.agent)
+    return await step.records.keep(ArtifactKind.REVIEW, number, review, step.session.drain())
 
 
 def _denied(plan: Plan, policy: PolicyReport) -> Review:
@@ -105,10 +107,11 @@ async def _publish(step: StepContext, plan: Plan, evidence: Evidence, review: Re
     outcome = Outcome(step.job, plan, evidence, review, await step.records.usage(), escalated)
     opened = await step.host.publish(step.job.id, step.checkout, head, step.base, draft(outcome))
     await step.records.keep(ArtifactKind.PULL_REQUEST, evidence.round, opened)
-    return StepResult(JobEvent.PUBLISHED, "escalated" if escalated else None, _after(opened, escalated))
+    return StepResult(JobEvent.PUBLISHED, "escalated" if escalated else None, _after(opened, review, escalated))
 
 
-def _after(opened: PullRequest, escalated: bool) -> str | None:
+def _after(opened: PullRequest, review: Review, escalated: bool) -> str | None:
     if escalated:
-        return "The rounds ran out with findings still open; the pull request is a draft that names them."
+        why = "The critic asks for a person" if review.verdict is ReviewVerdict.ESCALATE else "The rounds ran out"
+        return f"{why} with findings still open; the pull request is a draft that names them."
     return "Policy asks for a person; the pull request is a draft." if opened.draft else None

@@ -1,0 +1,138 @@
+"""What a person at a terminal sees: a live view, and Ctrl-C as the terminal sends it."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from histories import git
+from test_cli_run import ISSUE, Shop, shop, slow
+
+__all__ = ["shop"]
+
+CTRL_C = b"\x03"
+DEADLINE = 60.0
+
+
+class Terminal:
+    """A program on a pseudo-terminal of 100 columns, and everything that it has written."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._mine, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", *command],
+            env=environment | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        self.written = ""
+
+    def read_until(self, text: str) -> None:
+        deadline = time.monotonic() + DEADLINE
+        while text not in self.written:
+            assert time.monotonic() < deadline, f"{text!r} did not come; there was: {self.written}"
+            assert self._read(), f"the program ended before {text!r}; there was: {self.written}"
+
+    def finish(self) -> int:
+        while self._read():
+            pass
+        os.close(self._mine)
+        return self.process.wait(timeout=DEADLINE)
+
+    def hang_up(self) -> None:
+        os.close(self._mine)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._mine, keys)
+
+    def _read(self) -> bool:
+        if not select.select([self._mine], [], [], 1.0)[0]:
+            return True
+        try:
+            data = os.read(self._mine, 65536)
+        except OSError:
+            return False
+        self.written += data.decode("utf-8", "replace")
+        return bool(data)
+
+
+@pytest.fixture
+def run_on_terminal(shop: Shop):
+    return lambda *options: Terminal(shop.command("run", "--issue", ISSUE, *options), shop.environment())
+
+
+def test_a_terminal_gets_a_live_view_and_then_the_outcome(run_on_terminal):
+    terminal = run_on_terminal()
+    assert terminal.finish() == 0
+    assert "\x1b[" in terminal.written
+    assert re.search(r"queued.*planning.*coding.*reviewing.*pr_open", terminal.written)
+    assert "grep -q world greet.txt: passed in" in terminal.written
+    assert "Pull request open: file://" in terminal.written
+
+
+def test_ctrl_c_at_the_terminal_cancels_the_job(shop: Shop, run_on_terminal):
+    slow(shop)
+    terminal = run_on_terminal()
+    terminal.read_until("$ sleep")
+    terminal.type(CTRL_C)
+    assert terminal.finish() == 130
+    assert "stopping; once more to leave at once" in terminal.written
+    assert "Job cancelled" in terminal.written
+
+
+def test_a_plan_is_shown_and_approved_at_the_terminal(shop: Shop, run_on_terminal):
+    (shop.source / ".aicd.yml").write_text("version: 1\ntests: []\nplan_approval: always\n")
+    git(shop.source, "commit", "-qam", "Ask first")
+    terminal = run_on_terminal()
+    terminal.read_until("Carry out this plan?")
+    assert "modify greet.txt" in terminal.written
+    terminal.type(b"y\n")
+    assert terminal.finish() == 0
+    assert "Pull request open" in terminal.written
+
+
+def test_ctrl_c_at_the_question_leaves_the_plan_waiting(shop: Shop, run_on_terminal):
+    (shop.source / ".aicd.yml").write_text("version: 1\ntests: []\nplan_approval: always\n")
+    git(shop.source, "commit", "-qam", "Ask first")
+    terminal = run_on_terminal()
+    terminal.read_until("Carry out this plan?")
+    terminal.type(CTRL_C)
+    assert terminal.finish() == 5
+    assert "waits for approval" in terminal.written
+
+
+def test_hanging_up_cancels_the_job(shop: Shop, run_on_terminal):
+    slow(shop)
+    terminal = run_on_terminal()
+    terminal.read_until("$ sleep")
+    terminal.hang_up()
+    assert terminal.process.wait(timeout=30) == 130
+    (job,) = json.loads(shop.run("jobs", "--json").stdout)["jobs"]
+    assert job["state"] == "cancelled"
+
+
+def test_the_demo_ends_with_an_open_pull_request(tmp_path: Path):
+    command = [str(Path(sys.executable).with_name("aicd")), "demo", "--dir", str(tmp_path / "demo")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "reject",
+        "test_runs_of_spaces",
+        "passed",
+        "Pull request open",
+        "+import re",
+        "Review of round 2: approve",
+    ):
+        assert part in done.stdout
+    assert not (tmp_path / "demo" / "data" / "postgres" / "cluster" / "postmaster.pid").exists()
