@@ -3,12 +3,17 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.organizations.service import ensure_organization
 from aicd_core.testing.databases import TestUrls, fresh_urls, opened, test_server
+
+hypothesis.settings.register_profile("house", deadline=None)
+"""No test asserts a time: two cores may be busy with anything."""
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

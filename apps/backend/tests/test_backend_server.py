@@ -13,20 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from aicd_backend.repository import check_database
 from aicd_backend.server import main
 from aicd_core.db.database import Database
-from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import UnavailableError
+from aicd_core.testing.databases import TestUrls
 
 DEAD_DATABASE = "postgresql://someone:" + "hunter" + "2@127.0.0.1:1/none"
-
-
-@pytest.fixture(scope="module")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
-    yield server.start()
-    server.stop()
 
 
 @contextmanager
@@ -48,9 +40,9 @@ def running_server(url: str, log: Path) -> Iterator[tuple[subprocess.Popen[str],
             process.kill()
 
 
-def test_it_serves_and_ends_cleanly_when_told_to(database_url: str, tmp_path: Path) -> None:
+def test_it_serves_and_ends_cleanly_when_told_to(database_urls: TestUrls, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with running_server(database_url, log) as (process, address):
+    with running_server(database_urls.app, log) as (process, address):
         health, ready = httpx.get(f"{address}/healthz"), httpx.get(f"{address}/readyz")
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
@@ -83,10 +75,18 @@ def test_a_refused_upload_is_answered_and_its_connection_closed(tmp_path: Path) 
     assert b'"code": "body_too_large"' in answer
 
 
+def test_it_does_not_start_as_a_role_that_no_wall_holds(database_urls: TestUrls) -> None:
+    command = [sys.executable, "-m", "aicd_backend", "--port", "0"]
+    environment = {"PATH": os.environ["PATH"], "AICD_DATABASE_URL": database_urls.admin}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "bypass row-level security" in done.stderr
+
+
 async def test_a_database_that_does_not_answer_is_unavailable() -> None:
     database = Database.connect(DEAD_DATABASE)
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1"):
-        await check_database(database)
+        await database.refuse_unsafe_role()
     await database.close()
 
 

@@ -47,7 +47,7 @@ def starter(root: Path) -> subprocess.Popen[bytes]:
 
 
 def ask(server: EmbeddedPostgres, statement: str):
-    with psycopg.connect(server.url, autocommit=True) as connection:
+    with psycopg.connect(server.url(), autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else None
 

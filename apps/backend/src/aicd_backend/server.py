@@ -1,11 +1,10 @@
 """The API server's process: settings in, uvicorn around the application, a clean end on SIGTERM."""
 
 import argparse
-import functools
 import logging
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -13,10 +12,9 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from aicd_backend.app import create_app
-from aicd_backend.repository import check_database
 from aicd_backend.settings import BackendSettings
 from aicd_core.db.database import Database
-from aicd_core.errors import InvalidInputError
+from aicd_core.errors import InvalidInputError, UnavailableError
 
 NO_DATABASE = (
     "AICD_DATABASE_URL is not set, and the API server keeps everything in Postgres: "
@@ -58,12 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _configure(options: argparse.Namespace, settings: BackendSettings, database: Database) -> uvicorn.Config:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # A database that is away is waited for, and /readyz says so; a role that no wall holds is never served with.
+        with suppress(UnavailableError):
+            await database.refuse_unsafe_role()
         yield
         await database.close()
 
-    ready = functools.partial(check_database, database)
     return uvicorn.Config(
-        create_app(settings, ready=ready, lifespan=lifespan),
+        create_app(settings, ready=database.refuse_unsafe_role, lifespan=lifespan),
         host=options.host,
         port=options.port,
         lifespan="on",
