@@ -3,12 +3,17 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from aicd_core.db.database import Database
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy import repository as tenants
 from aicd_core.testing.databases import fresh_database, test_server
+
+hypothesis.settings.register_profile("house", deadline=None)
+"""No test asserts a time: two cores may be busy with anything."""
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aicd_core.errors import UnavailableError
+from aicd_core.errors import StepFailedError, UnavailableError
 from aicd_core.ids import JobId, new_uuid
 from aicd_github import filelock
 from aicd_github.filelock import locked
@@ -148,7 +148,7 @@ async def test_a_child_that_outlives_its_parent_keeps_the_lock(tmp_path: Path) -
 
 
 async def test_a_base_commit_that_is_nowhere_is_told(host: LocalCodeHost, job_id: JobId) -> None:
-    with pytest.raises(UnavailableError, match="not on any branch") as caught:
+    with pytest.raises(StepFailedError, match="not on any branch") as caught:
         await host.open(job_id, "1" * 40)
     assert caught.value.code == "base_gone"
 

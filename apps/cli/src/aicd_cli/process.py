@@ -96,18 +96,19 @@ def show(found: dict[str, Any]) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Gives Ctrl-C its usual meaning back while something blocks the event loop: a question at the terminal."""
-    loop = asyncio.get_running_loop()
-    handler = signal.getsignal(signal.SIGINT)
-    loop.remove_signal_handler(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Gives the stop signals their plain meaning back while something blocks the event loop: a question at a terminal.
+
+    Within the block each raises KeyboardInterrupt.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for sign in STOP_SIGNALS:
+        loop.remove_signal_handler(sign)
+        signal.signal(sign, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-        task = asyncio.current_task()
-        if task is not None:
-            _listen(loop, task, (signal.SIGINT,))
+        _listen(loop, task, STOP_SIGNALS)
 
 
 async def _guarded(work: Work) -> ExitCode:
