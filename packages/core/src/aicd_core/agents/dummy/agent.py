@@ -6,12 +6,14 @@ from typing import Final
 from aicd_core.agents.dummy.candidates import (
     Candidate,
     Refused,
+    apply_candidate,
     check_candidates,
     no_candidate,
+    place,
     read_candidate,
 )
-from aicd_core.agents.dummy.git_apply import git_apply, git_reasons
-from aicd_core.agents.dummy.planning import make_plan, planned_numbers
+from aicd_core.agents.dummy.git_apply import git_reasons
+from aicd_core.agents.dummy.planning import make_plan, planned_moves, planned_numbers
 from aicd_core.agents.dummy.reviewing import make_review
 from aicd_core.agents.dummy.watch import watch
 from aicd_core.contracts.agent import AgentSession
@@ -56,13 +58,12 @@ class DummyAgent:
         watch(session, "Going back to the base commit")
         await workspace.reset()
         watch(session, f"Applying diff {candidate.number} of the issue")
-        result = await git_apply(candidate.text, workspace, strip=candidate.strip)
+        placed = await place(candidate, workspace)
+        if isinstance(placed, Refused):
+            raise _stale(candidate, placed.refusal.reason)
+        result = await apply_candidate(placed, workspace)
         if not result.ok:
-            raise StepFailedError(
-                f"Diff {candidate.number} of the issue no longer applies to the base commit, though it did "
-                f"when the plan was made: {git_reasons(result.output)}.",
-                code="patch_does_not_apply",
-            )
+            raise _stale(candidate, git_reasons(result.output))
         return Change(summary=f"Applied diff {candidate.number} of the issue ({len(candidate.files)} files).")
 
     async def review(self, task: Task, plan: Plan, evidence: Evidence, session: AgentSession) -> Review:
@@ -73,7 +74,8 @@ class DummyAgent:
                 code="foreign_plan",
             )
         watch(session, f"Comparing the change with diff {candidate.number} of the issue")
-        return await asyncio.to_thread(make_review, candidate, plan, evidence)
+        placed = candidate.moved(planned_moves(plan, candidate.number))
+        return await asyncio.to_thread(make_review, placed, plan, evidence)
 
 
 def _candidate_of_round(task: Task, plan: Plan, number: int) -> Candidate | None:
@@ -90,6 +92,14 @@ def _candidate_of_round(task: Task, plan: Plan, number: int) -> Candidate | None
             code="foreign_plan",
         )
     return candidate
+
+
+def _stale(candidate: Candidate, reason: str) -> StepFailedError:
+    return StepFailedError(
+        f"Diff {candidate.number} of the issue no longer applies to the base commit, though it did when the plan "
+        f"was made: {reason}.",
+        code="patch_does_not_apply",
+    )
 
 
 def _exhausted(plan: Plan, feedback: Feedback | None) -> StepFailedError:

@@ -1,30 +1,56 @@
 """The diffs of an issue, and which of them can be carried out."""
 
 import asyncio
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aicd_core.agents.dummy.diagnosis import explain
 from aicd_core.agents.dummy.git_apply import git_apply
+from aicd_core.agents.dummy.placing import Placed, PlacingError, place_hunks, with_headers, with_starts
 from aicd_core.agents.dummy.refusals import Refusal, refusal_of
 from aicd_core.agents.dummy.watch import watch
 from aicd_core.contracts.agent import AgentSession
+from aicd_core.contracts.evidence import CommandResult
 from aicd_core.contracts.workspace import Workspace
-from aicd_core.errors import StepFailedError
-from aicd_core.patches import FilePatch, PatchError, extract_patches, parse_with_strip
+from aicd_core.errors import AicdError, StepFailedError
+from aicd_core.patches import FilePatch, PatchError, PatchKind, extract_patches, parse_with_strip
 
 MOST_CANDIDATES: Final = 20
 """Diffs looked at in one issue; a job has few rounds, so that more could never be tried."""
 
 
+_SYMLINK: Final = "120000"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A hunk (counted from 1 through the whole diff) that belongs at another line than its header says."""
+
+    hunk: int
+    path: str
+    stated: int
+    line: int
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One diff of the issue; `number` counts the issue's diffs from 1, `strip` is `patch -p`'s."""
+    """One diff of the issue; `number` counts the issue's diffs from 1, `strip` is `patch -p`'s.
+
+    Text and files have the headers that `moves` make; `zero_context`: a hunk is placed by its header alone.
+    """
 
     number: int
     text: str
     strip: int
     files: tuple[FilePatch, ...]
+    moves: tuple[Move, ...] = ()
+    zero_context: bool = False
+
+    def moved(self, moves: tuple[Move, ...]) -> "Candidate":
+        """The diff with the hunks of `moves` at their lines."""
+        files = with_starts(self.files, {move.hunk: move.line for move in moves})
+        return replace(self, text=with_headers(self.text, files), files=files, moves=moves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +109,69 @@ async def _check(number: int, text: str, workspace: Workspace, session: AgentSes
     candidate = await asyncio.to_thread(read_candidate, number, text)
     if isinstance(candidate, Refused):
         return candidate
-    result = await git_apply(text, workspace, strip=candidate.strip, check_only=True)
+    placed = await place(candidate, workspace)
+    if isinstance(placed, Refused):
+        return placed
+    result = await apply_candidate(placed, workspace, check_only=True)
     if result.ok:
-        return candidate
-    return Refused(number, await explain(candidate.files, result.output, workspace))
+        return placed
+    return Refused(number, await explain(placed.files, result.output, workspace))
+
+
+async def apply_candidate(candidate: Candidate, workspace: Workspace, *, check_only: bool = False) -> CommandResult:
+    """`git apply` of a placed diff, as `git_apply` tells."""
+    return await git_apply(
+        candidate.text,
+        workspace,
+        strip=candidate.strip,
+        check_only=check_only,
+        zero_context=candidate.zero_context,
+    )
+
+
+async def place(candidate: Candidate, workspace: Workspace) -> Candidate | Refused:
+    """The diff with each hunk where it belongs in the tree as it is; a file that cannot be read is left to git."""
+    again = Counter(file.path for file in candidate.files)
+    laid: dict[str, bytes | None] = {}
+    moves: list[Move] = []
+    first, zero_context = 1, False
+    for file in candidate.files:
+        content = await _before(file, laid, workspace) if file.hunks or again[file.path] > 1 else None
+        if content is not None:
+            try:
+                placed = await asyncio.to_thread(place_hunks, file.old_path or file.path, file.hunks, content)
+            except PlacingError as error:
+                return Refused(candidate.number, Refusal("patch_does_not_apply", str(error)))
+            moves += _moves(file, placed, first)
+            zero_context = zero_context or placed.zero_context
+            content = placed.content
+        elif file.kind is PatchKind.CREATE:
+            content = "".join(line for hunk in file.hunks for line in hunk.new_lines()).encode("utf-8", "surrogatepass")
+        if again[file.path] > 1:
+            laid[file.path] = content
+        first += len(file.hunks)
+    return replace(candidate.moved(tuple(moves)), zero_context=zero_context)
+
+
+async def _before(file: FilePatch, laid: dict[str, bytes | None], workspace: Workspace) -> bytes | None:
+    """What a file's hunks apply to; as in git, a rename or copy reads its source from the base."""
+    if file.kind in (PatchKind.CREATE, PatchKind.DELETE) or _SYMLINK in (file.old_mode, file.new_mode):
+        return None
+    if file.old_path is None and file.path in laid:
+        return laid[file.path]
+    try:
+        return await workspace.read(file.old_path or file.path)
+    except AicdError:
+        return None
+
+
+def _moves(file: FilePatch, placed: Placed, first: int) -> list[Move]:
+    pairs = enumerate(zip(file.hunks, placed.hunks, strict=True), start=first)
+    return [
+        Move(number, file.path, stated.old_start, hunk.old_start)
+        for number, (stated, hunk) in pairs
+        if stated.old_start != hunk.old_start
+    ]
 
 
 def no_candidate(refused: list[Refused]) -> StepFailedError:

@@ -61,24 +61,31 @@ async def _hunk_fault(path: str, number: int, hunk: Hunk, workspace: Workspace) 
         content = await workspace.read(path)
     except AicdError:
         return None
-    held = [f"{line}\n" for line in content.decode("utf-8", "replace").split("\n")]
-    last = held.pop().removesuffix("\n")
-    held += [last] if last else []
-    difference = first_difference(hunk, held)
+    difference = first_difference(hunk, lines_of(content))
     return None if difference is None else f"hunk {number} of {path!r} does not match: {difference}"
 
 
-def first_difference(hunk: Hunk, held: Sequence[str]) -> str | None:
-    """Where a hunk first differs from a file, given as lines with line ends; None when it does not."""
+def lines_of(content: bytes) -> list[str]:
+    """A file's lines with their line ends; bytes that are not UTF-8 become U+FFFD."""
+    held = [f"{line}\n" for line in content.decode("utf-8", "replace").split("\n")]
+    last = held.pop().removesuffix("\n")
+    return [*held, last] if last else held
+
+
+def first_difference(hunk: Hunk, held: Sequence[str], *, anywhere: bool = True) -> str | None:
+    """Where a hunk first differs from a file, given as lines with line ends; None when it does not.
+
+    Not `anywhere`: the hunk is held against its header's line only.
+    """
     expected = hunk.old_lines()
-    start = _best_start(hunk, expected, held)
+    start = _best_start(hunk, expected, held) if anywhere else max(hunk.old_start - 1, 0)
     for at, line in enumerate(expected, start=start):
         if at >= len(held):
             return f"at line {at + 1} the diff expects {_shown(line)}, but the file has only {len(held)} lines"
         if held[at] != line:
             found = f"at line {at + 1} the diff expects {_shown(line)}, but the file holds {_shown(held[at])}"
             return found + _hint(line, held[at])
-    return _misplaced(hunk, start, len(held))
+    return _misplaced(hunk, start, len(held)) if anywhere else None
 
 
 def _misplaced(hunk: Hunk, start: int, length: int) -> str | None:

@@ -15,8 +15,13 @@ _ENVIRONMENT: Final = (
 _APPLIED, _REFUSED, _MALFORMED = 0, 1, 128
 
 
-async def git_apply(patch: str, workspace: Workspace, *, strip: int, check_only: bool = False) -> CommandResult:
+async def git_apply(
+    patch: str, workspace: Workspace, *, strip: int, check_only: bool = False, zero_context: bool = False
+) -> CommandResult:
     """Applies a diff to the tree, whole or not at all; `check_only` just tries.
+
+    `zero_context` lets a hunk without context stand elsewhere than at the file's end; its place must be known
+    to be right, as git has nothing to check it by.
 
     Returns:
         The command's result: `ok`, or git's reasons in `output`.
@@ -24,9 +29,9 @@ async def git_apply(patch: str, workspace: Workspace, *, strip: int, check_only:
     Raises:
         StepFailedError: code `git_apply_unavailable`: git did not get to judge the diff at all.
     """
-    check = "--check " if check_only else ""
+    options = f"{'--check ' if check_only else ''}{'--unidiff-zero ' if zero_context else ''}"
     result = await workspace.run(
-        f"{_ENVIRONMENT} git apply {check}--whitespace=nowarn -p{strip} -",
+        f"{_ENVIRONMENT} git apply {options}--whitespace=nowarn -p{strip} -",
         stdin=patch.encode("utf-8", "surrogatepass"),
     )
     if result.exit_code not in (_APPLIED, _REFUSED, _MALFORMED):

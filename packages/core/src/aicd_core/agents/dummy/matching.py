@@ -31,7 +31,7 @@ def mismatches(candidate: Sequence[FilePatch], measured: Sequence[FilePatch]) ->
 
 
 class _Comparison:
-    """Two diffs over one base. Not `modelled`: lines are compared as the diffs list them, without places."""
+    """Two diffs over one base. Not `modelled`: edits are compared as the diffs list them, line number and all."""
 
     def __init__(self, candidate: Sequence[FilePatch], measured: Sequence[FilePatch], *, modelled: bool) -> None:
         self._candidate, self._measured, self._modelled = candidate, measured, modelled
@@ -65,12 +65,13 @@ class _Comparison:
     def _same_content(self, path: str, wanted: ModelFile, found: ModelFile) -> bool:
         if found.binary:
             return False
+        same_source = wanted.source == found.source
+        if not self._modelled:
+            return same_source and _edits(self._candidate, path) == _edits(self._measured, path)
         tokens = self._base.resolve(found)
-        if self._modelled and self._base.resolve(wanted) == tokens:
+        if self._base.resolve(wanted) == tokens and (same_source or _told_in_full(tokens)):
             return True
-        if wanted.source == found.source:
-            return _edits(self._candidate, path) == _edits(self._measured, path)
-        return self._modelled and self._copy_holds(path, tokens)
+        return not same_source and self._copy_holds(path, tokens)
 
     def _copy_holds(self, path: str, tokens: list[Token]) -> bool:
         """A copied file is seldom told in full: what the diff does tell has to be in its place."""
@@ -94,21 +95,29 @@ def _mode(path: str, wanted: ModelFile, found: ModelFile) -> Mismatch | None:
     return Mismatch(path, "mode", f"{path!r} has the mode {found.mode}, but the diff gives it {wanted.mode}.")
 
 
-def _edits(files: Sequence[FilePatch], path: str) -> list[str]:
-    """The added and removed lines of a path in order, each with its mark and its line end."""
-    edits: list[str] = []
+def _told_in_full(tokens: Sequence[Token]) -> bool:
+    """Only texts can be compared between two files: line numbers and the rest mean other lines in each."""
+    return all(isinstance(token, str) for token in tokens)
+
+
+def _edits(files: Sequence[FilePatch], path: str) -> list[tuple[int, str]]:
+    """The added and removed lines of a path in order, each with its mark, its line end and its old line's number."""
+    edits: list[tuple[int, str]] = []
     for hunk in (hunk for file in files if file.path == path for hunk in file.hunks):
+        number = hunk.old_start + (not hunk.old_count)
         follows_edit = False
         for line in hunk.lines:
             if line[0] == "\\" and follows_edit:
-                edits[-1] = edits[-1].removesuffix("\n")
+                edits[-1] = (edits[-1][0], edits[-1][1].removesuffix("\n"))
             follows_edit = line[0] in "+-"
             if follows_edit:
-                edits.append(f"{line}\n")
+                edits.append((number, f"{line}\n"))
+            number += line[0] in " -"
     return edits
 
 
-def _shown(edit: str | None) -> str:
+def _shown(edit: tuple[int, str] | None) -> str:
     if edit is None:
         return "no further change"
-    return repr(edit if len(edit) <= _SHOWN else f"{edit[:_SHOWN]}…")
+    number, text = edit
+    return f"{text if len(text) <= _SHOWN else f'{text[:_SHOWN]}…'!r} at line {number}"

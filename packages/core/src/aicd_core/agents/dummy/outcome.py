@@ -18,6 +18,9 @@ Token = int | str
 REST: Final = 0
 """Stands for whatever follows the last line that any diff speaks of."""
 
+_MEASURED_CONTEXT: Final = 3
+"""Context lines of a measured change, git's default: a last hunk with fewer of them tells the file's end."""
+
 _LONGEST_MODEL: Final = 2_000_000
 _REGULAR: Final = "100644"
 _MOVES: Final = (PatchKind.RENAME, PatchKind.COPY)
@@ -44,11 +47,11 @@ class BaseTree:
         for file in (*measured, *candidate):
             if file.old_mode is not None:
                 base.modes.setdefault(file.old_path or file.path, file.old_mode)
-        base._read(measured)
-        base._read(candidate)
+        base._read(measured, context=_MEASURED_CONTEXT)
+        base._read(candidate, context=0)
         return base
 
-    def _read(self, files: Sequence[FilePatch]) -> None:
+    def _read(self, files: Sequence[FilePatch], *, context: int) -> None:
         """Notes lengths and lines of one diff; in a series only a path's first change speaks of the base."""
         stems: dict[str, str] = {}
         for file in files:
@@ -58,7 +61,7 @@ class BaseTree:
             self._make_room(source, file)
             if not later and file.kind is not PatchKind.CREATE:
                 self.existing.add(source)
-                self._learn(source, file)
+                self._learn(source, file, context)
 
     def _make_room(self, source: str, file: FilePatch) -> None:
         """A hunk of a later diff in a series counts lines that earlier ones moved up: hence the sum."""
@@ -67,12 +70,15 @@ class BaseTree:
         if self.lengths[source] > _LONGEST_MODEL:
             raise UnplaceableError
 
-    def _learn(self, source: str, file: FilePatch) -> None:
+    def _learn(self, source: str, file: FilePatch, context: int) -> None:
         for hunk in file.hunks:
             for number, line in enumerate(hunk.old_lines(), start=hunk.old_start):
                 self.known[source].setdefault(number, line)
         if file.kind is PatchKind.DELETE and not file.binary:
             self.complete[source] = sum(hunk.old_count for hunk in file.hunks)
+        elif file.hunks and _trailing_context(file.hunks[-1]) < context:
+            last = file.hunks[-1]
+            self.complete.setdefault(source, last.old_start + last.old_count - bool(last.old_count))
 
     def file(self, path: str) -> "ModelFile":
         lines: list[Token] = [*range(1, self.lengths[path] + 1), REST]
@@ -87,6 +93,11 @@ class BaseTree:
         if last is None:
             return lines
         return [line for line in lines if isinstance(line, str) or REST < line <= last]
+
+
+def _trailing_context(hunk: Hunk) -> int:
+    lines = [line for line in hunk.lines if line[0] != "\\"]
+    return next((count for count, line in enumerate(reversed(lines)) if line[0] != " "), len(lines))
 
 
 @dataclass(slots=True)

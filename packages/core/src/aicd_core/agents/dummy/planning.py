@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from aicd_core.agents.dummy.candidates import Candidate, Refused
+from aicd_core.agents.dummy.candidates import Candidate, Move, Refused
 from aicd_core.contracts.plan import (
     AcceptanceCriterion,
     Estimate,
@@ -24,6 +24,9 @@ NO_TESTS: Final = "No test command is declared, so nothing but the diff itself c
 
 _STEP: Final = "apply-diff"
 _STEP_ID: Final = re.compile(rf"{_STEP}:([0-9]{{1,4}}(?:,[0-9]{{1,4}})*)")
+_MOVED: Final = re.compile(
+    r"Hunk ([0-9]{1,9}) of diff ([0-9]{1,4}) is laid at line ([0-9]{1,9}), not at line ([0-9]{1,9})"
+)
 _PARAGRAPH: Final = 600
 _MANY_FILES: Final = 20
 
@@ -47,7 +50,7 @@ def make_plan(task: Task, usable: Sequence[Candidate], refused: Sequence[Refused
         test_commands=task.test_commands,
         risk=_risk(task, files),
         out_of_scope=("Everything that the issue's diffs do not name.",),
-        assumptions=_assumptions(task, refused),
+        assumptions=_assumptions(task, usable, refused),
         estimate=Estimate(steps=1, usd=0),
     )
 
@@ -65,6 +68,16 @@ def planned_numbers(plan: Plan) -> tuple[int, ...]:
             code="foreign_plan",
         )
     return tuple(int(number) for number in match[1].split(","))
+
+
+def planned_moves(plan: Plan, number: int) -> tuple[Move, ...]:
+    """The hunks of a diff that the plan lays at other lines than their headers say, each found to be the only place."""
+    matches = [_MOVED.match(assumption) for assumption in plan.assumptions]
+    return tuple(
+        Move(int(match[1]), "", stated=int(match[4]), line=int(match[3]))
+        for match in matches
+        if match is not None and int(match[2]) == number
+    )
 
 
 def planned_files(candidates: Sequence[Candidate]) -> tuple[PlannedFile, ...]:
@@ -116,9 +129,16 @@ def _criteria(task: Task) -> tuple[AcceptanceCriterion, ...]:
     )
 
 
-def _assumptions(task: Task, refused: Sequence[Refused]) -> tuple[str, ...]:
+def _assumptions(task: Task, usable: Sequence[Candidate], refused: Sequence[Refused]) -> tuple[str, ...]:
+    """What the diffs were taken to mean; `planned_moves` reads the lines of moved hunks back for the review."""
+    moved = tuple(
+        f"Hunk {move.hunk} of diff {candidate.number} is laid at line {move.line}, not at line {move.stated}: its "
+        f"lines are nowhere else in {move.path!r}."
+        for candidate in usable
+        for move in candidate.moves
+    )
     skipped = tuple(f"Skipped: {item.sentence()}" for item in refused)
-    return skipped if task.test_commands else (*skipped, NO_TESTS)
+    return (*moved, *skipped) if task.test_commands else (*moved, *skipped, NO_TESTS)
 
 
 def _risk(task: Task, files: Sequence[PlannedFile]) -> Risk:
