@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # uvicorn raises the signal again once it has shut down; by default that would kill us by SIGTERM.
     signal.signal(signal.SIGTERM, _exit_cleanly)
+    # A shell that starts us in the background has SIGINT ignored; whoever sends one all the same means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     server = uvicorn.Server(_configure(options, settings, database))
     try:
         server.run()
