@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -16,10 +17,14 @@ from aicd_core.contracts import (
     ReviewVerdict,
     Usage,
 )
+from aicd_core.db.pages import PageRequest
 from aicd_core.errors import ConflictError, InvalidInputError, StepFailedError
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.orchestrator import Message, StateChanged, read_report
 from aicd_core.orchestrator.engine import wake_for
+from aicd_core.orchestrator.intake import INTAKE
+from aicd_core.tenancy.audit.repository import list_entries
+from aicd_core.tenancy.repositories.service import take_up
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from conftest import Body
 from histories import git
@@ -474,3 +479,19 @@ async def test_only_a_waiting_job_can_be_approved(body: Body, source: Path):
     report = await body.run(source, "Add a file")
     with pytest.raises(ConflictError, match="pr_open cannot be approved"):
         await body.orchestrator().approve(report.job.id)
+
+
+async def test_a_repository_that_a_job_names_is_connected_once_and_on_the_record(body: Body, source: Path):
+    use(body, creating("new.txt"))
+    await body.run(source, "Add a file")
+    await body.run(source, "Add another")
+    async with body.database.read(body.tenant) as session:
+        log = await list_entries(session, body.tenant, PageRequest())
+    assert [(entry.action, entry.detail) for entry in log.items] == [("repository.connected", {"source": str(source)})]
+
+
+async def test_a_source_that_no_index_can_hold_is_refused_before_anything_is_made(body: Body):
+    long = "/" + "/".join(uuid4().hex * 3 for _ in range(30))
+    with pytest.raises(InvalidInputError, match="2,000"):
+        async with body.database.write(body.tenant) as session:
+            await take_up(session, body.tenant, INTAKE, long)

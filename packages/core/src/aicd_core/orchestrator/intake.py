@@ -13,11 +13,14 @@ from aicd_core.jobs.machine import JobEvent, JobState, decide
 from aicd_core.jobs.values import JobView, NewJob, Transition
 from aicd_core.orchestrator.lease import is_gone
 from aicd_core.tenancy import Tenant
-from aicd_core.tenancy.repositories import repository as repositories
+from aicd_core.tenancy.audit.models import ActorKind
+from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.repositories.service import take_up
 from aicd_core.text import one_line
 
 HEADING = re.compile(r"^#{1,6}(?:\s+|$)")
 """The marks of a Markdown heading; `#123` is not one."""
+INTAKE = Actor(ActorKind.SYSTEM, "intake")
 SUPERSEDED = "A new job for the same issue was asked for."
 
 
@@ -110,7 +113,7 @@ class Intake:
         """
         start = await host.resolve_base(base)
         async with self.database.write(self.tenant) as session:
-            repository_id = await repositories.ensure_repository(session, self.tenant, source)
+            repository_id = await take_up(session, self.tenant, INTAKE, source)
         new = NewJob(repository_id, agent, issue.title, issue.body, start.branch, start.sha, time_limit)
         found = await self._find(new)
         if found and anew:

@@ -50,6 +50,21 @@ async def connect(
     return made
 
 
+async def take_up(session: WriteSession, tenant: Tenant, actor: Actor, source: str) -> RepositoryId:
+    """The repository that a job names: connected, or connected again, if it is not.
+
+    Raises:
+        InvalidInputError: the source cannot be one.
+    """
+    _require_source(source)
+    known = await repository.find_repository(session, tenant, source)
+    repository_id = await repository.ensure_repository(session, tenant, source)
+    if known is None or known.disconnected_at is not None:
+        detail = {"source": source}
+        await record(session, tenant, actor, "repository.connected", "repository", str(repository_id), detail)
+    return repository_id
+
+
 async def require_repository(session: ReadSession, tenant: Tenant, repository_id: RepositoryId) -> RepositoryView:
     """One repository, disconnected or not.
 
