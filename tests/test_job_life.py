@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +25,8 @@ from aicd_core.orchestrator import Message, StateChanged, read_report
 from aicd_core.orchestrator.engine import wake_for
 from aicd_core.orchestrator.intake import INTAKE
 from aicd_core.tenancy.audit.repository import list_entries
+from aicd_core.tenancy.organizations import service as organizations
+from aicd_core.tenancy.repositories import service as repositories
 from aicd_core.tenancy.repositories.service import take_up
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from conftest import Body
@@ -495,3 +498,18 @@ async def test_a_source_that_no_index_can_hold_is_refused_before_anything_is_mad
     with pytest.raises(InvalidInputError, match="2,000"):
         async with body.database.write(body.tenant) as session:
             await take_up(session, body.tenant, INTAKE, long)
+
+
+async def test_no_job_begins_on_a_repository_that_is_off_or_in_a_deleted_organization(body: Body, source: Path):
+    async with body.database.write(body.tenant) as session:
+        known = await repositories.connect(session, body.tenant, INTAKE, str(source))
+        await repositories.configure(
+            session, body.tenant, INTAKE, known.id, revision=known.revision, enabled=False, installation_id=None
+        )
+    with pytest.raises(ConflictError, match="switched off"):
+        await body.take(source, "Add a file")
+    async with body.database.write(body.tenant) as session:
+        found = await organizations.require_organization(session, body.tenant)
+        await organizations.delete(session, body.tenant, INTAKE, revision=found.revision, now=datetime.now(UTC))
+    with pytest.raises(ConflictError, match="is deleted"):
+        await body.take(source, "Add a file")

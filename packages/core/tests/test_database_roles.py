@@ -21,7 +21,7 @@ def ask(url: str, statement: str) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("kind", ["app", "system"])
 async def test_the_processes_roles_are_held_by_row_level_security(database_urls: TestUrls, kind: str):
-    connections = Database.connect(getattr(database_urls, kind))
+    connections = (Database if kind == "app" else SystemDatabase).connect(getattr(database_urls, kind))
     await connections.refuse_unsafe_role()
     await connections.close()
 
@@ -99,3 +99,31 @@ async def test_the_system_role_reads_no_code_secret_or_ledger(system: SystemData
         with pytest.raises(Exception, match="permission denied"):
             async with system.read() as session:
                 await session.execute(text(f"SELECT 1 FROM {table}"))
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ("CREATE ROLE probe LOGIN IN ROLE aicd_system", "see every organization"),
+        ("CREATE ROLE probe LOGIN NOINHERIT IN ROLE aicd_owner", "owns"),
+        ("CREATE ROLE boss SUPERUSER; CREATE ROLE probe LOGIN NOINHERIT IN ROLE boss", "bypass"),
+        ("CREATE ROLE boss BYPASSRLS; CREATE ROLE probe LOGIN NOINHERIT IN ROLE boss", "bypass"),
+    ],
+)
+async def test_what_a_role_could_become_counts_as_well(database_urls: TestUrls, made: str, says: str):
+    connections = Database.connect(database_urls.app.replace("aicd_app", "probe"))
+    with psycopg.connect(database_urls.admin, autocommit=True) as connection:
+        connection.execute(made.encode())
+        try:
+            with pytest.raises(InvalidInputError, match=says):
+                await connections.refuse_unsafe_role()
+        finally:
+            await connections.close()
+            connection.execute(b"DROP ROLE IF EXISTS probe; DROP ROLE IF EXISTS boss")
+
+
+async def test_the_application_does_not_run_as_the_system_role(database_urls: TestUrls):
+    connections = Database.connect(database_urls.system)
+    with pytest.raises(InvalidInputError, match="see every organization"):
+        await connections.refuse_unsafe_role()
+    await connections.close()

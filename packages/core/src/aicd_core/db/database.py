@@ -25,6 +25,8 @@ SessionT = TypeVar("SessionT", bound=AsyncSession)
 class _Connections:
     """A pool of connections as one role."""
 
+    may_see_all = False
+
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
 
@@ -42,12 +44,17 @@ class _Connections:
         """Makes sure that row-level security holds this role.
 
         Raises:
-            InvalidInputError: it could bypass it, as a superuser, by BYPASSRLS, or as an owner of the tables.
+            InvalidInputError: it could bypass it, by itself or as a member of another role: as a superuser, by
+                BYPASSRLS, as an owner of the tables, or (the application) as the system role.
         """
         async with _translated(), self.engine.connect() as connection:
             role = await read_role(connection)
-        if role.bypasses or role.owns:
-            why = "bypass row-level security" if role.bypasses else "change the tables, which it owns"
+        faults = {
+            "bypass row-level security": role.bypasses,
+            "change the tables, which it owns": role.owns,
+            "see every organization": role.sees_all and not self.may_see_all,
+        }
+        for why in (why for why, found in faults.items() if found):
             raise InvalidInputError(
                 f"The database role {role.name} could {why}, so one organization's data would not be safe from "
                 "another's. Run `aicd migrate` and connect as aicd_app (AICD_DATABASE_URL) and aicd_system "
@@ -95,6 +102,8 @@ class Database(_Connections):
 
 class SystemDatabase(_Connections):
     """Connections as the system role: admission, sweeping, routing, and finding the tenant of a credential."""
+
+    may_see_all = True
 
     def read(self) -> AbstractAsyncContextManager[SystemReadSession]:
         """A read-only transaction over all tenants; raises as `Database.read`."""

@@ -14,12 +14,17 @@ from aicd_core.ids import OrgId
 TENANT_VARIABLE = "aicd.org_id"
 """The variable that row-level security is keyed on; set for one transaction only."""
 
+SYSTEM_ROLE = "aicd_system"
+"""The role that sees all tenants."""
+
 _ROLE = text(
-    "SELECT current_user, rolsuper OR rolbypassrls, "
+    "SELECT current_user, "
+    "EXISTS (SELECT FROM pg_roles r WHERE (r.rolsuper OR r.rolbypassrls) AND pg_has_role(r.oid, 'MEMBER')), "
     "EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' "
-    "AND pg_has_role(c.relowner, 'USAGE')) "
-    "FROM pg_roles WHERE rolname = current_user"
-)
+    "AND pg_has_role(c.relowner, 'MEMBER')), "
+    "EXISTS (SELECT FROM pg_roles r WHERE r.rolname = :system AND pg_has_role(r.oid, 'MEMBER'))"
+).bindparams(system=SYSTEM_ROLE)
+"""What the role is, and what it could become by SET ROLE: a membership that is not inherited counts as well."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class RoleFacts:
     name: str
     bypasses: bool
     owns: bool
+    sees_all: bool
 
 
 async def begin(session: AsyncSession, org_id: OrgId | None, *, read_only: bool, isolation: str) -> None:
@@ -52,5 +58,5 @@ async def begin(session: AsyncSession, org_id: OrgId | None, *, read_only: bool,
 
 async def read_role(connection: AsyncConnection) -> RoleFacts:
     """Who the connection is, and whether row-level security would hold it."""
-    name, bypasses, owns = (await connection.execute(_ROLE)).one()
-    return RoleFacts(name, bool(bypasses), bool(owns))
+    name, bypasses, owns, sees_all = (await connection.execute(_ROLE)).one()
+    return RoleFacts(name, bool(bypasses), bool(owns), bool(sees_all))

@@ -6,7 +6,9 @@
 
 from collections.abc import Iterator
 
-OWNER, APP, SYSTEM = "aicd_owner", "aicd_app", "aicd_system"
+from aicd_core.db.repository import SYSTEM_ROLE
+
+OWNER, APP, SYSTEM = "aicd_owner", "aicd_app", SYSTEM_ROLE
 
 APPEND_ONLY = frozenset(
     {"audit_log", "job_events", "artifacts", "checkpoints", "model_calls", "usage_entries", "policies"}
@@ -71,6 +73,8 @@ def grants_of(table: str) -> Iterator[str]:
 
 
 SCHEMA_GRANTS = (
+    # A temporary table outlives its transaction on a pooled connection, and could stand in the way of a real one.
+    "DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
     "REVOKE ALL ON SCHEMA public FROM PUBLIC",
     f"GRANT ALL ON SCHEMA public TO {OWNER}",
     f"GRANT USAGE ON SCHEMA public TO {APP}, {SYSTEM}",

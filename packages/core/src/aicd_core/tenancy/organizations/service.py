@@ -69,6 +69,22 @@ async def require_by_slug(session: SystemReadSession, slug: str) -> Tenant:
     return tenant
 
 
+async def require_live(session: ReadSession, tenant: Tenant) -> OrganizationView:
+    """The organization, if new work may begin in it.
+
+    Raises:
+        ConflictError: code `organization_deleted`.
+        NotFoundError: as `require_organization`.
+    """
+    found = await require_organization(session, tenant)
+    if found.deleted_at is not None:
+        raise ConflictError(
+            f"The organization {found.slug} is deleted, so no work begins in it. Restore it first.",
+            code="organization_deleted",
+        )
+    return found
+
+
 async def require_organization(session: ReadSession, tenant: Tenant) -> OrganizationView:
     """The tenant's organization, deleted or not.
 

@@ -9,6 +9,7 @@ from aicd_core.ids import InstallationId, RepositoryId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.audit.values import JSON, Actor
+from aicd_core.tenancy.organizations.service import require_live
 from aicd_core.tenancy.repositories import repository
 from aicd_core.tenancy.repositories.values import RepositoryView
 from aicd_core.text import require_text
@@ -55,9 +56,13 @@ async def take_up(session: WriteSession, tenant: Tenant, actor: Actor, source: s
 
     Raises:
         InvalidInputError: the source cannot be one.
+        ConflictError: the repository is switched off, or the organization is deleted.
     """
     _require_source(source)
+    await require_live(session, tenant)
     known = await repository.find_repository(session, tenant, source)
+    if known is not None and not known.enabled:
+        raise ConflictError(f"The repository {source} is switched off for jobs. Switch it on first.", code="disabled")
     repository_id = await repository.ensure_repository(session, tenant, source)
     if known is None or known.disconnected_at is not None:
         detail = {"source": source}
