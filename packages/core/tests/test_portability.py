@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import ConflictError, NotFoundError
-from aicd_core.ids import new_uuid
+from aicd_core.ids import OrgId, new_uuid
 from aicd_core.migrations.roles import CLOSED, GLOBAL, OWNER
 from aicd_core.migrations.tables import METADATA
 from aicd_core.portability import WITHHELD, Erasure, erase, export_lines
@@ -263,3 +263,10 @@ async def test_a_migrating_role_that_is_no_superuser_erases_within_the_wall(
         ask(filled, f"DROP ROLE {role}")
     assert set(counts(filled, tenant).values()) == {0}
     assert set(counts(filled, rival).values()) == {1}
+
+
+async def test_an_organization_of_another_database_is_not_said_to_be_erased(filled: TestUrls, owner: Database):
+    stranger = Tenant(OrgId(new_uuid()))
+    with pytest.raises(NotFoundError, match="another database"):
+        await erase(owner, stranger, now=NOW)
+    assert ask(filled, f"SELECT 1 FROM erased_ledgers WHERE org_id = '{stranger.org_id}'") == []

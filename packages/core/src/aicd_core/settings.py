@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     )
     migration_database_url: str | None = Field(
         default=None,
-        description="The same Postgres as a role that may create tables and roles; only `aicd migrate` uses it.",
+        description="The same Postgres as a role that may create tables and roles, for migrating and erasing only.",
     )
     secret_keys: SecretStr | None = Field(
         default=None,

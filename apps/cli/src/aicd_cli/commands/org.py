@@ -35,7 +35,11 @@ PAGE = 500
 
 Slug = Annotated[str, typer.Option("--org", metavar="SLUG", help="The organization.")]
 
-app = typer.Typer(help="Take a whole organization's data out, or erase it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Take a whole organization's data out, erase it, or encrypt its secrets anew.",
+    epilog=EXPORT_EXAMPLE,
+    no_args_is_help=True,
+)
 
 
 @app.command("export", epilog=EXPORT_EXAMPLE)

@@ -25,7 +25,7 @@ SessionT = TypeVar("SessionT", bound=AsyncSession)
 class _Connections:
     """A pool of connections as one role."""
 
-    may_see_all = False
+    sees_all = False
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -52,7 +52,8 @@ class _Connections:
         faults = {
             "bypass row-level security": role.bypasses,
             "change the tables, which it owns": role.owns,
-            "see every organization": role.sees_all and not self.may_see_all,
+            "see every organization": role.sees_all and not self.sees_all,
+            "not do the system's work, for it is no aicd_system": self.sees_all and not role.sees_all,
         }
         for why in (why for why, found in faults.items() if found):
             raise InvalidInputError(
@@ -103,7 +104,7 @@ class Database(_Connections):
 class SystemDatabase(_Connections):
     """Connections as the system role: admission, sweeping, routing, and finding the tenant of a credential."""
 
-    may_see_all = True
+    sees_all = True
 
     def read(self) -> AbstractAsyncContextManager[SystemReadSession]:
         """A read-only transaction over all tenants; raises as `Database.read`."""

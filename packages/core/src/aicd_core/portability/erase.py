@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 
 from aicd_core.db.database import Database
-from aicd_core.errors import ConflictError
+from aicd_core.errors import ConflictError, NotFoundError
 from aicd_core.portability import repository
 from aicd_core.portability.tables import table_of, tenant_models
 from aicd_core.tenancy import Tenant
@@ -67,10 +67,15 @@ async def _begin(owner: Database, tenant: Tenant, now: datetime, *, force: bool)
                 "workers with --force.",
                 code="jobs_at_work",
             )
-        if not await repository.mark_deleted(session, tenant, now):
-            return
+        marked = await repository.mark_deleted(session, tenant, now)
+        first = await repository.open_erased_ledger(session, tenant)
+        if first and not marked:
+            raise NotFoundError(
+                f"There is no organization {tenant.org_id} in the database of AICD_MIGRATION_DATABASE_URL, and nothing "
+                "was erased: that is another database than AICD_DATABASE_URL names.",
+                code="no_such_organization",
+            )
         await repository.fence_jobs(session, tenant)
-        await repository.open_erased_ledger(session, tenant)
 
 
 async def _empty(owner: Database, tenant: Tenant, model: type, batch: int, observe: Callable[[Erasure], None]) -> None:

@@ -64,7 +64,7 @@ async def export_lines(session: ReadSession, tenant: Tenant, now: datetime) -> A
 
 
 def _line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, default=_encode, separators=(",", ":")) + "\n"
+    return json.dumps(value, default=_encode, separators=(",", ":")) + "\n"
 
 
 def _encode(value: object) -> object:

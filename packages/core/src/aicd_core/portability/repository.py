@@ -64,11 +64,12 @@ async def mark_deleted(session: WriteSession, tenant: Tenant, now: datetime) -> 
     return marked.first() is not None
 
 
-async def open_erased_ledger(session: WriteSession, tenant: Tenant) -> None:
-    """Makes the line in which the sums of the ledger are kept, with nothing in it yet; once."""
+async def open_erased_ledger(session: WriteSession, tenant: Tenant) -> bool:
+    """Makes the line in which the sums of the ledger are kept, with nothing in it yet; False when it was there."""
     zeros = dict.fromkeys(("entries", *COUNTERS), 0)
     new = insert(ErasedLedger).values(org_id=tenant.org_id, **zeros)
-    await session.execute(new.on_conflict_do_nothing(index_elements=["org_id"]))
+    made = new.on_conflict_do_nothing(index_elements=["org_id"]).returning(ErasedLedger.org_id)
+    return (await session.execute(made)).first() is not None
 
 
 async def fold_entries(session: WriteSession, tenant: Tenant, limit: int) -> int:
