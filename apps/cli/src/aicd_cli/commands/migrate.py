@@ -33,8 +33,8 @@ def command(
 ) -> None:
     """Bring the database to the schema of this version of aicd, and its roles and grants to what they should be.
 
-    It connects with AICD_MIGRATION_DATABASE_URL, as a role that may create tables and roles; where AICD_DATABASE_URL is
-    not set, the embedded database is migrated. A second run changes nothing.
+    It connects with AICD_MIGRATION_DATABASE_URL, as a role that may create tables and roles; where that is not
+    set, the embedded database is migrated. A second run changes nothing.
     """
 
     async def work() -> ExitCode:
