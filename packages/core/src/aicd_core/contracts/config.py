@@ -39,6 +39,47 @@ def _not_a_bool(value: object) -> object:
     return value
 
 
+RULE_ID_PATTERN = r"^[a-z][a-z0-9_-]*$"
+"""Ids of rules stand in reports and on pull requests, and must be easy to search for."""
+
+LICENCE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9.+-]*\*?$"
+"""An SPDX identifier, or the beginning of some with a `*` behind it."""
+
+LicenceName = Annotated[str, Field(pattern=LICENCE_PATTERN, max_length=100)]
+RuleId = Annotated[str, Field(pattern=RULE_ID_PATTERN, max_length=60)]
+Sentence = Annotated[str, Field(pattern=COMMAND_PATTERN, max_length=500)]
+SomeGlobs = Annotated[tuple[PathGlob, ...], Field(min_length=1, max_length=100)]
+
+
+class CustomRule(Value):
+    """A rule of one's own, as data: a pattern on added lines, or paths that are not touched unasked."""
+
+    id: RuleId = Field(description="What the rule is called; a finding names it as custom.<id>.")
+    paths: SomeGlobs = Field(default=("**",), description="Where the rule looks; everywhere if not given.")
+    except_paths: tuple[PathGlob, ...] = Field(
+        default=(), max_length=100, description="Where it does not look, though paths says so."
+    )
+    pattern: Annotated[str, Field(min_length=1, max_length=1_000)] | None = Field(
+        default=None,
+        description="A regular expression (RE2: no look-around, no back-references) that no added line may have. "
+        "Not given: touching one of the paths is the finding.",
+    )
+    verdict: StricterVerdict = Field(default="ask", description="What a finding means: a person decides, or nobody.")
+    message: Sentence = Field(description="What is wrong, as a sentence.")
+    remedy: Sentence = Field(
+        default="Do without, or let a person decide.", description="What to do about it, as a sentence."
+    )
+
+
+class PathLimit(Value):
+    """Limits on what one change may do to some paths; those of the whole change hold besides."""
+
+    paths: SomeGlobs = Field(description="The paths that are counted together.")
+    max_files: MaybeCount = Field(default=None, description="Files above which a person decides.")
+    max_added_lines: MaybeCount = Field(default=None, description="Added lines above which a person decides.")
+    max_file_bytes: MaybeCount = Field(default=None, description="Bytes of one file above which a person decides.")
+
+
 class RuleSettings(Value):
     """The least verdict, `ask` or `deny`, of every finding of a rule; a rule left out stays as it is."""
 
@@ -48,7 +89,20 @@ class RuleSettings(Value):
     possible_secret: MaybeVerdict = Field(default=None, description="An added line holds what may be a credential.")
     outside_plan: MaybeVerdict = Field(default=None, description="A path is touched that the plan does not name.")
     tests_red: MaybeVerdict = Field(default=None, description="A set-up or test command failed.")
-    tests_deleted: MaybeVerdict = Field(default=None, description="A test file is deleted or stops being one.")
+    tests_deleted: MaybeVerdict = Field(default=None, description="A test is deleted, or no longer collected.")
+    tests_skipped: MaybeVerdict = Field(default=None, description="A test is skipped, or left before it asserts.")
+    tests_weakened: MaybeVerdict = Field(default=None, description="A test asserts less than before.")
+    checks_loosened: MaybeVerdict = Field(
+        default=None, description="A setting of a linter, type checker, coverage or test runner is loosened."
+    )
+    dependency: MaybeVerdict = Field(
+        default=None, description="A dependency is added or changed that the plan does not name."
+    )
+    dependency_source: MaybeVerdict = Field(
+        default=None, description="A package comes from elsewhere than its registry, or a lock's hash is replaced."
+    )
+    licence: MaybeVerdict = Field(default=None, description="A licence or a notice changes, or a denied one comes in.")
+    wrong_base: MaybeVerdict = Field(default=None, description="The change stands on another commit than its plan.")
     submodule: MaybeVerdict = Field(default=None, description="A submodule is added, moved or removed.")
     binary: MaybeVerdict = Field(default=None, description="A binary file is added or changed.")
 
@@ -74,6 +128,16 @@ class PolicySettings(Value):
         default=None,
         description="Bytes of one changed file above which a person decides; ten times as many are refused.",
     )
+    path_limits: tuple[PathLimit, ...] = Field(
+        default=(), max_length=50, description="Limits for some paths, besides those of the whole change."
+    )
+    denied_licences: tuple[LicenceName, ...] = Field(
+        default=(),
+        max_length=200,
+        description="SPDX identifiers, a * at the end standing for all that begin so, of licences that no file or "
+        "package may come under, besides those that the organisation denies.",
+    )
+    custom: tuple[CustomRule, ...] = Field(default=(), max_length=100, description="Rules of one's own.")
     rules: RuleSettings = Field(
         default=RuleSettings(), description="The least verdict, ask or deny, for each finding of a rule."
     )

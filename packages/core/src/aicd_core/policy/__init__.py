@@ -1,16 +1,23 @@
 """The policy engine: what of a change is allowed, needs a person, or is refused."""
 
-from aicd_core.policy.checks import protection_reason
+from aicd_core.policy.checks.paths import protection_reason
 from aicd_core.policy.engine import MAX_FINDINGS_PER_RULE, evaluate
+from aicd_core.policy.organization import organization_rules, parse_rules, publish_rules
 from aicd_core.policy.rules import DEFAULT_RULES, Rules, RuleVerdicts, effective_rules, strictest
+from aicd_core.policy.versions import BaseFiles, paths_to_read
 
 __all__ = [
     "DEFAULT_RULES",
     "MAX_FINDINGS_PER_RULE",
+    "BaseFiles",
     "RuleVerdicts",
     "Rules",
     "effective_rules",
     "evaluate",
+    "organization_rules",
+    "parse_rules",
+    "paths_to_read",
     "protection_reason",
+    "publish_rules",
     "strictest",
 ]

@@ -1,5 +1,8 @@
 """Which paths are tests, by the naming conventions of the languages' own test runners."""
 
+import re
+from pathlib import PurePosixPath
+
 from aicd_core.policy.globs import first_match
 
 _SCRIPT_ENDINGS = ("js", "jsx", "ts", "tsx", "mjs", "cjs", "mts", "cts")
@@ -29,3 +32,11 @@ TEST_FILE_GLOBS: tuple[str, ...] = (
 def is_test_file(path: str) -> bool:
     """True for a path that some language's test runner would collect by its name."""
     return _FOREIGN.isdisjoint(path.split("/")) and first_match(TEST_FILE_GLOBS, path) is not None
+
+
+_AFFIXES = re.compile(r"^(?:test_|Test)|(?:_test|_spec|\.test|\.spec|\.cy|Tests?|IT)$")
+
+
+def subject_of(path: str) -> str:
+    """The name of what a test file tests, by the same conventions: `coupons` of `tests/test_coupons.py`."""
+    return _AFFIXES.sub("", PurePosixPath(path).stem)

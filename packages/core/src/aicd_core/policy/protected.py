@@ -11,6 +11,9 @@ _SELF = "it holds the policy that this very change is judged by"
 _OWNERS = "it decides whose review a change needs"
 _MODULES = "it makes others fetch code from elsewhere"
 
+_FETCHES = "it decides what a bot fetches and merges on its own"
+_SECRETS = "it decides who can read the repository's secrets, or what a search for secrets passes over"
+
 _GLOBS_BY_REASON = {
     _SELF: ("/.aicd.yml",),
     _CI: (
@@ -39,6 +42,11 @@ _GLOBS_BY_REASON = {
     ),
     _OWNERS: ("/CODEOWNERS", "/.github/CODEOWNERS", "/.gitlab/CODEOWNERS", "/docs/CODEOWNERS"),
     _MODULES: (".gitmodules",),
+    _FETCHES: ("/.github/dependabot.yml", "/renovate.json", "/.github/renovate.json", "/.renovaterc"),
+    _SECRETS: (
+        *(".sops.yaml", ".secrets.baseline", ".gitleaks.toml", ".gitleaksignore", ".gitguardian.yaml"),
+        *(".git-crypt", ".blackbox", ".trufflehog.yml", "ansible-vault.key"),
+    ),
 }
 
 PROTECTED_PATHS: tuple[str, ...] = tuple(glob for globs in _GLOBS_BY_REASON.values() for glob in globs)

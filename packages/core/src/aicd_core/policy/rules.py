@@ -1,11 +1,14 @@
 """What the policy engine goes by: an organisation's rules, tightened by a repository."""
 
-from pydantic import Field
+from typing import Annotated
 
-from aicd_core.contracts.config import PathGlob, PolicySettings
+from pydantic import AfterValidator, Field
+
+from aicd_core.contracts.config import CustomRule, LicenceName, PathGlob, PathLimit, PolicySettings
 from aicd_core.contracts.evidence import PolicyVerdict
 from aicd_core.contracts.values import Value
 from aicd_core.errors import InvalidInputError
+from aicd_core.policy.patterns import compile_pattern
 from aicd_core.policy.protected import PROTECTED_PATHS
 
 HARD_LIMIT_FACTOR = 10
@@ -13,19 +16,38 @@ HARD_LIMIT_FACTOR = 10
 
 STRICTNESS = {PolicyVerdict.ALLOW: 0, PolicyVerdict.ASK: 1, PolicyVerdict.DENY: 2}
 
+DENIED_LICENCES = ("AGPL-*", "GPL-*", "SSPL-*", "BUSL-*", "CC-BY-NC-*", "Elastic-*", "Commons-Clause")
+"""Licences that oblige whoever takes the code in, or forbid uses; a project under one of them says so in its rules."""
+
 _LIMITS = ("max_files", "max_added_lines", "max_file_bytes")
+
+
+def _compilable(rule: CustomRule) -> CustomRule:
+    if rule.pattern is not None:
+        try:
+            compile_pattern(rule.pattern)
+        except InvalidInputError as error:
+            raise ValueError(error.message) from error
+    return rule
 
 
 class RuleVerdicts(Value):
     """The least verdict of every finding, rule by rule. The field's name is the rule's id."""
 
     protected_path: PolicyVerdict = PolicyVerdict.DENY
+    wrong_base: PolicyVerdict = PolicyVerdict.DENY
     size: PolicyVerdict = PolicyVerdict.ASK
     secret: PolicyVerdict = PolicyVerdict.DENY
     possible_secret: PolicyVerdict = PolicyVerdict.ASK
     outside_plan: PolicyVerdict = PolicyVerdict.DENY
+    dependency: PolicyVerdict = PolicyVerdict.ASK
+    dependency_source: PolicyVerdict = PolicyVerdict.ASK
+    licence: PolicyVerdict = PolicyVerdict.ASK
     tests_red: PolicyVerdict = PolicyVerdict.ASK
     tests_deleted: PolicyVerdict = PolicyVerdict.ASK
+    tests_skipped: PolicyVerdict = PolicyVerdict.ASK
+    tests_weakened: PolicyVerdict = PolicyVerdict.ASK
+    checks_loosened: PolicyVerdict = PolicyVerdict.ASK
     submodule: PolicyVerdict = PolicyVerdict.DENY
     binary: PolicyVerdict = PolicyVerdict.ASK
 
@@ -37,6 +59,9 @@ class Rules(Value):
     max_files: int = Field(default=100, ge=1)
     max_added_lines: int = Field(default=5_000, ge=1)
     max_file_bytes: int = Field(default=1024 * 1024, ge=1)
+    path_limits: tuple[PathLimit, ...] = ()
+    denied_licences: tuple[LicenceName, ...] = DENIED_LICENCES
+    custom: tuple[Annotated[CustomRule, AfterValidator(_compilable)], ...] = ()
     verdicts: RuleVerdicts = RuleVerdicts()
 
 
@@ -50,11 +75,15 @@ def strictest(*verdicts: PolicyVerdict) -> PolicyVerdict:
 
 
 def effective_rules(org: Rules, repo: PolicySettings) -> Rules:
-    """The organisation's rules with what the repository adds: more protected paths, lower limits, stricter verdicts.
+    """The organisation's rules with what the repository adds.
+
+    Protected paths, denied licences, limits of paths and rules of its own come on top; limits may be lower and
+    verdicts stricter.
 
     Raises:
-        InvalidInputError: code `invalid_config`; the repository asks for less than its organisation. It is
-            told so rather than overruled in silence: a limit that is written down but not kept misleads.
+        InvalidInputError: code `invalid_config`; the repository asks for less than its organisation, gives a rule
+            an id that the organisation uses, or writes a pattern that RE2 does not take. It is told so rather than
+            overruled in silence: a limit that is written down but not kept misleads.
     """
     limits = {name: _lowered(name, getattr(org, name), getattr(repo, name)) for name in _LIMITS}
     verdicts = {
@@ -63,6 +92,9 @@ def effective_rules(org: Rules, repo: PolicySettings) -> Rules:
     }
     return Rules(
         protected_paths=tuple(dict.fromkeys((*org.protected_paths, *repo.protected_paths))),
+        path_limits=tuple(dict.fromkeys((*org.path_limits, *repo.path_limits))),
+        denied_licences=tuple(dict.fromkeys((*org.denied_licences, *repo.denied_licences))),
+        custom=_joined(org.custom, repo.custom),
         verdicts=RuleVerdicts(**verdicts),
         **limits,
     )
@@ -79,6 +111,32 @@ def _raised(name: str, floor: PolicyVerdict, wanted: str | None) -> PolicyVerdic
     if STRICTNESS[verdict] < STRICTNESS[floor]:
         raise _loosened(f"policy.rules.{name}", verdict.value, floor.value, "tighten")
     return verdict
+
+
+def _joined(org: tuple[CustomRule, ...], repo: tuple[CustomRule, ...]) -> tuple[CustomRule, ...]:
+    """The organisation's own rules, then the repository's; one that says the same again is one."""
+    joined = list(org)
+    for number, rule in enumerate(repo):
+        if rule.pattern is not None:
+            _require_pattern(rule, number)
+        same = next((other for other in joined if other.id == rule.id), None)
+        if same is None:
+            joined.append(rule)
+        elif same != rule:
+            raise InvalidInputError(
+                f".aicd.yml, key policy.custom[{number}].id: {rule.id} is a rule already, and says something else. "
+                "Give this one another id.",
+                code="invalid_config",
+            )
+    return tuple(joined)
+
+
+def _require_pattern(rule: CustomRule, number: int) -> None:
+    try:
+        compile_pattern(rule.pattern or "")
+    except InvalidInputError as error:
+        message = f".aicd.yml, key policy.custom[{number}].pattern: {error.message}"
+        raise InvalidInputError(message, code="invalid_config") from error
 
 
 def _loosened(key: str, wanted: str, floor: str, verb: str) -> InvalidInputError:

@@ -3,12 +3,18 @@
 import difflib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from aicd_core.contracts.config import COMMAND_PATTERN, GLOB_PATTERN, RepositoryConfig
+from aicd_core.contracts.config import (
+    COMMAND_PATTERN,
+    GLOB_PATTERN,
+    LICENCE_PATTERN,
+    RULE_ID_PATTERN,
+    RepositoryConfig,
+)
 from aicd_core.errors import InvalidInputError
 from aicd_core.repo_config.yaml_tree import Path, Plain, Tree, YamlFaultError, read_tree
 from aicd_core.text import one_line
@@ -98,14 +104,17 @@ def _unknown(path: Path) -> str:
 def _model_at(path: Path) -> type[BaseModel]:
     model: type[BaseModel] = RepositoryConfig
     for name in path:
-        annotation = model.model_fields[str(name)].annotation
-        assert isinstance(annotation, type)
-        model = annotation
+        if isinstance(name, int):
+            continue  # an entry of a list, whose model the list's key has led to
+        annotation: Any = model.model_fields[str(name)].annotation
+        model = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
     return model
 
 
 _PATTERNS = {
     COMMAND_PATTERN: "this must be a command: not blank, and without NUL characters",
+    RULE_ID_PATTERN: "this must begin with a small letter and have only small letters, digits, _ and -",
+    LICENCE_PATTERN: "this must be an SPDX identifier, or the beginning of some with a * behind it",
     GLOB_PATTERN: "this must be a path pattern with *, ?, ** and /, without !, #, [ ] and \\",
 }
 
@@ -119,6 +128,9 @@ _FAULTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "model_type": lambda _: "this must be a mapping of keys to values",
     "string_type": lambda _: "this must be text; put it in quotes if it looks like a number",
     "string_pattern_mismatch": lambda context: _PATTERNS[context["pattern"]],
+    "string_too_short": lambda _: "this must not be empty",
+    "too_short": lambda _: "this must have at least one entry",
+    "missing": lambda _: "this key is missing",
     "string_too_long": lambda context: f"this may have at most {context['max_length']:,} characters",
     "too_long": lambda context: f"this may have at most {context['max_length']:,} entries",
     "tuple_type": lambda _: "this must be a list; begin each entry with `- `",
