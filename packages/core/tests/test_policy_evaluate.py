@@ -62,7 +62,7 @@ def findings_of(
 ) -> tuple[PolicyFinding, ...]:
     """What is found when the plan names every path of the change."""
     change = change_of(*files, patch=patch)
-    return evaluate(change, plan_for(*change.paths()), tests, rules).findings
+    return evaluate(change, plan_for(*change.paths()), tests, rules, {}).findings
 
 
 def rules_hit(*files: FileChange, **more: object) -> dict[str, PolicyVerdict]:
@@ -71,12 +71,12 @@ def rules_hit(*files: FileChange, **more: object) -> dict[str, PolicyVerdict]:
 
 def test_a_small_planned_green_change_is_allowed():
     change = change_of(modified("src/a.py", added_lines=3), patch=patch_creating("src/a.py", "x = 1"))
-    report = evaluate(change, plan_for("src/a.py"), GREEN, DEFAULT_RULES)
+    report = evaluate(change, plan_for("src/a.py"), GREEN, DEFAULT_RULES, {})
     assert (report.verdict, report.findings) == (ALLOW, ())
 
 
 def test_an_empty_change_without_tests_is_allowed():
-    assert evaluate(change_of(), plan_for(), TestReport(), DEFAULT_RULES).verdict is ALLOW
+    assert evaluate(change_of(), plan_for(), TestReport(), DEFAULT_RULES, {}).verdict is ALLOW
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_large_file_is_named_with_its_size():
 
 def test_a_path_outside_the_plan_is_denied_also_as_the_source_of_a_rename():
     renamed = FileChange(path="new.py", old_path="old.py", op=FileOp.RENAME)
-    report = evaluate(change_of(renamed, modified("other.py")), plan_for("new.py"), GREEN, DEFAULT_RULES)
+    report = evaluate(change_of(renamed, modified("other.py")), plan_for("new.py"), GREEN, DEFAULT_RULES, {})
     assert [(f.rule, f.verdict, f.path) for f in report.findings] == [
         ("outside_plan", DENY, "old.py"),
         ("outside_plan", DENY, "other.py"),
@@ -226,7 +226,7 @@ def test_a_repository_can_make_a_rule_refuse():
 
 def test_the_strictest_finding_comes_first_and_decides():
     change = change_of(modified("a.png", binary=True), modified(".aicd.yml"))
-    report = evaluate(change, plan_for(".aicd.yml", "a.png"), GREEN, DEFAULT_RULES)
+    report = evaluate(change, plan_for(".aicd.yml", "a.png"), GREEN, DEFAULT_RULES, {})
     assert (report.verdict, [f.rule for f in report.findings]) == (DENY, ["protected_path", "binary"])
 
 
@@ -287,8 +287,8 @@ def test_one_more_thing_to_object_to_never_lowers_the_verdict(
     files: list[FileChange], extra: FileChange, results: list[CommandResult], result: CommandResult
 ):
     plan = plan_for(*(file.path for file in files[::2]))
-    less = evaluate(change_of(*files), plan, TestReport(tests=tuple(results)), DEFAULT_RULES)
-    more = evaluate(change_of(*files, extra), plan, TestReport(tests=(*results, result)), DEFAULT_RULES)
+    less = evaluate(change_of(*files), plan, TestReport(tests=tuple(results)), DEFAULT_RULES, {})
+    more = evaluate(change_of(*files, extra), plan, TestReport(tests=(*results, result)), DEFAULT_RULES, {})
     assert ORDER[more.verdict] >= ORDER[less.verdict]
     assert set(less.findings) <= set(more.findings)
 
@@ -298,12 +298,12 @@ def test_the_order_of_the_files_does_not_matter(data: st.DataObject):
     files = data.draw(st.lists(FILES, max_size=70))
     shuffled = data.draw(st.permutations(files))
     plan = plan_for(*(file.path for file in files[::3]))
-    reports = [evaluate(change_of(*order), plan, GREEN, DEFAULT_RULES) for order in (files, shuffled, files)]
+    reports = [evaluate(change_of(*order), plan, GREEN, DEFAULT_RULES, {}) for order in (files, shuffled, files)]
     assert reports[0] == reports[1] == reports[2]
 
 
 @given(st.lists(FILES, max_size=70))
 def test_the_verdict_is_that_of_the_strictest_finding(files: list[FileChange]):
-    report = evaluate(change_of(*files), plan_for(), GREEN, DEFAULT_RULES)
+    report = evaluate(change_of(*files), plan_for(), GREEN, DEFAULT_RULES, {})
     assert ORDER[report.verdict] == max((ORDER[f.verdict] for f in report.findings), default=0)
     assert [ORDER[f.verdict] for f in report.findings] == sorted(ORDER[f.verdict] for f in report.findings)[::-1]

@@ -8,6 +8,7 @@ from aicd_core.contracts import (
     CommandResult,
     Evidence,
     Plan,
+    PolicyFinding,
     PolicyVerdict,
     PullRequestDraft,
     Review,
@@ -59,7 +60,7 @@ def _decide(outcome: Outcome) -> str:
 
 def _open_points(outcome: Outcome) -> Iterator[str]:
     for finding in outcome.evidence.policy.findings:
-        yield f"- policy `{finding.rule}`: {_cell(finding.message)} {_cell(finding.remedy)}"
+        yield f"- policy `{finding.rule}`{_place(finding)}: {_cell(finding.message)} {_cell(finding.remedy)}"
     if outcome.escalated:
         for found in outcome.review.findings:
             yield f"- review, still open: {_cell(found.message)}"
@@ -91,11 +92,16 @@ def _tests(outcome: Outcome) -> str:
 def _policy(outcome: Outcome) -> str:
     report = outcome.evidence.policy
     rows = [
-        f"- {finding.verdict.value} `{finding.rule}`{f' {finding.path}' if finding.path else ''}: "
-        f"{_cell(finding.message)}"
+        f"- {finding.verdict.value} `{finding.rule}`{_place(finding)}: {_cell(finding.message)}"
         for finding in report.findings
     ]
     return "\n".join((f"## Policy: {report.verdict.value}", "", *(rows or ["Nothing to object to."])))
+
+
+def _place(finding: PolicyFinding) -> str:
+    """Where the finding is, as far as it has a place."""
+    line = "" if finding.line is None else f":{finding.line}"
+    return "" if finding.path is None else f" {_cell(finding.path)}{line}"
 
 
 def _cost(outcome: Outcome) -> str:

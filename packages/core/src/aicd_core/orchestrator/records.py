@@ -9,6 +9,7 @@ from aicd_core.errors import ConflictError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.models import ArtifactKind
+from aicd_core.policy import Rules, organization_rules
 from aicd_core.tenancy import Tenant
 from aicd_core.usage import repository as ledger
 
@@ -41,6 +42,15 @@ class Records:
         """What the job has used up so far."""
         async with self._database.read(self._tenant) as session:
             return await ledger.total(session, self._tenant, self._job_id)
+
+    async def organization_rules(self) -> Rules:
+        """The rules of the organisation as they are now; a policy that is tightened holds for jobs at work, too.
+
+        Raises:
+            InvalidInputError: the stored policy cannot be read.
+        """
+        async with self._database.read(self._tenant) as session:
+            return await organization_rules(session, self._tenant)
 
     async def book(self, usage: Usage) -> None:
         """Puts on the ledger what was spent without a result to show for it."""

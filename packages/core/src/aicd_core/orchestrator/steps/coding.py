@@ -1,5 +1,7 @@
 """CODING: the agent changes the tree; the platform measures the change, runs the tests and asks the policy."""
 
+import asyncio
+
 from aicd_core.contracts import (
     Change,
     ChangeSet,
@@ -18,7 +20,7 @@ from aicd_core.jobs.models import ArtifactKind
 from aicd_core.orchestrator.progress import CommandEnded, CommandStarted
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
-from aicd_core.policy import DEFAULT_RULES, effective_rules, evaluate
+from aicd_core.policy import evaluate, paths_to_read
 
 
 async def run(step: StepContext) -> StepResult:
@@ -32,8 +34,9 @@ async def run(step: StepContext) -> StepResult:
     if tests is None:
         report = await _test(step, config, coded.change_set)
         tests = await step.records.keep(ArtifactKind.TEST_REPORT, number, report)
-    rules = effective_rules(DEFAULT_RULES, config.policy)
-    await step.records.keep(ArtifactKind.POLICY_REPORT, number, evaluate(coded.change_set, plan, tests, rules))
+    if await step.records.load(ArtifactKind.POLICY_REPORT, PolicyReport, number) is None:
+        verdict = await _judge(step, config, coded.change_set, plan, tests)
+        await step.records.keep(ArtifactKind.POLICY_REPORT, number, verdict)
     return StepResult(JobEvent.CODED)
 
 
@@ -53,6 +56,16 @@ async def _code(step: StepContext, plan: Plan, number: int) -> CodedChange:
         )
     coded = CodedChange(change=change, change_set=change_set)
     return await step.records.keep(ArtifactKind.CHANGE, number, coded, step.session.drain())
+
+
+async def _judge(
+    step: StepContext, config: RepositoryConfig, change_set: ChangeSet, plan: Plan, tests: TestReport
+) -> PolicyReport:
+    """Asks the policy; in a thread, since a large change takes a while and the lease must be renewed meanwhile."""
+    rules = await step.rules(config)
+    contents = {path: await step.checkout.read_at_base(path) for path in paths_to_read(change_set)}
+    base = {path: content for path, content in contents.items() if content is not None}
+    return await asyncio.to_thread(evaluate, change_set, plan, tests, rules, base)
 
 
 async def _feedback(step: StepContext, number: int) -> Feedback:

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from aicd_core.contracts import Agent, Base, Checkout, CodeHost, Plan, Task
 from aicd_core.contracts.config import RepositoryConfig
-from aicd_core.errors import StepFailedError
+from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.progress import Message, Observer
 from aicd_core.orchestrator.records import Records
 from aicd_core.orchestrator.session import StepSession
+from aicd_core.policy import Rules, effective_rules
 from aicd_core.settings import Settings
 
 
@@ -49,6 +50,17 @@ class StepContext:
         found = await self.records.load(ArtifactKind.CONFIG, RepositoryConfig, 0)
         assert found is not None, "planning stores the configuration first"
         return found
+
+    async def rules(self, config: RepositoryConfig) -> Rules:
+        """The organisation's rules, tightened by the repository's.
+
+        Raises:
+            StepFailedError: the organisation's policy cannot be read, or the repository asks for less than it.
+        """
+        try:
+            return effective_rules(await self.records.organization_rules(), config.policy)
+        except InvalidInputError as error:
+            raise StepFailedError(error.message, code=error.code) from error
 
     async def plan(self) -> Plan:
         """The plan that was accepted."""

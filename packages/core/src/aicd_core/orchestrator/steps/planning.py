@@ -8,7 +8,7 @@ from aicd_core.jobs.models import ArtifactKind
 from aicd_core.orchestrator.plan_checks import PlanFault, check_plan, numbered
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
-from aicd_core.policy import DEFAULT_RULES, effective_rules, protection_reason
+from aicd_core.policy import Rules, protection_reason
 from aicd_core.repo_config import FILE_NAME, detect_test_commands, files_to_read, parse_repository_config
 
 
@@ -17,10 +17,11 @@ async def run(step: StepContext) -> StepResult:
     paths = await step.checkout.paths_at_base()
     config = await _configure(step, paths)
     attempt = step.job.status.plan_attempts
+    rules = await step.rules(config)
     plan = await step.records.load(ArtifactKind.PLAN, Plan, attempt)
     if plan is None:
-        plan = await _ask(step, attempt, paths, config)
-    faults = _check(step, plan, paths, config)
+        plan = await _ask(step, attempt, paths, rules)
+    faults = _check(step, plan, paths, rules)
     if not faults:
         wants_person = config.plan_approval == "always"
         return StepResult(JobEvent.APPROVAL_ASKED if wants_person else JobEvent.PLAN_READY)
@@ -37,7 +38,6 @@ async def _configure(step: StepContext, paths: frozenset[str]) -> RepositoryConf
     text = await step.checkout.read_at_base(FILE_NAME)
     try:
         config = parse_repository_config(text or b"")
-        effective_rules(DEFAULT_RULES, config.policy)
     except InvalidInputError as error:
         raise StepFailedError(error.message, code=error.code) from error
     if config.tests is None:
@@ -48,10 +48,10 @@ async def _configure(step: StepContext, paths: frozenset[str]) -> RepositoryConf
     return await step.records.keep(ArtifactKind.CONFIG, 0, config)
 
 
-async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: RepositoryConfig) -> Plan:
+async def _ask(step: StepContext, attempt: int, paths: frozenset[str], rules: Rules) -> Plan:
     """Has the agent make a plan, told what was wrong with the one before."""
     before = await step.records.load(ArtifactKind.PLAN, Plan, attempt - 1) if attempt else None
-    faults = _check(step, before, paths, config) if before else ()
+    faults = _check(step, before, paths, rules) if before else ()
     await step.checkout.restore(None)
     try:
         call = step.agent.plan(await step.task(), numbered(faults), step.checkout.workspace, step.session)
@@ -63,8 +63,7 @@ async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: R
     return await step.records.keep(ArtifactKind.PLAN, attempt, plan, step.session.drain())
 
 
-def _check(step: StepContext, plan: Plan, paths: frozenset[str], config: RepositoryConfig) -> tuple[PlanFault, ...]:
-    rules = effective_rules(DEFAULT_RULES, config.policy)
+def _check(step: StepContext, plan: Plan, paths: frozenset[str], rules: Rules) -> tuple[PlanFault, ...]:
     return check_plan(plan, step.job.base_sha, paths, lambda path: protection_reason(path, rules))
 
 

@@ -127,9 +127,9 @@ def _changed(world: _World, one: Placed, two: Placed) -> Iterator[Loss]:
         message = f"The test {old.name!r} is now {new.name!r} in {two.path}, which no runner collects."
         yield Loss(Kind.DELETED, two.path, new.line, message)
         return
-    if old.skip is None or (old.conditional and not new.conditional):
+    if one.runs and (old.skip is None or (old.conditional and not new.conditional)):
         yield from _newly_skipped(two, old)
-    if old.skip is None and new.skip is not None and not new.conditional:
+    if one.runs and old.skip is None and new.skip is not None and not new.conditional:
         return
     weakened = [*_asserts_less(world, one, two), *_bounds(old, new), *_rows(world, old, new), *_marks(old, new)]
     yield from (Loss(Kind.WEAKENED, two.path, line, message, quote) for line, message, quote in weakened)
