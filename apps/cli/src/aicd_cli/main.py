@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from aicd_cli.commands import demo, doctor, jobs, migrate, org
+from aicd_cli.commands import demo, doctor, jobs, migrate, org, policy
 from aicd_cli.commands import run as run_command
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.process import ProcessEnd, complain_as_json
@@ -24,6 +24,7 @@ app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
 app.add_typer(org.app, name="org")
+app.add_typer(policy.app, name="policy")
 
 
 def run() -> None:

@@ -14,22 +14,16 @@ from functools import cached_property
 from pathlib import Path
 
 from aicd_core.contracts import (
-    AcceptanceCriterion,
     ChangeSet,
     CommandResult,
-    Estimate,
     FileChange,
     FileOp,
     Plan,
-    PlannedFile,
-    PlannedOp,
-    PlanStep,
     PolicyReport,
-    Risk,
     TestReport,
 )
 from aicd_core.contracts.config import PolicySettings
-from aicd_core.policy import DEFAULT_RULES, effective_rules, evaluate, paths_to_read
+from aicd_core.policy import DEFAULT_RULES, effective_rules, evaluate, paths_to_read, plan_of
 
 BASE, OTHER, TREE = "a" * 40, "c" * 40, "b" * 40
 _NO_MODE, _FILE_MODE = "000000", "100644"
@@ -88,9 +82,9 @@ class CorpusFile:
             head += [f"index {'0' * 40}..{TREE}", f"Binary files a/{self.old_path} and b/{self.path} differ"]
         hunks = "".join(self._hunks()[2:])
         if hunks:
-            names = ("/dev/null" if self.old is None else f"a/{self.old_path}",)
-            names += ("/dev/null" if self.new is None else f"b/{self.path}",)
-            head += [f"index {BASE}..{TREE}", f"--- {names[0]}", f"+++ {names[1]}"]
+            old_name = "/dev/null" if self.old is None else f"a/{self.old_path}"
+            new_name = "/dev/null" if self.new is None else f"b/{self.path}"
+            head += [f"index {BASE}..{TREE}", f"--- {old_name}", f"+++ {new_name}"]
         return "\n".join(head) + "\n" + hunks
 
 
@@ -125,23 +119,10 @@ class Entry:
 
     def plan(self) -> Plan:
         """A plan that names exactly what the change touches, unless the entry says otherwise."""
-        ops: dict[str, PlannedOp] = {}
-        for file in self.files:
-            if file.op is FileOp.RENAME:
-                ops |= {file.old_path: PlannedOp.DELETE, file.path: PlannedOp.CREATE}
-            else:
-                ops[file.path] = PlannedOp(file.op.value)
-        paths = ops if self.planned is None else {path: ops.get(path, PlannedOp.MODIFY) for path in self.planned}
-        files = tuple(PlannedFile(path=path, op=op) for path, op in paths.items())
-        return Plan(
-            base_sha=BASE,
-            problem=self.title,
-            acceptance_criteria=(AcceptanceCriterion(id="A1", text="It works.", verify="make test"),),
-            steps=(PlanStep(id="S1", goal=self.title, files=files, criteria=("A1",)),),
-            risk=Risk(level="low"),
-            new_dependencies=self.dependencies,
-            estimate=Estimate(steps=1, usd=0),
-        )
+        files = [file.change() for file in self.files]
+        if self.planned is not None:
+            files = [FileChange(path=path, op=FileOp.MODIFY) for path in self.planned]
+        return plan_of(files, BASE, self.title, self.dependencies)
 
 
 def read_corpus(folder: Path) -> tuple[Entry, ...]:

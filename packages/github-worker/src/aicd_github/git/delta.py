@@ -8,6 +8,16 @@ from aicd_core.errors import StepFailedError
 
 GITLINK = "160000"
 SYMLINK = "120000"
+DELTA_OPTIONS = (
+    *("--raw", "--numstat", "-p", "-z", "--binary", "--full-index"),
+    # Pairs compared in the search for renames, 1000 by 1000: git's own default since 2.34, written down so
+    # that no configuration changes what a change set says.
+    *("-M50%", "-l1000"),
+    *("--no-textconv", "--no-ext-diff", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"),
+    # A .gitmodules in the tree could hide a submodule's change from the diff.
+    "--ignore-submodules=none",
+)
+"""What `parse_delta` reads is written by git with exactly these options."""
 _NOTHING = "000000"
 _OPS = {"A": FileOp.CREATE, "D": FileOp.DELETE, "M": FileOp.MODIFY, "T": FileOp.MODIFY, "R": FileOp.RENAME}
 

@@ -10,14 +10,10 @@ from aicd_core.contracts.change import ChangeSet
 from aicd_core.errors import StepFailedError
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
-from aicd_github.git.delta import Delta, TreeEntry, parse_batch, parse_delta, parse_tree
+from aicd_github.git.delta import DELTA_OPTIONS, Delta, TreeEntry, parse_batch, parse_delta, parse_tree
 from aicd_github.git.layout import is_whole, make_bare, object_format, remove_tree
 from aicd_github.git.runner import Git, GitCall, GitFailedError, Place
 
-_RENAME_SCORE = "-M50%"
-# Pairs compared in the search for renames, 1000 by 1000: git's own default since 2.34, written down so
-# that no configuration changes what a change set says.
-_RENAME_LIMIT = "-l1000"
 _UMASK = 0o022
 _PATIENCE = 60.0
 
@@ -162,27 +158,7 @@ class JobRepository:
     async def delta(self) -> Delta:
         """The difference from the base commit to the index."""
         result = await self._git.do(
-            self._call(
-                "diff-index",
-                "--cached",
-                "--raw",
-                "--numstat",
-                "-p",
-                "-z",
-                "--binary",
-                "--full-index",
-                _RENAME_SCORE,
-                _RENAME_LIMIT,
-                "--no-textconv",
-                "--no-ext-diff",
-                "--no-color",
-                "--src-prefix=a/",
-                "--dst-prefix=b/",
-                # A .gitmodules in the tree could hide a submodule's change from the diff.
-                "--ignore-submodules=none",
-                self.base_sha,
-                on_tree=True,
-            ),
+            self._call("diff-index", "--cached", *DELTA_OPTIONS, self.base_sha, on_tree=True),
             "The change could not be measured",
         )
         return parse_delta(result.stdout)

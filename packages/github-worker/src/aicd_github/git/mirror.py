@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aicd_core.errors import StepFailedError
+from aicd_core.policy import OWN_BRANCHES
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
 from aicd_github.git.environment import Transport
@@ -19,9 +20,6 @@ from aicd_github.git.layout import (
     remove_tree,
 )
 from aicd_github.git.runner import Git, GitCall, GitFailedError, Place
-
-OWN_BRANCHES = "aicd/"
-"""Where this product's branches live; they are results, not something to start from."""
 
 _LOOSE_LIMIT = 6700  # gc.auto's own default
 _PACK_LIMIT = 50  # gc.autoPackLimit's own default

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from aicd_core.contracts.code_host import Base
 from aicd_core.errors import InvalidInputError
+from aicd_core.policy import OWN_BRANCHES
 from aicd_github.git.environment import ANY_OWNER
-from aicd_github.git.mirror import OWN_BRANCHES
 from aicd_github.git.runner import Git, GitCall
 from aicd_github.local.source import LocalSource, Source
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from aicd_core.contracts.code_host import Base, Checkout, PullRequest, PullRequestDraft
 from aicd_core.contracts.sandbox import Sandbox
 from aicd_core.ids import JobId
+from aicd_core.policy import OWN_BRANCHES, require_own_branch
 from aicd_github.checkout import IDENTITY, GitCheckout
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
 from aicd_github.git.delta import TreeEntry
 from aicd_github.git.job_repository import Identity, JobRepository
 from aicd_github.git.layout import object_format
-from aicd_github.git.mirror import OWN_BRANCHES, Mirror, Remote, missing_commit
+from aicd_github.git.mirror import Mirror, Remote, missing_commit
 from aicd_github.git.runner import Git
 from aicd_github.local.branches import choose_base, read_branches
 from aicd_github.local.notes import uncommitted_note
@@ -140,6 +141,7 @@ class LocalCodeHost:
         source, remote = await self._open_source()
         book = self._book(source)
         branch = branch_of(job_id)
+        require_own_branch(branch, base.branch)
         known = book.find(job_id)
         ours = {*book.pushed(job_id), *([] if known is None else [known.head_sha])}
         book.note_push(job_id, head_sha)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aicd_core.errors import AicdError, StepFailedError, UnavailableError
+from aicd_core.policy import require_own_branch
 from aicd_github.git.mirror import Remote
 from aicd_github.git.runner import Git, GitCall, GitResult, Place, failure
 from aicd_github.local.source import Source
@@ -42,9 +43,10 @@ class BranchPusher:
             ours: commits that the branch may point to already because the job pushed them.
 
         Raises:
-            StepFailedError: `branch_taken`: the branch points to something else; `push_refused`.
+            StepFailedError: `branch_taken`: the branch points to something else; `push_refused`; `foreign_branch`.
             UnavailableError: the source cannot be reached or written to.
         """
+        require_own_branch(branch)
         old = await self.current(branch) if ours else None
         if old == head_sha:
             return
@@ -67,6 +69,7 @@ class BranchPusher:
             StepFailedError: `push_refused`.
             UnavailableError: the source cannot be reached or written to.
         """
+        require_own_branch(branch)
         old = await self.current(branch)
         if old is None or old not in ours:
             return
