@@ -22,7 +22,7 @@ def policy() -> None:
 
 
 @app.command("test", epilog=TEST_EXAMPLE)
-def test_command(
+def past_command(
     repo: Annotated[str, typer.Option("--repo", metavar="PATH", help="A repository on this machine.")] = ".",
     last: Annotated[int, typer.Option("--last", min=1, max=10_000, help="How many commits, the newest first.")] = 20,
     rules: Annotated[

@@ -7,6 +7,7 @@ from aicd_core.policy.case import Case, Objection, quoted, shown
 from aicd_core.policy.manifests.changes import DependencyChange, dependency_changes, key_of, replaced_pins
 from aicd_core.policy.manifests.files import ecosystem_of, is_manifest
 
+_MOST_NAMED = 10
 _PLAN_IT = "Name it in the plan's new_dependencies, or leave it as it is."
 _LOOK = "Let a person check where it comes from, or use the ecosystem's own registry."
 
@@ -15,7 +16,7 @@ _ADDRESS = re.compile(
     r"^\s*(?:-i|--(?:extra-)?index-url|--find-links|-f|--trusted-host)\b|"
     r"[\"'](?:git(?:hub|lab)?[:+@]|bitbucket:|file:|link:|https?://[^\"']+\.(?:git|tgz|tar\.gz|zip))|"
     r"[\"']npm:|\b(?:git|tag|rev)\s*=\s*[\"']|\b(?:path|url)\s*=\s*[\"'](?:\.\.|https?:|file:|git)|"
-    r"\[\[?tool\.(?:uv\.(?:index|sources)|poetry\.source|pdm\.source)|^\s*replace\b|=>|^\s*\[(?:patch|source|replace)[.\]]|"
+    r"\[\[?tool\.(?:uv\.index|poetry\.source|pdm\.source)|^\s*replace\b|=>|^\s*\[(?:patch|source|replace)[.\]]|"
     r"<repository>|<pluginRepository>|\bmaven\s*[{(]|\bflatDir\b|^\s*source\s+[\"']|\bindex-url\s*=|"
     r"\bgit:\s|,\s*:?git(?:hub)?\s*(?:=>|:)|\"repositories\"\s*:",
     re.MULTILINE,
@@ -38,16 +39,25 @@ def dependency(case: Case) -> Iterator[Objection]:
     planned = {key_of(name) for name in case.plan.new_dependencies}
     changes = tuple(dependency_changes(case.versions))
     led = _ecosystems_led(case, changes, planned)
-    for change in changes:
-        if _is_planned(change, planned) or (change.locked and change.ecosystem in led):
-            continue
-        if change.was:
-            said = f"goes from {shown(change.was)} to {shown(change.now or 'any')}"
-        else:
-            said = f"is new{f', at {shown(change.now)}' if change.now else ''}"
-        where = "locked" if change.locked else "direct"
-        message = f"The {where} {change.ecosystem} dependency {shown(change.name)} {said}; the plan does not name it."
-        yield Objection(message, _PLAN_IT, change.path)
+    unplanned = [change for change in changes if not _is_planned(change, planned)]
+    asked = {change.ecosystem for change in unplanned if not change.locked}
+    for change in unplanned:
+        if not change.locked or change.ecosystem not in led | asked:
+            yield _unplanned(change)
+    for path in sorted({change.path for change in unplanned if change.locked and change.ecosystem in asked - led}):
+        names = sorted({change.name for change in unplanned if change.path == path})
+        some = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" * (len(names) > _MOST_NAMED))
+        yield Objection(f"The lock moves with that: {shown(some)}.", _PLAN_IT, path)
+
+
+def _unplanned(change: DependencyChange) -> Objection:
+    if change.was:
+        said = f"goes from {shown(change.was)} to {shown(change.now or 'any')}"
+    else:
+        said = f"is new{f', at {shown(change.now)}' if change.now else ''}"
+    where = "locked" if change.locked else "direct"
+    message = f"The {where} {change.ecosystem} dependency {shown(change.name)} {said}; the plan does not name it."
+    return Objection(message, _PLAN_IT, change.path)
 
 
 def _is_planned(change: DependencyChange, planned: set[str]) -> bool:

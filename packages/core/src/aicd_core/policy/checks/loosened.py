@@ -20,7 +20,8 @@ _BLANKET = re.compile(
     r"/\*\s*eslint-disable\s*\*/|//\s*eslint-disable-(?:next-)?line\s*$|@ts-nocheck|biome-ignore-all|"
     r"/\*\s*(?:istanbul|c8|v8) ignore (?:file|start)|//\s*nolint\s*$|//\s*nolint:all|//\s*lint:file-ignore|"
     r"#!\[allow\((?:warnings|clippy::all|unused|dead_code)|@SuppressWarnings\(\"all\"\)|#\s*rubocop:disable all|"
-    r"//\s*@phpstan-ignore-next-line\s*$|#pragma warning disable\s*$|/\*\s*stylelint-disable\s*\*/|#\s*coverage:\s*skip-file"
+    r"//\s*@phpstan-ignore-next-line\s*$|#pragma warning disable\s*$|/\*\s*stylelint-disable\s*\*/|"
+    r"#\s*coverage:\s*skip-file"
 )
 """Comments that take a whole file, or all rules of a line, out of a check; one that names its rule is left alone."""
 

@@ -4,27 +4,33 @@ import re
 from collections.abc import Iterator
 
 TOOLS = re.compile(
-    r"\b(?:py\.?test|unittest|tox|nox|ruff|flake8|pylint|mypy|pyright|black|isort|bandit|coverage|eslint|tsc|jest|vitest|"
+    r"\b(?:py\.?test|unittest|tox|nox|ruff|flake8|pylint|mypy|pyright|black|isort|bandit|coverage|eslint|"
+    r"tsc|jest|vitest|"
     r"mocha|playwright|cypress|biome|prettier|stylelint|ava|nyc|c8|golangci-lint|staticcheck|clippy|rubocop|rspec|"
     r"phpunit|"
-    r"phpstan|pre-commit|semgrep|lint-imports|go (?:test|vet)|cargo (?:test|clippy|check|fmt)|(?:npm|pnpm|yarn|bun)(?: run)? "
+    r"phpstan|pre-commit|semgrep|lint-imports|go (?:test|vet)|cargo (?:test|clippy|check|fmt)|(?:npm|pnpm|"
+    r"yarn|bun)(?: run)? "
     r"(?:test|lint|check|typecheck)|make (?:test|check|lint)|mvn|gradlew?|dotnet test|rake (?:test|spec)|codecov)\b"
 )
 """Programs that check."""
 
 _SILENT = re.compile(
     r"\|\|\s*(?:true|:|exit 0|echo)|;\s*(?:true|exit 0|:)\s*$|--exit-zero|--passWithNoTests|--pass-with-no-tests|"
-    r"--no-error-on-unmatched-pattern|set \+e\b|-Dmaven\.test\.skip|-DskipTests|-x test\b|--no-verify|--continue-on-error|"
+    r"--no-error-on-unmatched-pattern|set \+e\b|-Dmaven\.test\.skip|-DskipTests|-x test\b|--no-verify|"
+    r"--continue-on-error|"
     r"--force-exit|--no-fail\b|--no-strict\w*|--warn-only|--allow-fail"
 )
 _NARROWS = re.compile(
-    r"(?:^|\s)(?:--ignore(?:-glob|-pattern)?|--deselect|--exclude|--skip|--testPathIgnorePatterns|--disable|--extend-ignore|"
+    r"(?:^|\s)(?:--ignore(?:-glob|-pattern)?|--deselect|--exclude|--skip|--testPathIgnorePatterns|--disable|"
+    r"--extend-ignore|"
     r"--no-cov|--no-coverage|--lf|--last-failed|-k|-m|--grep|--testNamePattern|-t|--onlyChanged|-run|-short|--reruns|"
-    r"--retries|--retry|--disable-warnings|--max-warnings|--fix-only|--update-snapshots?|-u|--lib|--quiet-level|-p no:\w+|"
+    r"--retries|--retry|--disable-warnings|--max-warnings|--fix-only|--update-snapshots?|-u|--lib|"
+    r"--quiet-level|-p no:\w+|"
     r"--no-warn\w*|--ignore-missing-imports|--skip-\w+|--follow-imports)(?:[=\s]\S+)?"
 )
 _KEEPS_STRICT = re.compile(
-    r"--strict(?:-\w+)*|-W\s*=?\s*error\S*|--cov-fail-under[=\s]\d+|--max-warnings[=\s]0|--fail-under[=\s]\d+|--cov(?:=\S+)?|"
+    r"--strict(?:-\w+)*|-W\s*=?\s*error\S*|--cov-fail-under[=\s]\d+|--max-warnings[=\s]0|"
+    r"--fail-under[=\s]\d+|--cov(?:=\S+)?|"
     r"-race|--forbid-only|--ci\b|--error-on-warnings|-D warnings|--all-features|--workspace|--all-targets|--no-cache"
 )
 _FAIL_UNDER = re.compile(r"(?:--cov)?-?-fail-under[=\s](\d+)")

@@ -12,7 +12,7 @@ from aicd_core.policy.tampering.model import Assertion, Routine, Strength, TestM
 _BLOWN_UP = 10
 """A tolerance, a bound or a time-out that grows so many times no longer tells what it told."""
 _DIGITS = frozenset({"places", "decimal", "digits"})
-_SAYS_ASSERT = re.compile(r"^(?:assert|check|verify|expect|ensure|require)(?:_\w|[A-Z])")
+_SAYS_ASSERT = re.compile(r"^(?:assert|verify|expect)(?:_\w|[A-Z])")
 _HARMLESS_WHEN_NEW = ("go:build", "pytestmark")
 _MARKS = {"retried": "is tried again until it passes", "recovered": "recovers from the panic that would fail it"}
 _DEPTH = 3
@@ -114,10 +114,10 @@ def _lives_on(world: _World, one: Placed) -> bool:
 def _in_a_table(world: _World, assertions: Sequence[Assertion], test: Routine) -> bool:
     values = frozenset(value for a in assertions for value in a.literals) or test.literals
     calls = frozenset(name for a in assertions for name in a.calls) or test.calls
-    later = [two for _, two in world.matches.pairs] + world.matches.added
+    grown = [two for old, two in world.matches.pairs if not values <= old.routine.literals]
     return bool(values) and any(
         two.runs and values <= two.routine.literals and (calls & two.routine.calls) and world.after.live(two.routine)
-        for two in later
+        for two in (*grown, *world.matches.added)
     )
 
 

@@ -30,7 +30,7 @@ _RAISING = frozenset({"toThrow", "toThrowError", "throw", "throws", "rejectedWit
 _ANY = re.compile(r"expect \. (?:any|anything) \(")
 _TRUE = re.compile(r'^(?:true|[1-9][0-9]*|! (?:false|0)|! ! true|\[ .*\]|\{ .*\}|"[^"]+")$')
 _OR_TRUE = re.compile(r"\|\| (?:true|1|! 0|! false)(?: \)| ;|$)")
-_HELPER = re.compile(r"^(?:assert|expect|verify|check)[A-Z]\w*$")
+_HELPER = re.compile(r"^(?:assert|expect|verify)[A-Z]\w*$")
 
 
 _LONGEST_CHAIN = 40
