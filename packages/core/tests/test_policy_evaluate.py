@@ -23,7 +23,7 @@ from aicd_core.contracts import (
     Risk,
     TestReport,
 )
-from aicd_core.policy import DEFAULT_RULES, MAX_FINDINGS_PER_RULE, Rules, RuleVerdicts, evaluate
+from aicd_core.policy import DEFAULT_RULES, MAX_FINDINGS_PER_RULE, Rules, RuleVerdicts, evaluate, plan_of
 from aicd_core.policy.checks import CHECKS
 
 BASE, TREE = "a" * 40, "b" * 40
@@ -62,7 +62,7 @@ def findings_of(
 ) -> tuple[PolicyFinding, ...]:
     """What is found when the plan names every path of the change."""
     change = change_of(*files, patch=patch)
-    return evaluate(change, plan_for(*change.paths()), tests, rules, {}).findings
+    return evaluate(change, plan_of(files, BASE, "a change"), tests, rules, {}).findings
 
 
 def rules_hit(*files: FileChange, **more: object) -> dict[str, PolicyVerdict]:

@@ -5,6 +5,7 @@ from aicd_core.policy.checks.paths import protection_reason
 from aicd_core.policy.engine import MAX_FINDINGS_PER_RULE, evaluate
 from aicd_core.policy.organization import organization_rules, parse_rules, publish_rules
 from aicd_core.policy.past import plan_of
+from aicd_core.policy.protected import PROTECTED_PATHS
 from aicd_core.policy.rules import DEFAULT_RULES, Rules, RuleVerdicts, effective_rules, strictest
 from aicd_core.policy.versions import BaseFiles, paths_to_read
 
@@ -12,6 +13,7 @@ __all__ = [
     "DEFAULT_RULES",
     "MAX_FINDINGS_PER_RULE",
     "OWN_BRANCHES",
+    "PROTECTED_PATHS",
     "BaseFiles",
     "RuleVerdicts",
     "Rules",

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from aicd_core.contracts.change import FileChange, FileOp
 from aicd_core.contracts.evidence import CommandResult
+from aicd_core.contracts.plan import PlannedOp
 from aicd_core.policy.case import Case, Objection, quoted, shown
 from aicd_core.policy.checks.paths import SYMLINK_MODE
 from aicd_core.policy.conventions import is_test_file, subject_of
@@ -56,10 +57,10 @@ def _is_hollow(file: FileChange) -> bool:
 
 
 def _goes_with_its_subject(case: Case, file: FileChange) -> bool:
-    """What the tests tested is deleted too, or all of it is asserted elsewhere."""
-    gone = {PurePosixPath(other.path).stem for other in case.change.files if other.op is FileOp.DELETE}
-    gone -= {PurePosixPath(other.path).stem for other in case.change.files if other.op is not FileOp.DELETE}
-    if subject_of(file.path) in {stem for stem in gone if not is_test_file(f"{stem}.py")}:
+    """What the tests tested is deleted too, both as planned; or all of it is asserted elsewhere."""
+    planned = {planned.path for step in case.plan.steps for planned in step.files if planned.op is PlannedOp.DELETE}
+    gone = {other.path for other in case.change.files if other.op is FileOp.DELETE and not is_test_file(other.path)}
+    if file.path in planned and subject_of(file.path) in {PurePosixPath(path).stem for path in gone & planned}:
         return True
     versions = next((v for v in case.versions if v.file is file), None)
     read = versions is not None and versions.old is not None and len(versions.old) <= MOST_BYTES
