@@ -6,8 +6,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from aicd_core.contracts.config import RepositoryConfig, RuleSettings
+from aicd_core.contracts.config import PolicySettings, RepositoryConfig, RuleSettings
 from aicd_core.errors import InvalidInputError
+from aicd_core.policy import DEFAULT_RULES, RuleVerdicts, effective_rules
+from aicd_core.policy.checks import CHECKS
 from aicd_core.repo_config import json_schema, parse_repository_config
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "aicd.schema.json"
@@ -93,4 +95,17 @@ def test_the_guide_shows_a_valid_file_and_names_every_rule():
     example = guide.split("```yaml\n")[1].split("```")[0]
     assert parse_repository_config(example.encode()).policy.max_files == 30
     for rule in RuleSettings.model_fields:
-        assert f"| `{rule}` |" in guide
+        assert f"| `{rule}` | {getattr(RuleVerdicts(), rule).value} |" in guide
+    for key in PolicySettings.model_fields.keys() - {"rules"}:
+        assert f"| `policy.{key}` |" in guide
+
+
+def test_every_policy_that_the_guide_shows_is_one():
+    guide = PUBLISHED.with_name("configuration.md").read_text()
+    for example in guide.split("```yaml\n")[1:]:
+        parsed = parse_repository_config(example.split("```")[0].encode())
+        assert effective_rules(DEFAULT_RULES, parsed.policy) != DEFAULT_RULES
+
+
+def test_every_rule_of_the_engine_can_be_tightened():
+    assert set(RuleSettings.model_fields) == set(RuleVerdicts.model_fields) == set(CHECKS)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from aicd_core.policy.tampering.grammars import line, literals, normal, parse, text, walk
+from aicd_core.policy.tampering.grammars import head, line, literals, normal, parse, text, walk
 from aicd_core.policy.tampering.model import Assertion, Routine, Strength, TestModule
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 _TEST_NAME = re.compile(r"^(?:Test|Fuzz|Example)(?![a-z])\w*$")
-_FAILING = re.compile(r"\b\w+ \. (?:Error|Errorf|Fatal|Fatalf|Fail|FailNow) \(")
+_FAILING = re.compile(r"^\w+ \. (?:Error|Errorf|Fatal|Fatalf|Fail|FailNow) \(")
 _SKIP = re.compile(r"^\w+ \. (?:Skip|Skipf|SkipNow) \(")
 _CHECKERS = re.compile(r"^(?:assert|require|is|s|suite|c|g)$|^(?:assert|require)\w*$")
 _BUILD = re.compile(r"^//\s*(?:go:build|\+build)\s+(.+)$", re.MULTILINE)
@@ -111,7 +111,7 @@ class _Scan:
     def block(self, node: "Node", *, certain: bool) -> None:
         """One row of statements; what comes after the function was left is not reached."""
         for statement in _statements(node):
-            source = normal(statement)
+            source = head(statement)
             skips = _SKIP.match(source) is not None
             if skips or statement.type == "return_statement":
                 if skips or (certain and not any(a.strength for a in self.found)):
@@ -138,7 +138,7 @@ class _Scan:
         if body is None or condition is None:
             return
         never = normal(condition) in _FALSE or normal(condition).startswith("false &&")
-        if any(_FAILING.search(normal(statement)) for statement in _statements(body)):
+        if any(_FAILING.match(head(statement)) for statement in _statements(body)):
             for part in _disjuncts(condition):
                 strength = Strength.NOTHING if never else self._of_condition(part)
                 self._add(part, strength)

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,10 @@ _STRINGS = frozenset(
     {"string", "template_string", "interpreted_string_literal", "raw_string_literal", "concatenated_string"}
 )
 _SEPARATORS = frozenset({",", ";"})
+
+
+_HEAD = 8
+"""Tokens; a node is looked at again at each level that a stranger nests, and must not be read whole each time."""
 
 
 @cache
@@ -90,6 +95,11 @@ def tokens(node: "Node") -> Iterator[str]:
 def normal(node: "Node | None") -> str:
     """The node's source without regard to layout, comments and quotes: equal for what means the same."""
     return "" if node is None else " ".join(tokens(node))
+
+
+def head(node: "Node | None") -> str:
+    """The first tokens of the node's normal form: what tells one statement from another, however long it goes on."""
+    return "" if node is None else " ".join(islice(tokens(node), _HEAD))
 
 
 def literals(node: "Node | None") -> frozenset[str]:

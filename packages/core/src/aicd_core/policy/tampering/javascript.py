@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aicd_core.policy.tampering import javascript_assertions as assertions
-from aicd_core.policy.tampering.grammars import line, literals, normal, parse, text, walk
+from aicd_core.policy.tampering.grammars import head, line, literals, normal, parse, text, walk
 from aicd_core.policy.tampering.model import Assertion, Routine, Strength, TestModule
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class _Suite:
 def read_javascript(path: str, source: str) -> TestModule:
     """The tests and functions of one version of a JavaScript or TypeScript file."""
     root = parse(_ENDINGS.get(path.rsplit(".", 1)[-1], "javascript"), source)
-    switches = {text(found) for found in walk(root) if found.type == "call_expression" and _EXITS.match(text(found))}
+    switches = {match.group() for match in _EXITS.finditer(source)}
     switches |= {normal(node) for node in root.named_children if _FILE_SKIPS.match(text(node))}
     if _RETRY.search(source):
         switches |= {normal(n) for n in root.named_children if n.type == "expression_statement" and _retries(n)}
@@ -183,7 +183,7 @@ class _Scan:
     def block(self, node: "Node", *, certain: bool, muted: bool) -> None:
         """One row of statements; what comes after the function was left is not reached."""
         for statement in node.named_children:
-            source = normal(statement)
+            source = head(statement)
             skips = _SKIP_CALL.match(source) is not None
             if skips or (statement.type == "return_statement" and not self._returned(statement, muted=muted)):
                 if skips or (certain and not any(a.strength for a in self.found)):

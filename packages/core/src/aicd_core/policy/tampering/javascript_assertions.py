@@ -33,7 +33,7 @@ _OR_TRUE = re.compile(r"\|\| (?:true|1|! 0|! false)(?: \)| ;|$)")
 _HELPER = re.compile(r"^(?:assert|expect|verify)[A-Z]\w*$")
 
 
-_LONGEST_CHAIN = 40
+_LONGEST_CHAIN = 20
 """Names of a chain that are looked at: a stranger's file may have one of a hundred thousand."""
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aicd_core.policy.tampering import python_assertions as assertions
-from aicd_core.policy.tampering.grammars import line, literals, normal, parse, text, walk
+from aicd_core.policy.tampering.grammars import head, line, literals, normal, parse, text, walk
 from aicd_core.policy.tampering.model import Assertion, Routine, Strength, TestModule
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _HOOKS = frozenset(
     }
 )
 _EXITS = frozenset({"os._exit", "sys.exit", "pytest.exit"})
+_LONGEST_EXIT = 20
 _SWITCHES = frozenset({"__test__", "collect_ignore", "collect_ignore_glob", "pytestmark"})
 
 
@@ -59,10 +60,10 @@ def _switches(root: "Node") -> Iterator[str]:
         harmless = name == "pytestmark" and not (_SKIP_MARK.search(text(node)) or _MAYBE_SKIP.search(text(node)))
         if (name in _SWITCHES and not harmless) or _SKIP_CALL.match(source):
             yield source
-    calls = (
-        normal(call.child_by_field_name("function")).replace(" ", "") for call in walk(root) if call.type == "call"
-    )
-    yield from (name for name in calls if name in _EXITS)
+    called = (call.child_by_field_name("function") for call in walk(root) if call.type == "call")
+    # A chain of a hundred thousand calls is not read whole at each of its links.
+    short = (text(name) for name in called if name is not None and name.end_byte - name.start_byte < _LONGEST_EXIT)
+    yield from (name for name in short if name in _EXITS)
 
 
 def _routines(block: "Node", owner: _Owner) -> Iterator[Routine]:
@@ -158,7 +159,7 @@ class _Scan:
     def block(self, node: "Node", *, certain: bool, muted: bool) -> None:
         """One row of statements; what comes after the function was left is not reached."""
         for statement in node.named_children:
-            source = normal(statement)
+            source = head(statement)
             skips = _SKIP_CALL.match(source.removeprefix("raise ")) is not None
             if skips or statement.type == "return_statement":
                 if (certain and not any(a.strength for a in self.found)) or skips:
