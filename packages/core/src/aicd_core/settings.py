@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     sandbox_processes: int = Field(default=512, gt=0, description="Processes of one sandbox.")
     sandbox_file_size: int = Field(default=1024 * MIB, gt=0, description="Largest file the sandbox writes.")
     sandbox_output: int = Field(default=1 * MIB, gt=0, description="Output kept of a command, head and tail.")
+    delivery_days: float = Field(default=30, gt=0, description="Handled deliveries are kept so many days.")
     min_free_disk: int = Field(default=256 * MIB, ge=0, description="Refuse to start a job below this.")
     max_rounds: int = Field(default=3, gt=0, description="Reviews before a job escalates to a person.")
     max_plan_attempts: int = Field(default=3, gt=0, description="Plans asked for before a job fails.")

@@ -5,16 +5,19 @@ which sees all tenants through a few grants. Whose rows a transaction sees is se
 only, so that no pooled connection ever carries it over.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
+import psycopg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from aicd_core.contracts.tenant import Tenant
-from aicd_core.db.repository import begin, read_role
+from aicd_core.db.calls import Call
+from aicd_core.db.pipeline import Pipeline
+from aicd_core.db.repository import begin, listen, read_role
 from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSession, SystemSession, WriteSession
 from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import OrgId
@@ -27,8 +30,9 @@ class _Connections:
 
     sees_all = False
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, pipeline: Pipeline) -> None:
         self.engine = engine
+        self._pipeline = pipeline
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 5) -> Self:
@@ -38,7 +42,7 @@ class _Connections:
         engine = create_async_engine(
             parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, isolation_level="AUTOCOMMIT"
         )
-        return cls(engine)
+        return cls(engine, Pipeline(parsed, pool_size))
 
     async def refuse_unsafe_role(self) -> None:
         """Makes sure that row-level security holds this role.
@@ -65,7 +69,24 @@ class _Connections:
 
     async def close(self) -> None:
         """Closes every connection."""
+        await self._pipeline.close()
         await self.engine.dispose()
+
+    async def listen(self, channel: str) -> AsyncIterator[str]:
+        """Payloads of the channel's notices, on a connection of its own; closed when the iterator is.
+
+        Raises:
+            UnavailableError: Postgres cannot be reached, or the connection broke.
+        """
+        url = self.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        async with _translated(), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await listen(connection, channel)
+            async for notice in connection.notifies():
+                yield notice.payload
+
+    async def _call(self, org_id: OrgId | None, calls: Sequence[Call]) -> Sequence[tuple[Any, ...]]:
+        async with _translated():
+            return await self._pipeline.run(org_id, calls)
 
     @asynccontextmanager
     async def _transaction(
@@ -96,6 +117,10 @@ class Database(_Connections):
         """A transaction that sees and changes one tenant's rows; raises as `read`."""
         return self._transaction(WriteSession, tenant.org_id, read_only=False)
 
+    async def call(self, tenant: Tenant, *calls: Call) -> Sequence[tuple[Any, ...]]:
+        """Runs the calls in one transaction, in one round trip; the rows of the last one. Raises as `read`."""
+        return await self._call(tenant.org_id, calls)
+
     def accounts(self) -> AbstractAsyncContextManager[AccountsSession]:
         """A transaction on users, identities and sessions, for no tenant; raises as `read`."""
         return self._transaction(AccountsSession, None, read_only=False)
@@ -114,14 +139,18 @@ class SystemDatabase(_Connections):
         """A transaction over all tenants; raises as `Database.read`."""
         return self._transaction(SystemSession, None, read_only=False)
 
+    async def call(self, *calls: Call) -> Sequence[tuple[Any, ...]]:
+        """Runs the calls in one transaction over all tenants, in one round trip; the rows of the last one."""
+        return await self._call(None, calls)
+
 
 @asynccontextmanager
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise UnavailableError(
-            f"Postgres did not answer: {str(error.orig).strip()}. Start it or check AICD_DATABASE_URL, "
+            f"Postgres did not answer: {str(getattr(error, 'orig', error)).strip()}. Start it or check AICD_DATABASE_URL, "
             "then run the same command again; nothing is lost.",
             code="database_unavailable",
         ) from error

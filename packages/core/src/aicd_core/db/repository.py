@@ -1,14 +1,17 @@
 """SQL about the connection itself: whose rows a transaction sees, and what its role could do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from aicd_core.db.calls import Call
 from aicd_core.ids import OrgId
 
 TENANT_VARIABLE = "aicd.org_id"
@@ -25,6 +28,9 @@ _ROLE = text(
     "EXISTS (SELECT FROM pg_roles r WHERE r.rolname = :system AND pg_has_role(r.oid, 'MEMBER'))"
 ).bindparams(system=SYSTEM_ROLE)
 """What the role is, and what it could become by SET ROLE: a membership that is not inherited counts as well."""
+
+_KEY = f"SELECT set_config('{TENANT_VARIABLE}', %s, true)".encode()
+"""As SET LOCAL, with a parameter."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,29 @@ async def begin(session: AsyncSession, org_id: OrgId | None, *, read_only: bool,
     except psycopg.Error as error:
         # As SQLAlchemy would have it: it does not see what is said to the driver.
         raise OperationalError(statement, None, error) from error
+
+
+async def run_calls(
+    connection: psycopg.AsyncConnection[Any], org_id: OrgId | None, calls: Sequence[Call]
+) -> Sequence[tuple[Any, ...]]:
+    """Runs the calls in one transaction keyed to a tenant, or to none; the rows of the last one.
+
+    All of it is one message and one answer: in a pipeline, what stands before its end is one transaction
+    (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING), and each statement sees what
+    was committed before it began.
+    """
+    async with connection.pipeline():
+        if org_id is not None:
+            await connection.execute(_KEY, (str(UUID(int=org_id.int)),), prepare=True)
+        for call in calls:
+            cursor = connection.cursor()
+            await cursor.execute(call.prepared.sql.encode(), call.values, prepare=True)
+    return await cursor.fetchall()
+
+
+async def listen(connection: psycopg.AsyncConnection[Any], channel: str) -> None:
+    """Has the connection told of a channel's notices."""
+    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
 
 
 async def read_role(connection: AsyncConnection) -> RoleFacts:

@@ -11,7 +11,8 @@ from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobEvent, JobState, decide
 from aicd_core.jobs.values import JobView, NewJob, Transition
-from aicd_core.orchestrator.lease import is_gone
+from aicd_core.orchestrator.dispatch import Dispatch, wake_for
+from aicd_core.orchestrator.owners import is_gone
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor

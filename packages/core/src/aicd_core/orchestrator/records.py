@@ -8,6 +8,7 @@ from aicd_core.db.database import Database
 from aicd_core.errors import ConflictError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.tenancy import Tenant
 from aicd_core.usage import repository as ledger
@@ -36,6 +37,12 @@ class Records:
         async with self._database.read(self._tenant) as session:
             content = await jobs.get_artifact(session, self._tenant, self._job_id, kind, number)
         return None if content is None else model.model_validate_json(content)
+
+    async def comments(self) -> tuple[str, ...]:
+        """What people said when they sent plans of this job back, oldest first."""
+        async with self._database.read(self._tenant) as session:
+            events = await jobs.list_events(session, self._tenant, self._job_id)
+        return tuple(str(event.detail["comment"]) for event in events if event.event is JobEvent.SENT_BACK)
 
     async def usage(self) -> Usage:
         """What the job has used up so far."""

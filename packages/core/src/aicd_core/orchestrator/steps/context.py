@@ -1,10 +1,13 @@
 """What a step works with and what it gives back."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from aicd_core.contracts import Agent, Base, Checkout, CodeHost, Plan, Task
 from aicd_core.contracts.config import RepositoryConfig
 from aicd_core.errors import StepFailedError
+from aicd_core.jobs.leases.values import Terms
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
@@ -16,18 +19,23 @@ from aicd_core.settings import Settings
 
 @dataclass(frozen=True)
 class StepResult:
-    """What happened; `code` and `reason` say why where that is not plain."""
+    """What happened; `code` and `reason` say why where that is not plain, `detail` what else goes on the record."""
 
     event: JobEvent
     code: str | None = None
     reason: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """One step of one job under a held lease. The agent gets `session` and the checkout's workspace only."""
+    """One step of one job under a held lease. The agent gets `session` and the checkout's workspace only.
+
+    `confirm` makes sure that the lease is still held; it is asked before something outside is changed.
+    """
 
     job: JobView
+    terms: Terms
     agent: Agent
     host: CodeHost
     checkout: Checkout
@@ -35,6 +43,7 @@ class StepContext:
     session: StepSession
     settings: Settings
     observe: Observer
+    confirm: Callable[[], Awaitable[None]]
 
     @property
     def base(self) -> Base:

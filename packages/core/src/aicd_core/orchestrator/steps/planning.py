@@ -9,6 +9,7 @@ from aicd_core.orchestrator.plan_checks import PlanFault, check_plan, numbered
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
 from aicd_core.policy import DEFAULT_RULES, effective_rules, protection_reason
+from aicd_core.tenancy.organizations.models import PlanApproval
 from aicd_core.repo_config import FILE_NAME, detect_test_commands, files_to_read, parse_repository_config
 
 
@@ -22,7 +23,7 @@ async def run(step: StepContext) -> StepResult:
         plan = await _ask(step, attempt, paths, config)
     faults = _check(step, plan, paths, config)
     if not faults:
-        wants_person = config.plan_approval == "always"
+        wants_person = config.plan_approval == "always" or step.terms.plan_approval is PlanApproval.ALWAYS
         return StepResult(JobEvent.APPROVAL_ASKED if wants_person else JobEvent.PLAN_READY)
     if attempt + 1 < step.settings.max_plan_attempts:
         return StepResult(JobEvent.PLAN_INVALID, "invalid_plan", " ".join(numbered(faults)))
@@ -52,9 +53,11 @@ async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: R
     """Has the agent make a plan, told what was wrong with the one before."""
     before = await step.records.load(ArtifactKind.PLAN, Plan, attempt - 1) if attempt else None
     faults = _check(step, before, paths, config) if before else ()
+    comments = tuple(f"A person sent the plan back: {comment}" for comment in await step.records.comments())
     await step.checkout.restore(None)
     try:
-        call = step.agent.plan(await step.task(), numbered(faults), step.checkout.workspace, step.session)
+        errors = (*numbered(faults), *comments)
+        call = step.agent.plan(await step.task(), errors, step.checkout.workspace, step.session)
         plan = await answer(call, Plan, step.job.agent)
     except StepFailedError as error:
         if any(fault.by_policy for fault in faults):

@@ -104,6 +104,7 @@ async def _publish(step: StepContext, plan: Plan, evidence: Evidence, review: Re
         when=step.job.created_at,
     )
     head = await step.checkout.commit(request)
+    await step.confirm()
     outcome = Outcome(step.job, plan, evidence, review, await step.records.usage(), escalated)
     opened = await step.host.publish(step.job.id, step.checkout, head, step.base, draft(outcome))
     await step.records.keep(ArtifactKind.PULL_REQUEST, evidence.round, opened)
