@@ -29,9 +29,9 @@ STEPS: Mapping[JobState, Step] = MappingProxyType(
 FOLLOW_SECONDS = 0.5
 
 
-def wake_for(job: JobView) -> Wake:
-    """The wake that belongs to a job as it is now."""
-    return Wake(job_id=job.id, key=f"{job.id}-{job.state.value}-{job.version}")
+def wake_for(job: JobView, tenant: Tenant) -> Wake:
+    """The wake that belongs to a tenant's job as it is now."""
+    return Wake(org_id=tenant.org_id, job_id=job.id, key=f"{job.id}-{job.state.value}-{job.version}")
 
 
 class Orchestrator:
