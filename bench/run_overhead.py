@@ -116,7 +116,7 @@ class Running:
             str(self.source), self.host, text, agent="dummy", base=None, time_limit=600, anew=False
         )
         queue = ForegroundQueue()
-        await queue.add(wake_for(taken.job))
+        await queue.add(wake_for(taken.job, self.store.tenant))
         await queue.run(self.orchestrator.handle)
         took = time.perf_counter() - started
         if (await intake.get(taken.job.id)).state is not JobState.PR_OPEN:

@@ -52,7 +52,7 @@ class Body:
 
     async def drive(self, job) -> JobReport:
         queue = ForegroundQueue()
-        await queue.add(wake_for(job))
+        await queue.add(wake_for(job, self.tenant))
         await queue.run(self.orchestrator().handle)
         return await read_report(self.database, self.tenant, job.id)
 

@@ -66,7 +66,8 @@ def test_grants_are_as_declared(database_urls: TestUrls):
     def granted(role: str) -> dict[str, set[str]]:
         rows = ask(
             database_urls.admin,
-            f"SELECT table_name, privilege_type FROM information_schema.role_table_grants WHERE grantee = '{role}'",
+            "SELECT table_name, privilege_type FROM information_schema.role_table_grants "
+            f"WHERE table_schema = 'public' AND grantee = '{role}'",
         )
         found: dict[str, set[str]] = {}
         for name, privilege in rows:

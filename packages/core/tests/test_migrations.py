@@ -1,5 +1,6 @@
 """The schema's history: up, down, and nothing left for autogenerate to find."""
 
+import asyncio
 import subprocess
 import sys
 
@@ -56,7 +57,7 @@ async def test_the_schema_goes_down_to_nothing_and_up_again(
 ):
     monkeypatch.setenv(VARIABLE, database_urls.admin)
     before = tables(database_urls)
-    assert main(["base"]) == 0
+    assert await asyncio.to_thread(main, ["base"]) == 0
     assert tables(database_urls) == {"alembic_version"}
     with pytest.raises(UnavailableError, match="aicd migrate"):
         await require_current(database)

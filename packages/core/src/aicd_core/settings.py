@@ -30,6 +30,10 @@ class Settings(BaseSettings):
         default=None,
         description="The same Postgres as a role that may create tables and roles, for migrating and erasing only.",
     )
+    redis_url: str | None = Field(
+        default=None,
+        description="Redis 6.2+ for the queue of many machines (redis://…, rediss://…). Not set: it is in Postgres.",
+    )
     secret_keys: SecretStr | None = Field(
         default=None,
         description="Keys of tenants' secrets, `id:base64,…` of 32 bytes each; the first one encrypts.",

@@ -188,7 +188,7 @@ class _Run:
     async def _drive(self, job: JobView) -> _Ran:
         """Stopped from outside, cancels the job if it is this process that works on it."""
         queue = ForegroundQueue()
-        await queue.add(wake_for(job))
+        await queue.add(wake_for(job, self.store.tenant))
         stopped = False
         try:
             await queue.run(partial(self.orchestrator.handle, when_stopped=STOPPED))

@@ -27,7 +27,7 @@ from aicd_core.contracts.plan import (
     PlanStep,
     Risk,
 )
-from aicd_core.contracts.queue import Queue, Wake
+from aicd_core.contracts.queue import Chore, Queue, Scheduler, Wake, WakeHandler
 from aicd_core.contracts.review import CriterionResult, Feedback, Review, ReviewFinding, ReviewVerdict
 from aicd_core.contracts.sandbox import Sandbox, SandboxLimits
 from aicd_core.contracts.task import Task
@@ -44,6 +44,7 @@ __all__ = [
     "Change",
     "ChangeSet",
     "Checkout",
+    "Chore",
     "CodeHost",
     "CodedChange",
     "CommandResult",
@@ -71,10 +72,12 @@ __all__ = [
     "Risk",
     "Sandbox",
     "SandboxLimits",
+    "Scheduler",
     "Task",
     "Tenant",
     "TestReport",
     "Usage",
     "Wake",
+    "WakeHandler",
     "Workspace",
 ]

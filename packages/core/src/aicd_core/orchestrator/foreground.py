@@ -2,10 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
-from aicd_core.contracts import Wake
+from aicd_core.contracts import Wake, WakeHandler
 from aicd_core.jobs.leases.values import Taken
 from aicd_core.jobs.machine import AT_WORK, TERMINAL
 from aicd_core.jobs.values import JobView
@@ -37,7 +35,7 @@ class ForegroundQueue:
         if all(waiting.key != wake.key for waiting in self._waiting):
             self._waiting.append(wake)
 
-    async def run(self, handler: Callable[[Wake], Awaitable[None]]) -> None:
+    async def run(self, handler: WakeHandler) -> None:
         while self._waiting and not self._stopped:
             await handler(self._waiting.popleft())
 
