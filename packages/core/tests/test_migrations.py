@@ -68,7 +68,7 @@ async def test_the_schema_goes_down_to_nothing_and_up_again(
 
 def test_rows_of_the_first_schema_survive_the_way_up(database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(VARIABLE, database_urls.admin)
-    main(["-1"])
+    main(["-2"])
     ask(database_urls, "INSERT INTO organizations (id, slug) VALUES (gen_random_uuid(), 'early')")
     main(["head"])
     assert ask(database_urls, "SELECT slug, name, revision FROM organizations") == [("early", "early", 1)]

@@ -20,7 +20,8 @@ from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.migrations import is_current, migrate, require_current
 from aicd_core.migrations.roles import APP, SYSTEM
-from aicd_core.orchestrator import Observer, Orchestrator, Parts
+from aicd_core.orchestrator import CodeHosts, Dispatch, Observer, Parts, Worker, WorkerOptions
+from aicd_core.queues.open import open_queue, open_scheduler
 from aicd_core.settings import MIB, Settings
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.organizations.service import ensure_organization
@@ -123,7 +124,7 @@ def require_disk_space(settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
+async def open_store(settings: Settings, *, pool_size: int = 5) -> AsyncIterator[Store]:
     """The database, embedded if none is configured, at the right schema; left clean at the end.
 
     The embedded one is migrated when it is older than this code; one of the operator's own is refused then, since
@@ -131,7 +132,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """
     place = prepare_data_dir(settings)
     if settings.database_url:
-        async with _connected(settings.database_url, _system_url(settings)) as store:
+        async with _connected(settings.database_url, _system_url(settings), pool_size=pool_size) as store:
             yield store
         return
     embedded = EmbeddedPostgres(place / "postgres")
@@ -140,7 +141,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     # Where the server will listen is known beforehand, so the driver loads while it starts.
     starting = asyncio.ensure_future(asyncio.to_thread(embedded.start))
     try:
-        async with _connected(embedded.url(APP), embedded.url(SYSTEM), starting) as store:
+        async with _connected(embedded.url(APP), embedded.url(SYSTEM), starting, pool_size=pool_size) as store:
             yield store
     finally:
         await asyncio.wait({starting})
@@ -158,13 +159,16 @@ def _system_url(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _connected(app_url: str, system_url: str, starting: Awaitable[str] | None = None) -> AsyncIterator[Store]:
+async def _connected(
+    app_url: str, system_url: str, starting: Awaitable[str] | None = None, *, pool_size: int
+) -> AsyncIterator[Store]:
     """The database at the schema of this code, and this process's tenant in it.
 
     Args:
         starting: resolves to the superuser's URL of an embedded server once that runs.
     """
-    database, system = Database.connect(app_url), SystemDatabase.connect(system_url)
+    database = Database.connect(app_url, pool_size=pool_size)
+    system = SystemDatabase.connect(system_url, pool_size=pool_size)
     try:
         if starting is None:
             await require_current(database)
@@ -199,13 +203,35 @@ def leftovers(settings: Settings) -> list[JobId]:
     return found
 
 
-def make_orchestrator(settings: Settings, store: Store, hosts: LocalHosts, observe: Observer) -> Orchestrator:
-    """The orchestrator of a foreground process."""
-    parts = Parts(
+def make_parts(
+    settings: Settings, store: Store, hosts: CodeHosts, observe: Observer, dispatch: Dispatch | None = None
+) -> Parts:
+    """What the orchestrator of this process is made of; without `dispatch`, it sends no worker for anything."""
+    return Parts(
         database=store.database,
+        system=store.system,
         hosts=hosts,
         agents=load_agent,
         settings=settings,
         observe=observe,
+        dispatch=dispatch or Dispatch(),
     )
-    return Orchestrator(parts, store.tenant)
+
+
+@asynccontextmanager
+async def open_dispatch(settings: Settings, store: Store) -> AsyncIterator[Dispatch]:
+    """The way to send for workers: through Redis where AICD_REDIS_URL names one, else through Postgres itself."""
+    async with open_queue(store.system, settings.redis_url, concurrency=1) as queue:
+        yield Dispatch(queue, in_statement=settings.redis_url is None)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, store: Store, hosts: CodeHosts, observe: Observer, options: WorkerOptions, concurrency: int
+) -> AsyncIterator[Worker]:
+    """A worker that takes up to `concurrency` jobs at once, ready to run."""
+    async with open_queue(store.system, settings.redis_url, concurrency=concurrency) as queue:
+        dispatch = Dispatch(queue, in_statement=settings.redis_url is None)
+        parts = make_parts(settings, store, hosts, observe, dispatch)
+        scheduler = open_scheduler(store.system, settings.redis_url)
+        yield Worker(parts, queue, scheduler, options, lambda: leftovers(settings))

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from sqlalchemy import Executable, Uuid, bindparam
+from sqlalchemy import Compiled, Dialect, Executable, Uuid, bindparam
 from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 
 from aicd_core.contracts.tenant import Tenant
 from aicd_core.ids import OrgId
 
-_DIALECT = PGDialectAsync_psycopg()
+_DIALECT = cast("Callable[[], Dialect]", PGDialectAsync_psycopg)()
 _OF_TENANT = "of_tenant"
 
-BOUND = Tenant(cast(OrgId, bindparam(_OF_TENANT, type_=Uuid())))
+BOUND = Tenant(cast("OrgId", bindparam(_OF_TENANT, type_=Uuid())))
 """Stands for the tenant while a statement is built; the real one is bound when it runs."""
 
 
@@ -41,14 +41,19 @@ class Prepared:
         return self._build(BOUND)
 
     @cached_property
-    def sql(self) -> str:
-        return str(cast(Any, self.statement).compile(dialect=_DIALECT))
+    def compiled(self) -> Compiled:
+        return cast(Compiled, cast(Any, self.statement).compile(dialect=_DIALECT))
+
+    @cached_property
+    def constants(self) -> Mapping[str, Any]:
+        """Parameters whose value is part of the statement."""
+        return {name: value for name, value in dict(self.compiled.params or {}).items() if value is not None}
 
     @classmethod
     def forget_all(cls) -> None:
         """Has every statement built anew; for tests that take a wall away."""
         for prepared in cls.everyone:
-            for built in ("statement", "sql"):
+            for built in ("statement", "compiled", "constants"):
                 prepared.__dict__.pop(built, None)
 
 
@@ -58,6 +63,16 @@ class Call:
 
     prepared: Prepared
     values: Mapping[str, Any]
+
+    @property
+    def sql(self) -> bytes:
+        """The statement as the driver takes it."""
+        return self.prepared.compiled.string.encode()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All parameters as the driver takes them."""
+        return {**self.prepared.constants, **self.values}
 
     @classmethod
     def of(cls, prepared: Prepared, tenant: Tenant, **values: Any) -> "Call":

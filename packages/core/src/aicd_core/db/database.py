@@ -150,8 +150,8 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise UnavailableError(
-            f"Postgres did not answer: {str(getattr(error, 'orig', error)).strip()}. Start it or check AICD_DATABASE_URL, "
-            "then run the same command again; nothing is lost.",
+            f"Postgres did not answer: {str(getattr(error, 'orig', error)).strip()}. Start it or check "
+            "AICD_DATABASE_URL, then run the same command again; nothing is lost.",
             code="database_unavailable",
         ) from error
 

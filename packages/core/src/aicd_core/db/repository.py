@@ -76,7 +76,7 @@ async def run_calls(
             await connection.execute(_KEY, (str(UUID(int=org_id.int)),), prepare=True)
         for call in calls:
             cursor = connection.cursor()
-            await cursor.execute(call.prepared.sql.encode(), call.values, prepare=True)
+            await cursor.execute(call.sql, call.parameters, prepare=True)
     return await cursor.fetchall()
 
 

@@ -88,8 +88,8 @@ class JobStatus:
     """All of a job that decides what may happen next.
 
     `round` counts reviews from 1 (0 before coding); `plan_attempts` counts the plans that were invalid or sent back;
-    `paused_from` is set exactly while the job is paused; `failures` counts the attempts at the present step that failed for
-    a reason outside of the job and are to be repeated.
+    `paused_from` is set exactly while the job is paused; `failures` counts the attempts at the present step that
+    failed for a reason outside of the job.
     """
 
     state: JobState

@@ -45,8 +45,8 @@ class Job(TenantOwned, Base):
     """One issue on its way to a pull request. Times are in seconds, money in micro-USD.
 
     Work on it is done by the holder of its lease: `lease_owner`, until `lease_until`. While nobody holds it, it is not
-    taken up before `not_before`; among jobs that are ready, a higher `priority` goes first. `woken_at` says when a worker
-    was last sent for it. It pauses when `cost_limit` is reached; None is no limit of its own.
+    taken up before `not_before`; among jobs that are ready, a higher `priority` goes first. `woken_at` says when a
+    worker was last sent for it. It pauses when `cost_limit` is reached; None is no limit of its own.
 
     `version` grows by one with every transition and is the fencing token: whoever holds an older one can
     write nothing. `issue_key` says which issue this is; at most one open job of a repository has it.

@@ -208,7 +208,9 @@ def transition(tenant: Tenant, change: Transition) -> Call:
         paused_from=status.paused_from.value if status.paused_from else None,
         event=change.event.value,
         detail=json.dumps(change.whole_detail()),
-        **{name: getattr(change, name) for name in ("owner", "keep_lease", "code", "reason", "worked", "delay", "wake")},
+        **{
+            name: getattr(change, name) for name in ("owner", "keep_lease", "code", "reason", "worked", "delay", "wake")
+        },
     )
 
 

@@ -85,9 +85,9 @@ class EventView:
 class Transition:
     """A guarded change of a job: applies only to the version that was read, and for a worker only under its lease.
 
-    `owner` is the worker's name in the lease, None for everybody else, whose change ends the lease. A worker keeps it as
-    long as there is work for it (`keep_lease`). `worked` seconds are booked. `delay` is the time in seconds before which
-    nobody takes the job up. `wake`: a worker is to be sent for it, by the same statement where the queue allows.
+    `owner` is the worker's name in the lease, None for everybody else, whose change ends the lease. A worker keeps it
+    as long as there is work for it (`keep_lease`). `worked` seconds are booked. For `delay` seconds nobody takes the
+    job up. `wake`: the same statement sends for a worker, where the queue is in the same database.
     """
 
     job: JobView

@@ -47,7 +47,7 @@ class Admission:
             asking, self._waiting = self._waiting, []
             try:
                 given = await self._take(Demand([self._names.new() for _ in asking], LEASE_SECONDS))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 # it is raised to those who asked
                 for answer in asking:
                     if not answer.done():
                         answer.set_exception(error)

@@ -14,7 +14,7 @@ SWEEP_SECONDS = 5.0
 UNANSWERED_SECONDS = 30.0
 """A worker was sent for, and nobody came for so long: one is sent again."""
 SWEEP_MOST = 200
-"""Wakes of one sweep. Each brings a worker that then takes jobs until none is ready, so few are enough for many jobs."""
+"""Wakes of one sweep. Each brings a worker that takes jobs until none is ready: few are enough for many jobs."""
 RETENTION_SECONDS = 3600.0
 RETENTION_MOST = 1000
 

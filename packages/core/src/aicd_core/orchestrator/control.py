@@ -63,8 +63,8 @@ class Control:
         waiting = await self._plan_hash(job)
         if plan_hash is not None and (len(plan_hash) < 12 or not waiting.startswith(plan_hash)):
             raise ConflictError(
-                f"The plan that waits has the hash {waiting}, not {plan_hash}. Look at it with `aicd show {job_id}`, then "
-                "approve that one.",
+                f"The plan that waits has the hash {waiting}, not {plan_hash}. Look at it with `aicd show {job_id}`, "
+                "then approve that one.",
                 code="other_plan",
             )
         detail = {"by": self.by, "plan_hash": waiting}
@@ -85,9 +85,7 @@ class Control:
         detail = {"by": self.by, "comment": comment, "plan_hash": await self._plan_hash(job)}
         return await self._push(job, StepResult(JobEvent.SENT_BACK, "sent_back", comment, detail))
 
-    async def resume(
-        self, job_id: JobId, *, time_limit: float | None = None, cost_limit: int | None = None
-    ) -> JobView:
+    async def resume(self, job_id: JobId, *, time_limit: float | None = None, cost_limit: int | None = None) -> JobView:
         """Takes a paused job back to the state that it left, its limits raised: in seconds at work, in micro-USD.
 
         Raises:

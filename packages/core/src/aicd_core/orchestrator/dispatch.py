@@ -21,7 +21,7 @@ class Dispatch:
     """How workers are sent for.
 
     Args:
-        queue: where wakes go after the commit; None where nobody is to be sent, as in a process that works on its own job.
+        queue: where wakes go after the commit; None where nobody is to be sent.
         in_statement: the queue is in the same database, and a statement that needs a worker sends for it itself.
     """
 
@@ -36,3 +36,7 @@ class Dispatch:
             await self.queue.add(Wake(org_id=org_id, job_id=job_id, key=key), delay=delay or 0.0)
         except UnavailableError as error:
             _log.warning("no worker was sent to job %s; the sweeper will: %s", job_id, error)
+
+
+NOBODY = Dispatch()
+"""For a process that works on its jobs itself."""

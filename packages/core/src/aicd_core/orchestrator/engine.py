@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from aicd_core.contracts import Agent, Checkout, CodeHost, Usage
@@ -34,7 +34,7 @@ class Engine:
     """Works on jobs whose lease this process holds.
 
     Args:
-        retries: what fails for a reason outside of the job is tried again later, by whichever worker; else it is raised.
+        retries: what fails for a reason outside of the job is tried again later, by whichever worker; else raised.
         draining: says that the process is to end: a job is handed over before its next step.
     """
 
@@ -43,7 +43,7 @@ class Engine:
     mover: Mover
     retries: bool = False
     draining: Callable[[], bool] = bool
-    steps: Mapping[JobState, Step] = STEPS
+    steps: Mapping[JobState, Step] = field(default_factory=lambda: STEPS)
 
     async def work(self, held: Held) -> None:
         """Goes on from step to step under one lease, with one work tree.
@@ -109,9 +109,7 @@ class Engine:
             await host.withdraw(job.id)
             await host.close(job.id)
 
-    async def _step(
-        self, held: Held, job: JobView, host: CodeHost, checkout: Checkout, records: Records
-    ) -> StepResult:
+    async def _step(self, held: Held, job: JobView, host: CodeHost, checkout: Checkout, records: Records) -> StepResult:
         """Runs one step within its deadline; what was spent is booked however it ends."""
         settings = self.parts.settings
         left = job.time_limit - job.seconds_worked
@@ -149,11 +147,7 @@ class Engine:
 
     def _out_of_time(self, job: JobView, left: float) -> StepResult:
         if left <= self.parts.settings.step_timeout:
-            reason = (
-                f"The time limit of {job.time_limit:g} s is used up. Raise it: aicd resume {job.id} --time-limit SECONDS"
-            )
+            reason = f"The time limit of {job.time_limit:g} s is used up. Raise it: aicd resume {job.id} --time-limit S"
             return StepResult(JobEvent.LIMIT_REACHED, "time_limit", reason)
         reason = f"The step took longer than {self.parts.settings.step_timeout:g} s (AICD_STEP_TIMEOUT)."
         return StepResult(JobEvent.FAILED, "step_timeout", reason)
-
-

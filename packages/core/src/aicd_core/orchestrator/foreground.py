@@ -83,7 +83,7 @@ class Foreground:
 
     async def _take(self, job: JobView) -> Taken | None:
         """Waits for the lease or for the end of the work."""
-        told, tries = "", 0
+        told = ""
         while job.state in AT_WORK:
             dead = [job.lease_owner] if job.lease_owner and is_gone(job.lease_owner) else []
             taken = await self._admission.take_job(job.id, dead)
@@ -91,21 +91,25 @@ class Foreground:
                 if taken.job.version != job.version:
                     self._parts.observe(StateChanged(job.id, taken.job.state, taken.job.status.round))
                 return taken
-            tries += 1
-            if job.lease_owner is not None or tries > 1:
-                told = self._tell(job, told)
-            await asyncio.sleep(FOLLOW_SECONDS)
             now = await self._mover.read(self._control.tenant, job.id)
             if now.version != job.version:
                 self._parts.observe(StateChanged(now.id, now.state, now.status.round, now.reason))
+            told = self._tell(now, told)
             job = now
+            await asyncio.sleep(FOLLOW_SECONDS)
         return None
 
     def _tell(self, job: JobView, told: str) -> str:
         """Says once why this process does not work on the job."""
+        if job.state not in AT_WORK:
+            return told
         held = job.lease_owner is not None
-        now = f"another process works on this job ({job.lease_owner}); following it" if held else (
-            "waiting: the organization has as many jobs at work as it may have, or the repository is switched off"
+        now = (
+            f"another process works on this job ({job.lease_owner}); following it"
+            if held
+            else (
+                "waiting: the organization has as many jobs at work as it may have, or the repository is switched off"
+            )
         )
         if now != told:
             self._parts.observe(Message(job.id, now))

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aicd_core.db.database import SystemDatabase
 from aicd_core.errors import UnavailableError
@@ -29,7 +29,7 @@ class Held:
         self.leaving = False
         """The lease is just being given back by a transition, or was."""
         self.lost = False
-        self.task: asyncio.Future[object] | None = None
+        self.task: asyncio.Future[Any] | None = None
         self._booked = self._renewed = time.monotonic()
 
     def unbooked(self) -> float:
@@ -43,7 +43,7 @@ class Held:
         self._renewed = time.monotonic()
 
     def is_fresh(self) -> bool:
-        """Whether nobody else can have taken the job, by this machine's clock, which a stopped process's sleep counts on."""
+        """Whether nobody else can have the job, by this machine's clock, which also a stopped process's sleep moves."""
         return not self.lost and time.monotonic() - self._renewed < LEASE_SECONDS
 
     def lose(self) -> None:
@@ -113,7 +113,7 @@ class LeaseKeeper:
             self._beating = asyncio.create_task(self._beat(), name="heartbeat")
 
     async def _beat(self) -> None:
-        """While Postgres is away nobody can take a job over, so nothing is given up: whoever still has it then, goes on."""
+        """While Postgres is away nobody can take a job over, so nothing is given up."""
         while self._held:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), HEARTBEAT_SECONDS)

@@ -1,4 +1,4 @@
-"""Transitions as the orchestrator makes them: guarded, told to whoever watches, and followed by a wake where one is due."""
+"""Transitions as the orchestrator makes them: guarded, told to whoever watches, followed by a wake where one is due."""
 
 from dataclasses import dataclass, replace
 
@@ -125,5 +125,3 @@ def _after(change: Transition) -> JobView:
         lease_owner=job.lease_owner if change.keep_lease else None,
         lease_until=job.lease_until if change.keep_lease else None,
     )
-
-

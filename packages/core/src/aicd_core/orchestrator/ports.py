@@ -6,7 +6,7 @@ from typing import Protocol
 
 from aicd_core.contracts import Agent, CodeHost
 from aicd_core.db.database import Database, SystemDatabase
-from aicd_core.orchestrator.dispatch import Dispatch
+from aicd_core.orchestrator.dispatch import NOBODY, Dispatch
 from aicd_core.orchestrator.progress import Observer
 from aicd_core.settings import Settings
 
@@ -29,4 +29,4 @@ class Parts:
     agents: Callable[[str], Agent]
     settings: Settings
     observe: Observer
-    dispatch: Dispatch = Dispatch()
+    dispatch: Dispatch = NOBODY

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from aicd_core.contracts import Queue, Scheduler, Wake
 from aicd_core.errors import AicdError, UnavailableError
@@ -80,18 +81,30 @@ class Worker:
     async def run(self) -> None:
         """Works until `stop` is called and the steps at work have ended, or were cut off and handed over."""
         served = self._begin()
-        background = [asyncio.create_task(each) for each in (self._housekeep(), self._listen())]
+        stopping: asyncio.Task[Any] = asyncio.create_task(self._stopping.wait())
+        background: list[asyncio.Task[Any]] = [
+            stopping,
+            *(asyncio.create_task(each) for each in (self._housekeep(), self._listen())),
+        ]
         try:
-            await self._stopping.wait()
-            _log.info("draining: %d s for the steps at work", self._options.drain_timeout)
-            await self._queue.stop()
-            await self._scheduler.stop()
-            done, late = await asyncio.wait(served, timeout=self._options.drain_timeout) if served else ((), ())
-            if late:
-                _log.warning("%d s are over: what is still at work is cut off and handed over", self._options.drain_timeout)
+            await asyncio.wait({stopping, *served}, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                await self._drain(served)
+            for task in served:
+                if task.done():
+                    task.result()  # what no waiting mends is an error
         finally:
+            self._stopping.set()
             for task in (*served, *background):
                 await end(task)
+
+    async def _drain(self, served: list[asyncio.Task[None]]) -> None:
+        _log.info("draining: %g s for the steps at work", self._options.drain_timeout)
+        await self._queue.stop()
+        await self._scheduler.stop()
+        _, late = await asyncio.wait(served, timeout=self._options.drain_timeout)
+        if late:
+            _log.warning("%g s are over: what is at work is cut off and handed over", self._options.drain_timeout)
 
     def stop(self) -> None:
         """Takes no more jobs and lets `run` come to its end."""
@@ -124,7 +137,7 @@ class Worker:
             await self._keeper.hold(taken, self._work_or_hand_over)
         except LeaseLostError as error:
             _log.info("%s", error)
-        except Exception:
+        except Exception:  # noqa: BLE001 # one job's trouble is no other's
             # Not even its failure could be written down: the lease runs out, and another worker takes it.
             _log.exception("job %s was left behind", taken.job.id)
 
@@ -163,7 +176,7 @@ class Worker:
             await work()
         except UnavailableError as error:
             _log.warning("housekeeping waits: %s", error)
-        except Exception:
+        except Exception:  # noqa: BLE001 # it comes again
             _log.exception("housekeeping failed")
 
     async def _tidy(self) -> None:

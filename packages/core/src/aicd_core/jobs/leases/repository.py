@@ -19,83 +19,88 @@ from aicd_core.tenancy.organizations.values import SettingsValues
 _AT_WORK = sql_list(AT_WORK)
 _FREE = "(j.lease_owner IS NULL OR j.lease_until <= now() OR j.lease_owner = ANY(:dead))"
 _JOB_COLUMNS = (
-    "id org_id repository_id state round plan_attempts paused_from failures version agent title body base_branch "
-    "base_sha code reason seconds_worked time_limit lease_owner lease_until priority not_before cost_limit created_at "
-    "updated_at"
-).split()
-_STATUS = {"state": JobState, "round": int, "plan_attempts": int, "paused_from": JobState, "failures": int}
+    *("id", "org_id", "repository_id", "state", "round", "plan_attempts", "paused_from", "failures", "version"),
+    *("agent", "title", "body", "base_branch", "base_sha", "code", "reason", "seconds_worked", "time_limit"),
+    *("lease_owner", "lease_until", "priority", "not_before", "cost_limit", "created_at", "updated_at"),
+)
 
 _LOCK = Prepared(lambda _: text("SELECT pg_advisory_xact_lock(:key)").bindparams(bindparam("key", type_=BigInteger())))
 _LOCK_KEY = 0x61696364_0001
 """Key of the advisory lock under which jobs are given out: `aicd`, 1."""
 
 
-def _take(_: Tenant) -> Executable:
-    """Gives ready jobs to whoever wants work.
+_TENANTS = f"""
+    tenants AS (
+        (SELECT org_id FROM jobs WHERE state IN ({_AT_WORK}) ORDER BY org_id LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT j.org_id FROM jobs j WHERE j.state IN ({_AT_WORK}) AND j.org_id > t.org_id ORDER BY j.org_id LIMIT 1
+        ) FROM tenants t WHERE t.org_id IS NOT NULL
+    )"""
+"""Steps through the index from one organization with open work to the next, so finished jobs cost nothing."""
 
-    `tenants` steps through the index from one organization to the next, so finished jobs cost nothing. A job's place is
-    the number of jobs that its organization would then have at work; the lowest places are given first, whatever the
-    length of anybody's queue. What was begun goes before what is queued, then counts priority, then age.
-    """
-    return text(
-        f"""
-        WITH RECURSIVE tenants AS (
-            (SELECT org_id FROM jobs WHERE state IN ({_AT_WORK}) ORDER BY org_id LIMIT 1)
-            UNION ALL
-            SELECT (
-                SELECT j.org_id FROM jobs j
-                WHERE j.state IN ({_AT_WORK}) AND j.org_id > t.org_id ORDER BY j.org_id LIMIT 1
-            ) FROM tenants t WHERE t.org_id IS NOT NULL
-        ), held AS (
-            SELECT org_id, count(*) AS jobs FROM jobs j
-            WHERE lease_owner IS NOT NULL AND NOT {_FREE} GROUP BY org_id
-        ), room AS (
-            SELECT o.id AS org_id, coalesce(h.jobs, 0) AS held, s.plan_approval, s.monthly_budget,
-                greatest(coalesce(s.max_concurrent_jobs, :default_limit) - coalesce(h.jobs, 0), 0) AS free
-            FROM tenants t
-            JOIN organizations o ON o.id = t.org_id AND o.deleted_at IS NULL
-            LEFT JOIN organization_settings s ON s.org_id = o.id
-            LEFT JOIN held h ON h.org_id = o.id
-        ), chosen AS (
-            SELECT room.org_id, c.id, c.state, room.plan_approval, room.monthly_budget,
-                row_number() OVER (ORDER BY room.held + c.place, c.id) AS nth
-            FROM room CROSS JOIN LATERAL (
-                SELECT j.id, j.state, row_number() OVER (ORDER BY j.state = 'queued', j.priority DESC, j.id) AS place
-                FROM jobs j
-                WHERE j.org_id = room.org_id AND j.state IN ({_AT_WORK}) AND {_FREE}
-                    AND (:only IS NULL AND (j.not_before IS NULL OR j.not_before <= now()) OR j.id = :only)
-                    AND (j.state <> 'queued' OR EXISTS (
-                        SELECT FROM repositories r
-                        WHERE r.org_id = j.org_id AND r.id = j.repository_id AND r.enabled AND r.disconnected_at IS NULL
-                    ))
-                ORDER BY j.state = 'queued', j.priority DESC, j.id
-                LIMIT least(room.free, :wanted)
-            ) c
-            ORDER BY room.held + c.place, c.id
-            LIMIT :wanted
-        ), taken AS (
-            UPDATE jobs j SET
-                lease_owner = (CAST(:owners AS text[]))[c.nth],
-                lease_until = now() + make_interval(secs => :seconds),
-                state = CASE j.state WHEN 'queued' THEN 'planning' ELSE j.state END,
-                version = j.version + CASE j.state WHEN 'queued' THEN 1 ELSE 0 END,
-                failures = CASE j.state WHEN 'queued' THEN 0 ELSE j.failures END,
-                updated_at = CASE j.state WHEN 'queued' THEN now() ELSE j.updated_at END
-            FROM chosen c
-            -- Once more, for a job that somebody else changed since this statement began.
-            WHERE j.org_id = c.org_id AND j.id = c.id AND j.state = c.state AND {_FREE}
-            RETURNING j.*, c.state AS was, c.plan_approval, c.monthly_budget
-        ), logged AS (
-            INSERT INTO job_events (org_id, job_id, version, event, state, detail)
-            SELECT org_id, id, version, 'admitted', state, '{{}}' FROM taken WHERE was = 'queued'
-        )
-        SELECT {", ".join(f"taken.{name}" for name in _JOB_COLUMNS)}, r.source, taken.plan_approval,
-            taken.monthly_budget,
-            CASE taken.was WHEN 'queued'
-                THEN pg_notify(:channel, concat_ws(' ', taken.org_id, taken.id, taken.version)) END
-        FROM taken JOIN repositories r ON r.org_id = taken.org_id AND r.id = taken.repository_id
-        """
-    ).bindparams(
+_ROOM = f"""
+    held AS (
+        SELECT j.org_id, count(*) AS jobs FROM jobs j WHERE j.lease_owner IS NOT NULL AND NOT {_FREE} GROUP BY j.org_id
+    ), room AS (
+        SELECT o.id AS org_id, coalesce(h.jobs, 0) AS held, s.plan_approval, s.monthly_budget,
+            greatest(coalesce(s.max_concurrent_jobs, :default_limit) - coalesce(h.jobs, 0), 0) AS free
+        FROM tenants t
+        JOIN organizations o ON o.id = t.org_id AND o.deleted_at IS NULL
+        LEFT JOIN organization_settings s ON s.org_id = o.id
+        LEFT JOIN held h ON h.org_id = o.id
+    )"""
+"""How many jobs each of them has at work, and how many more it may have."""
+
+_CHOSEN = f"""
+    chosen AS (
+        SELECT room.org_id, c.id, c.state, room.plan_approval, room.monthly_budget,
+            row_number() OVER (ORDER BY room.held + c.place, c.id) AS nth
+        FROM room CROSS JOIN LATERAL (
+            SELECT j.id, j.state, row_number() OVER (ORDER BY j.state = 'queued', j.priority DESC, j.id) AS place
+            FROM jobs j
+            WHERE j.org_id = room.org_id AND j.state IN ({_AT_WORK}) AND {_FREE}
+                AND (:only IS NULL AND (j.not_before IS NULL OR j.not_before <= now()) OR j.id = :only)
+                AND (j.state <> 'queued' OR EXISTS (
+                    SELECT FROM repositories r
+                    WHERE r.org_id = j.org_id AND r.id = j.repository_id AND r.enabled AND r.disconnected_at IS NULL
+                ))
+            ORDER BY j.state = 'queued', j.priority DESC, j.id
+            LIMIT least(room.free, :wanted)
+        ) c
+        ORDER BY room.held + c.place, c.id
+        LIMIT :wanted
+    )"""
+"""A job's place is the number of jobs that its organization would then have at work; the lowest places come first,
+whatever the length of anybody's queue. What was begun goes before what is queued, then counts priority, then age."""
+
+_TAKEN = f"""
+    taken AS (
+        UPDATE jobs j SET
+            lease_owner = (CAST(:owners AS text[]))[c.nth],
+            lease_until = now() + make_interval(secs => :seconds),
+            state = CASE j.state WHEN 'queued' THEN 'planning' ELSE j.state END,
+            version = j.version + CASE j.state WHEN 'queued' THEN 1 ELSE 0 END,
+            failures = CASE j.state WHEN 'queued' THEN 0 ELSE j.failures END,
+            updated_at = CASE j.state WHEN 'queued' THEN now() ELSE j.updated_at END
+        FROM chosen c
+        -- Once more, for a job that somebody else changed since this statement began.
+        WHERE j.org_id = c.org_id AND j.id = c.id AND j.state = c.state AND {_FREE}
+        RETURNING j.*, c.state AS was, c.plan_approval, c.monthly_budget
+    ), logged AS (
+        INSERT INTO job_events (org_id, job_id, version, event, state, detail)
+        SELECT org_id, id, version, 'admitted', state, '{{}}' FROM taken WHERE was = 'queued'
+    )"""
+
+_GIVEN = f"""
+    SELECT {", ".join(f"taken.{name}" for name in _JOB_COLUMNS)}, r.source, taken.plan_approval, taken.monthly_budget,
+        CASE taken.was WHEN 'queued'
+            THEN pg_notify(:channel, concat_ws(' ', taken.org_id, taken.id, taken.version)) END
+    FROM taken JOIN repositories r ON r.org_id = taken.org_id AND r.id = taken.repository_id"""
+
+
+def _take(_: Tenant) -> Executable:
+    return text(f"WITH RECURSIVE {_TENANTS}, {_ROOM}, {_CHOSEN}, {_TAKEN} {_GIVEN}").bindparams(
         bindparam("owners", type_=ARRAY(String())),
         bindparam("dead", type_=ARRAY(String())),
         bindparam("wanted", type_=Integer()),
@@ -130,10 +135,15 @@ def take(demand: Demand) -> tuple[Call, Call]:
 def taken(row: Sequence[Any]) -> Taken:
     """A row of `take`."""
     values = dict(zip(_JOB_COLUMNS, row[: len(_JOB_COLUMNS)], strict=True))
-    status = {name: kind(found) if (found := values.pop(name)) is not None else None for name, kind in _STATUS.items()}
+    left = values.pop("paused_from")
+    status = JobStatus(
+        state=JobState(values.pop("state")),
+        paused_from=JobState(left) if left else None,
+        **{name: values.pop(name) for name in ("round", "plan_attempts", "failures")},
+    )
     source, approval, budget = row[len(_JOB_COLUMNS) : -1]
     terms = Terms(PlanApproval(approval or SettingsValues().plan_approval), budget)
-    return Taken(JobView(status=JobStatus(**status), **values), source, terms)
+    return Taken(JobView(status=status, **values), source, terms)
 
 
 _RENEW = Prepared(
@@ -177,9 +187,7 @@ _RELEASE = Prepared(
 
 def release(given_back: Renewal) -> Call:
     """Gives a lease back, if it is still its owner's, and books the time worked."""
-    return Call(
-        _RELEASE, {"job_id": given_back.job_id, "owner": given_back.owner, "worked": given_back.worked}
-    )
+    return Call(_RELEASE, {"job_id": given_back.job_id, "owner": given_back.owner, "worked": given_back.worked})
 
 
 _OWNERS = Prepared(lambda _: text("SELECT DISTINCT lease_owner FROM jobs WHERE lease_owner IS NOT NULL"))

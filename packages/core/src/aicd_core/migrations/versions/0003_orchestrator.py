@@ -39,7 +39,8 @@ def downgrade() -> None:
     op.drop_index("ix_jobs_leased", table_name="jobs")
     op.drop_index("ix_jobs_at_work", table_name="jobs")
     # The older code knows no such event; the history keeps the line, without its name.
-    op.execute(f"UPDATE job_events SET event = NULL WHERE event IN {NEW_EVENTS}")
+    event = sa.column("event", sa.String())
+    op.execute(sa.table("job_events", event).update().where(event.in_(NEW_EVENTS)).values(event=None))
     _allow_events(*EVENTS)
     op.drop_constraint(op.f("ck_jobs_cost_limit"), "jobs")
     op.drop_constraint(op.f("ck_jobs_counts"), "jobs")

@@ -9,8 +9,8 @@ from aicd_core.orchestrator.plan_checks import PlanFault, check_plan, numbered
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
 from aicd_core.policy import DEFAULT_RULES, effective_rules, protection_reason
-from aicd_core.tenancy.organizations.models import PlanApproval
 from aicd_core.repo_config import FILE_NAME, detect_test_commands, files_to_read, parse_repository_config
+from aicd_core.tenancy.organizations.models import PlanApproval
 
 
 async def run(step: StepContext) -> StepResult:
