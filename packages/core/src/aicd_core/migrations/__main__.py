@@ -6,12 +6,16 @@ import sys
 from alembic import command
 from alembic.config import Config
 
+LOCK_TIMEOUT = "10s"
+"""A migration that cannot get a table's lock gives up instead of holding up every query behind it."""
+
 
 def configuration() -> Config:
     """Alembic's configuration; there is no ini file to keep in step."""
     config = Config()
     config.set_main_option("script_location", "aicd_core:migrations")
     config.set_main_option("path_separator", "os")
+    config.set_main_option("lock_timeout", LOCK_TIMEOUT)
     return config
 
 
