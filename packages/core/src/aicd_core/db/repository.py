@@ -18,13 +18,21 @@ SYSTEM_ROLE = "aicd_system"
 """The role that sees all tenants."""
 
 _ROLE = text(
-    "SELECT current_user, "
-    "EXISTS (SELECT FROM pg_roles r WHERE (r.rolsuper OR r.rolbypassrls) AND pg_has_role(r.oid, 'MEMBER')), "
-    "EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' "
-    "AND pg_has_role(c.relowner, 'MEMBER')), "
-    "EXISTS (SELECT FROM pg_roles r WHERE r.rolname = :system AND pg_has_role(r.oid, 'MEMBER'))"
-).bindparams(system=SYSTEM_ROLE)
-"""What the role is, and what it could become by SET ROLE: a membership that is not inherited counts as well."""
+    "WITH could AS (SELECT * FROM pg_roles r "
+    "WHERE pg_has_role(current_user, r.oid, 'MEMBER') OR pg_has_role(session_user, r.oid, 'MEMBER')) "
+    "SELECT session_user, "
+    "EXISTS (SELECT FROM could WHERE rolsuper OR rolbypassrls OR rolcreaterole OR rolreplication "
+    "OR rolname = ANY(:host)), "
+    "EXISTS (SELECT FROM pg_class c JOIN could ON could.oid = c.relowner "
+    "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')), "
+    "EXISTS (SELECT FROM could WHERE rolname = :system)"
+).bindparams(system=SYSTEM_ROLE, host=["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"])
+"""What the role is, and what it could become by SET ROLE: a membership that is not inherited counts as well.
+
+Who logged in counts too, since RESET ROLE leads back to it. Making roles is as good as any role (before Postgres 16,
+CREATEROLE hands out every role but a superuser), replication streams every row, and whoever reaches the server's files
+or programs reads around the database.
+"""
 
 
 @dataclass(frozen=True)
