@@ -136,6 +136,30 @@ def test_a_tenant_puts_no_row_into_another(connection: Connection, table: Table,
         connection.execute(text(f"UPDATE {table.name} SET {key_of(table)} = :rival"), {"rival": world.rival.ids["org"]})
 
 
+def test_a_tenant_reads_the_people_who_are_its_members_and_no_login(
+    admin: Connection, connection: Connection, world: World
+):
+    everybody = "SELECT email FROM users ORDER BY email"
+    assert list(connection.execute(text(everybody)).scalars()) == [world.us.email]
+    for who in (world.us, world.rival):
+        login = {"user": who.ids["user"], "subject": who.word("subject")}
+        assert touched(connection, "UPDATE users SET name = '' WHERE id = :user", user=login["user"]) == 0
+        assert touched(connection, "DELETE FROM users WHERE id = :user", user=login["user"]) == 0
+        with pytest.raises(ProgrammingError, match="row-level security"), connection.begin_nested():
+            connection.execute(text("INSERT INTO identities VALUES ('https://login.test', :subject, :user)"), login)
+    become(connection, "")
+    assert list(connection.execute(text(everybody)).scalars()) == sorted(
+        who.email for who in (world.us, world.rival, world.nobody)
+    )
+
+
+def test_the_database_deletes_no_person_for_the_application(connection: Connection, world: World):
+    become(connection, "")
+    for table in ("users", "identities", "sessions"):
+        with pytest.raises(ProgrammingError, match="permission denied"), connection.begin_nested():
+            connection.execute(text(f"DELETE FROM {table}"))
+
+
 REFERENCES = [
     pytest.param(table, constraint, id=f"{table.name} -> {constraint.referred_table.name}")
     for table in TENANT_TABLES

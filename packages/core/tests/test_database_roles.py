@@ -50,14 +50,16 @@ def test_every_table_is_a_tenants_or_declared_to_be_none(database_urls: TestUrls
         assert has_tenant == (name in TENANT_TABLES or name == "erased_ledgers"), name
 
 
-def test_row_level_security_is_forced_on_every_tenants_table(database_urls: TestUrls):
+def test_row_level_security_is_forced_on_every_table(database_urls: TestUrls):
     rows = ask(
         database_urls.admin,
         "SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity AND relkind = 'r'",
     )
-    assert {row[0] for row in rows} == set(TENANT_TABLES)
+    assert {row[0] for row in rows} == set(METADATA.tables)
     policies = ask(database_urls.admin, "SELECT tablename, policyname FROM pg_policies")
-    assert {row[0] for row in policies if row[1] == "tenant"} == set(TENANT_TABLES)
+    assert {row[0] for row in policies if row[1] == "tenant"} == {*TENANT_TABLES, "erased_ledgers"}
+    assert {row[0] for row in policies if row[1] == "accounts"} == GLOBAL
+    assert {row[0] for row in policies if row[1] == "members"} == {"users"}
     assert {row[0] for row in policies if row[1] == "system"} == set(SYSTEM_GRANTS)
 
 
@@ -74,6 +76,7 @@ def test_grants_are_as_declared(database_urls: TestUrls):
 
     everything = {"SELECT", "INSERT", "UPDATE", "DELETE"}
     app = {name: {"SELECT", "INSERT"} if name in APPEND_ONLY else everything for name in METADATA.tables}
+    app |= dict.fromkeys(GLOBAL, everything - {"DELETE"})
     del app["erased_ledgers"]
     assert granted(APP) == app | {"alembic_version": {"SELECT"}}
     system = {name: set(rights.split(", ")) for name, rights in SYSTEM_GRANTS.items()}

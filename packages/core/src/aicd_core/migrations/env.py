@@ -7,7 +7,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from aicd_core.migrations.roles import CLOSED, CREATE_ROLES, GLOBAL, SCHEMA_GRANTS, grants_of, policy_of
+from aicd_core.migrations.roles import CREATE_ROLES, SCHEMA_GRANTS, grants_of, walls_of
 from aicd_core.migrations.tables import METADATA
 
 LOCK = 0x61696364
@@ -31,14 +31,17 @@ def migrate() -> None:
 
 
 def open_walls(connection: Connection) -> None:
-    """Lets the scripts see every tenant's rows, until `build_walls` in the same transaction.
+    """Lets the scripts see every tenant's rows and drop any table, until `build_walls` in the same transaction.
 
-    A superuser does anyway; to a migrating role that is none but may become the owner, a forced table looks empty, and a
-    script that fills a column would pass over all rows. Nobody else sees it open: the locks are held to the end.
+    A superuser sees them anyway; to a migrating role that is none but may become the owner, a forced table looks empty,
+    and a script that fills a column would pass over all rows. Nobody else sees the walls open: the locks are held.
     """
     forced = text("SELECT relname FROM pg_class WHERE relforcerowsecurity AND relnamespace = 'public'::regnamespace")
-    for table in connection.execute(forced).scalars().all():
-        connection.execute(text(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"))
+    policies = text("SELECT policyname, tablename FROM pg_policies WHERE schemaname = 'public'")
+    statements = [f"DROP POLICY {name} ON {table}" for name, table in connection.execute(policies)]
+    statements += [f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY" for table in connection.execute(forced).scalars()]
+    for statement in statements:
+        connection.execute(text(statement))
 
 
 def build_walls(connection: Connection) -> None:
@@ -46,9 +49,7 @@ def build_walls(connection: Connection) -> None:
     statements = [*SCHEMA_GRANTS]
     present = text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
     for table in connection.execute(present).scalars():
-        statements += grants_of(table)
-        if table not in GLOBAL | CLOSED:
-            statements += policy_of(table, "id" if table == "organizations" else "org_id")
+        statements += [*grants_of(table), *walls_of(table)]
     for statement in statements:
         connection.execute(text(statement))
 

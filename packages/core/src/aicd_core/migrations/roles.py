@@ -16,7 +16,8 @@ APPEND_ONLY = frozenset(
 """Tables whose rows the application may add and read, and never change or remove."""
 
 GLOBAL = frozenset({"users", "identities", "sessions"})
-"""Tables of people, who belong to no tenant: no row-level security."""
+"""Tables of people, who belong to no tenant. A transaction of no tenant reaches them; one of a tenant reads the users
+who are its members. Nobody deletes a row: what refers to it is changed with it, in every tenant, past all walls."""
 
 CLOSED = frozenset({"erased_ledgers", "alembic_version"})
 """Tables that only the owner writes; everybody may read the schema's version."""
@@ -47,14 +48,30 @@ END $$
 """
 
 
-def policy_of(table: str, key: str) -> Iterator[str]:
-    """Statements that put the database's wall around one tenant table, whatever stood there before."""
-    mine = f"{key} = (SELECT NULLIF(current_setting('aicd.org_id', true), '')::uuid)"
+_KEYED = "(SELECT NULLIF(current_setting('aicd.org_id', true), '')::uuid)"
+"""The tenant of the transaction, or null. In brackets it is worked out once for a query, not once for a row."""
+
+
+def walls_of(table: str) -> Iterator[str]:
+    """Statements that put the database's wall around one table that has none."""
+    if table == "alembic_version":
+        return
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
-    yield f"DROP POLICY IF EXISTS tenant ON {table}"
+    yield from _policies_of_people(table) if table in GLOBAL else _policies_of_tenants(table)
+
+
+def _policies_of_people(table: str) -> Iterator[str]:
+    nobodys = f"{_KEYED} IS NULL"
+    yield f"CREATE POLICY accounts ON {table} TO {APP} USING ({nobodys}) WITH CHECK ({nobodys})"
+    if table == "users":
+        member = f"EXISTS (SELECT FROM memberships m WHERE m.user_id = users.id AND m.org_id = {_KEYED})"
+        yield f"CREATE POLICY members ON users FOR SELECT TO {APP} USING ({member})"
+
+
+def _policies_of_tenants(table: str) -> Iterator[str]:
+    mine = f"{'id' if table == 'organizations' else 'org_id'} = {_KEYED}"
     yield f"CREATE POLICY tenant ON {table} TO {APP}, {OWNER} USING ({mine}) WITH CHECK ({mine})"
-    yield f"DROP POLICY IF EXISTS system ON {table}"
     if table in SYSTEM_GRANTS:
         yield f"CREATE POLICY system ON {table} TO {SYSTEM} USING (true) WITH CHECK (true)"
 
@@ -66,7 +83,8 @@ def grants_of(table: str) -> Iterator[str]:
     if table == "alembic_version":
         yield f"GRANT SELECT ON {table} TO {APP}, {SYSTEM}"
     elif table not in CLOSED:
-        rights = "SELECT, INSERT" if table in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+        rights = "SELECT, INSERT" + ("" if table in APPEND_ONLY else ", UPDATE")
+        rights += "" if table in APPEND_ONLY | GLOBAL else ", DELETE"
         yield f"GRANT {rights} ON {table} TO {APP}"
     if table in SYSTEM_GRANTS:
         yield f"GRANT {SYSTEM_GRANTS[table]} ON {table} TO {SYSTEM}"
