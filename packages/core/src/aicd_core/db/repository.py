@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aicd_core.ids import OrgId
 
@@ -45,23 +45,25 @@ class RoleFacts:
     sees_all: bool
 
 
-async def begin(session: AsyncSession, org_id: OrgId | None, *, read_only: bool, isolation: str) -> None:
+async def begin(connection: AsyncConnection, org_id: OrgId | None, *, read_only: bool, isolation: str) -> None:
     """Begins a transaction keyed to a tenant, or to none (SET LOCAL: the key ends with the transaction).
 
     Both in one round trip, as one simple query, which takes no parameters: a UUID's text needs no quoting. The engine
     leaves the beginning to us (`AUTOCOMMIT`), and still sends COMMIT and ROLLBACK. Were this forgotten, no row of any
     tenant would be seen.
+
+    Raises:
+        OperationalError: it cannot; `connection_invalidated` says that the server has closed the connection.
     """
     key = str(UUID(int=org_id.int)) if org_id else ""
     mode = f"ISOLATION LEVEL {isolation} {'READ ONLY' if read_only else 'READ WRITE'}"
     statement = f"BEGIN {mode}; SET LOCAL {TENANT_VARIABLE} = '{key}'"
-    connection = await (await session.connection()).get_raw_connection()
-    driver: Any = connection.driver_connection
+    driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
         await driver.execute(statement.encode(), prepare=False)
     except psycopg.Error as error:
         # As SQLAlchemy would have it: it does not see what is said to the driver.
-        raise OperationalError(statement, None, error) from error
+        raise OperationalError(statement, None, error, connection_invalidated=driver.closed) from error
 
 
 async def read_role(connection: AsyncConnection) -> RoleFacts:
