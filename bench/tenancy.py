@@ -214,7 +214,7 @@ async def compare(walled: Database, bare: AsyncEngine, name: str, targets: list[
 async def measure(app_url: str, admin_url: str, arguments: argparse.Namespace) -> int:
     """Prints the table and the plans; 1 when a plan reads a big table from end to end."""
     walled = Database.connect(app_url)
-    # Either pool finds out that the server closed a connection: ours by what begins a transaction, SQLAlchemy's by a ping.
+    # Either pool finds out when the server closed a connection: ours by what begins a transaction, this one by a ping.
     bare = create_async_engine(
         make_url(admin_url).set(drivername="postgresql+psycopg"), pool_pre_ping=not arguments.no_ping
     )
