@@ -27,6 +27,7 @@ from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
 from aicd_core.jobs.values import NewJob, Transition
 from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.accounts.values import Client, NewSession, UserFields
 from aicd_core.tenancy.api_keys.values import KeySpec, NewKey
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
@@ -133,6 +134,10 @@ BY_TYPE: dict[Any, Recipe] = {
     SettingsValues: lambda who: SettingsValues(agent=who.word("agent"), max_concurrent_jobs=7),
     Usage: lambda who: Usage(input_tokens=1, output_tokens=1, cost_micro_usd=1),
     ArtifactKind: lambda who: ArtifactKind.PLAN,
+    UserFields: lambda who: UserFields(f"new-{who.email}", True, who.word("user")),
+    NewSession: lambda who: NewSession(
+        who.ids["user"], who.digest("session"), Client("browser", "::1"), NOW, LATER, LATER
+    ),
     Actor: lambda who: Actor(ActorKind.USER, str(who.ids["user"])),
 }
 
@@ -167,6 +172,12 @@ BY_NAME: dict[str, Recipe] = {
     "prefix": lambda who: who.word("prefix"),
     "scopes": lambda who: ("jobs:read",),
     "job_ids": lambda who: (who.ids["job"],),
+    "slug": lambda who: who.name,
+    "issuer": lambda who: "https://login.test",
+    "subject": lambda who: who.word("subject"),
+    "token_hash": lambda who: who.digest("session"),
+    "old_hash": lambda who: who.digest("session"),
+    "new_hash": lambda who: who.digest("new session"),
 }
 
 BY_FUNCTION: dict[tuple[str, str], Recipe] = {
@@ -188,7 +199,6 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
 
 BEFORE = {
     "tenancy.organizations.insert_settings": "DELETE FROM organization_settings WHERE org_id = :org",
-    "tenancy.api_keys.is_replaced": "UPDATE api_keys SET replaces = id WHERE org_id = :org",
     "tenancy.secrets.insert_secret": "DELETE FROM secrets WHERE org_id = :org",
     "tenancy.invitations.insert_invitation": "DELETE FROM invitations WHERE org_id = :org",
     "tenancy.memberships.insert_member": "DELETE FROM memberships WHERE org_id = :org",

@@ -186,9 +186,8 @@ async def test_a_repository_function_gives_a_tenant_nothing_of_another(
     assert reached.shape == nothing.shape
     assert rows_of(urls, world.rival) == before
     # Unless the call does something for our own rows, what it did not do for the rival's proves nothing.
-    did = not own.failed and (
-        own.said not in {"None", "[]", "()", "False"} or any(own.rows[table] != ours[table] for table in own.rows)
-    )
+    assert not own.failed, f"{function.name}() failed for our own rows: {own.said}"
+    did = own.said not in {"None", "[]", "()", "False"} or any(own.rows[table] != ours[table] for table in own.rows)
     assert did or (mine != none and own.said != nothing.said), f"{function.name}() reached nothing of ours: {own.said}"
 
 
