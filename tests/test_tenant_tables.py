@@ -136,21 +136,18 @@ def test_a_tenant_puts_no_row_into_another(connection: Connection, table: Table,
         connection.execute(text(f"UPDATE {table.name} SET {key_of(table)} = :rival"), {"rival": world.rival.ids["org"]})
 
 
-def test_a_tenant_reads_the_people_who_are_its_members_and_no_login(
-    admin: Connection, connection: Connection, world: World
-):
-    everybody = "SELECT email FROM users ORDER BY email"
-    assert list(connection.execute(text(everybody)).scalars()) == [world.us.email]
-    for who in (world.us, world.rival):
-        login = {"user": who.ids["user"], "subject": who.word("subject")}
-        assert touched(connection, "UPDATE users SET name = '' WHERE id = :user", user=login["user"]) == 0
-        assert touched(connection, "DELETE FROM users WHERE id = :user", user=login["user"]) == 0
-        with pytest.raises(ProgrammingError, match="row-level security"), connection.begin_nested():
-            connection.execute(text("INSERT INTO identities VALUES ('https://login.test', :subject, :user)"), login)
+def test_a_tenant_reaches_no_login(connection: Connection, world: World):
+    login = {"user": world.us.ids["user"], "subject": "1"}
+    insertion = text("INSERT INTO identities VALUES ('https://login.test', :subject, :user)")
+    with pytest.raises(ProgrammingError, match="row-level security"), connection.begin_nested():
+        connection.execute(insertion, login)
     become(connection, "")
-    assert list(connection.execute(text(everybody)).scalars()) == sorted(
-        who.email for who in (world.us, world.rival, world.nobody)
-    )
+    connection.execute(insertion, login)
+    assert connection.execute(text("SELECT count(*) FROM identities")).scalar_one() == 1
+    become(connection, str(world.us.ids["org"]))
+    for table in ("identities", "sessions"):
+        assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
+        assert touched(connection, f"UPDATE {table} SET user_id = user_id") == 0
 
 
 def test_the_database_deletes_no_person_for_the_application(connection: Connection, world: World):

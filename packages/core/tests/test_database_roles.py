@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import InvalidInputError
-from aicd_core.migrations.roles import APP, APPEND_ONLY, CLOSED, GLOBAL, OWNER, SYSTEM, SYSTEM_GRANTS
+from aicd_core.migrations.roles import APP, APPEND_ONLY, CLOSED, GLOBAL, OPEN, OWNER, SYSTEM, SYSTEM_GRANTS
 from aicd_core.migrations.tables import METADATA
 from aicd_core.tenancy import Tenant
 from aicd_core.testing.databases import TestUrls
@@ -50,16 +50,15 @@ def test_every_table_is_a_tenants_or_declared_to_be_none(database_urls: TestUrls
         assert has_tenant == (name in TENANT_TABLES or name == "erased_ledgers"), name
 
 
-def test_row_level_security_is_forced_on_every_table(database_urls: TestUrls):
+def test_row_level_security_is_forced_on_every_table_but_those_named(database_urls: TestUrls):
     rows = ask(
         database_urls.admin,
         "SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity AND relkind = 'r'",
     )
-    assert {row[0] for row in rows} == set(METADATA.tables)
+    assert {row[0] for row in rows} == set(METADATA.tables) - OPEN
     policies = ask(database_urls.admin, "SELECT tablename, policyname FROM pg_policies")
     assert {row[0] for row in policies if row[1] == "tenant"} == {*TENANT_TABLES, "erased_ledgers"}
-    assert {row[0] for row in policies if row[1] == "accounts"} == GLOBAL
-    assert {row[0] for row in policies if row[1] == "members"} == {"users"}
+    assert {row[0] for row in policies if row[1] == "accounts"} == GLOBAL - OPEN
     assert {row[0] for row in policies if row[1] == "system"} == set(SYSTEM_GRANTS)
 
 
