@@ -152,6 +152,7 @@ ROWS: dict[str, Row] = {
         "scopes": ["jobs:read"],
         "created_by": who.ids["user"],
         "expires_at": LATER,
+        "replaces": who.ids["api_key"],
     },
     "installations": lambda who: {
         "host": "https://api.example.org",

@@ -8,9 +8,12 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from aicd_core.db.database import Database
 from aicd_core.errors import ConflictError, UnavailableError
+from aicd_core.ids import new_uuid
 from aicd_core.migrations import HEAD, is_current, migrate, require_current
 from aicd_core.migrations.__main__ import configuration, main
 from aicd_core.testing.databases import TestUrls
@@ -72,6 +75,43 @@ def test_rows_of_the_first_schema_survive_the_way_up(database_urls: TestUrls, mo
     ask(database_urls, "INSERT INTO organizations (id, slug) VALUES (gen_random_uuid(), 'early')")
     main(["head"])
     assert ask(database_urls, "SELECT slug, name, revision FROM organizations") == [("early", "early", 1)]
+
+
+async def test_a_role_that_is_no_superuser_migrates_rows_of_every_tenant(database_urls: TestUrls):
+    role = f"migrator_{new_uuid().hex}"
+    url = make_url(database_urls.admin)
+    ask(database_urls, f"CREATE ROLE {role} LOGIN CREATEROLE")
+    ask(database_urls, f"GRANT aicd_owner TO {role} WITH ADMIN OPTION")
+    ask(database_urls, f"ALTER DATABASE {url.database} OWNER TO {role}")
+    migrator = url.set(username=role).render_as_string(hide_password=False)
+    try:
+        await migrate(migrator, "-1")
+        ask(database_urls, "INSERT INTO organizations (id, slug) VALUES (gen_random_uuid(), 'early')")
+        await migrate(migrator)
+        assert ask(database_urls, "SELECT slug, name FROM organizations") == [("early", "early")]
+        unforced = "SELECT relname FROM pg_class WHERE relrowsecurity AND NOT relforcerowsecurity"
+        assert ask(database_urls, unforced) == []
+    finally:
+        ask(database_urls, f"ALTER DATABASE {url.database} OWNER TO postgres")
+        ask(database_urls, f"REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_migration_that_cannot_get_a_lock_gives_up_and_changes_nothing(
+    database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(VARIABLE, database_urls.admin)
+    hasty = configuration()
+    assert hasty.get_main_option("lock_timeout") == "10s"
+    hasty.set_main_option("lock_timeout", "300ms")
+    main(["-1"])
+    with psycopg.connect(database_urls.app) as reader:
+        reader.execute("SELECT 1 FROM jobs")  # in a transaction that stays open
+        with pytest.raises(OperationalError, match="lock timeout"):
+            command.upgrade(hasty, "head")
+        assert ask(database_urls, "SELECT version_num FROM alembic_version") == [("0001",)]
+        assert ("organizations",) in ask(database_urls, "SELECT relname FROM pg_class WHERE relforcerowsecurity")
+    main(["head"])
+    assert ask(database_urls, "SELECT version_num FROM alembic_version") == [(HEAD,)]
 
 
 async def test_a_database_of_newer_code_is_refused(database_urls: TestUrls, database: Database):

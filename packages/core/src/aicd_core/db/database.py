@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import psycopg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from aicd_core.contracts.tenant import Tenant
 from aicd_core.db.calls import Call
@@ -23,6 +23,9 @@ from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import OrgId
 
 SessionT = TypeVar("SessionT", bound=AsyncSession)
+
+STALE_MOST = 100
+"""Closed connections in a row, more than a pool has; then the server closes even those that are new."""
 
 
 class _Connections:
@@ -39,9 +42,7 @@ class _Connections:
         """Connections for a `postgresql://…` URL; nothing is opened before the first transaction."""
         parsed = _postgres_url(url)
         # AUTOCOMMIT leaves the beginning of a transaction to `begin`, which keys it to its tenant in the same message.
-        engine = create_async_engine(
-            parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, isolation_level="AUTOCOMMIT"
-        )
+        engine = create_async_engine(parsed, pool_size=pool_size, max_overflow=0, isolation_level="AUTOCOMMIT")
         return cls(engine, Pipeline(parsed, pool_size))
 
     async def refuse_unsafe_role(self) -> None:
@@ -51,7 +52,10 @@ class _Connections:
             InvalidInputError: it could bypass it, by itself or as a member of another role: as a superuser, by
                 BYPASSRLS, as an owner of the tables, or (the application) as the system role.
         """
-        async with _translated(), self.engine.connect() as connection:
+        async with (
+            _translated(),
+            self._begun(None, read_only=True, isolation="READ COMMITTED") as connection,
+        ):
             role = await read_role(connection)
         faults = {
             "bypass row-level security": role.bypasses,
@@ -93,9 +97,32 @@ class _Connections:
         self, kind: type[SessionT], org_id: OrgId | None, *, read_only: bool, isolation: str = "READ COMMITTED"
     ) -> AsyncIterator[SessionT]:
         """A transaction that is committed at the end of the block, or rolled back on any error."""
-        async with _translated(), kind(self.engine, expire_on_commit=False) as session, session.begin():
-            await begin(session, org_id, read_only=read_only, isolation=isolation)
+        async with (
+            _translated(),
+            self._begun(org_id, read_only=read_only, isolation=isolation) as connection,
+            kind(connection, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    @asynccontextmanager
+    async def _begun(self, org_id: OrgId | None, *, read_only: bool, isolation: str) -> AsyncIterator[AsyncConnection]:
+        """A connection on which a transaction has begun.
+
+        The message that begins it shows as well whether the server has closed the connection since, in a restart for
+        instance: the pool needs no ping of its own, a round trip for each transaction.
+        """
+        for left in reversed(range(STALE_MOST)):
+            async with self.engine.connect() as connection:
+                try:
+                    await begin(connection, org_id, read_only=read_only, isolation=isolation)
+                except OperationalError as error:
+                    if not error.connection_invalidated or not left:
+                        raise
+                    await connection.invalidate()
+                else:
+                    yield connection
+                    return
 
 
 class Database(_Connections):

@@ -9,12 +9,16 @@ from alembic.config import Config
 
 from aicd_core.migrations.queue import drop_queue, migrate_queue
 
+LOCK_TIMEOUT = "10s"
+"""A migration that cannot get a table's lock gives up instead of holding up every query behind it."""
+
 
 def configuration() -> Config:
     """Alembic's configuration; there is no ini file to keep in step."""
     config = Config()
     config.set_main_option("script_location", "aicd_core:migrations")
     config.set_main_option("path_separator", "os")
+    config.set_main_option("lock_timeout", LOCK_TIMEOUT)
     return config
 
 
