@@ -15,7 +15,7 @@ import typer
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import DataDir
 from aicd_cli.process import STOP_SIGNALS, run_process
-from aicd_cli.runtime import LocalHosts, load_settings, open_store, open_worker, require_disk_space
+from aicd_cli.runtime import LocalHosts, load_settings, load_workers, make_parts, open_store, require_disk_space
 from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import CommandEnded, Message, Progress, StateChanged, Worker, WorkerOptions
 from aicd_core.settings import Settings
@@ -66,7 +66,8 @@ async def serve(settings: Settings, options: WorkerOptions, concurrency: int) ->
     async with open_store(settings, pool_size=concurrency + POOL_SPARE) as store:
         require_disk_space(settings)
         await hosts.sandbox.check()
-        async with open_worker(settings, store, hosts, log_progress, options, concurrency) as worker:
+        parts = make_parts(settings, store, hosts, log_progress)
+        async with load_workers().open_worker(parts, options, concurrency) as worker:
             logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)
             with stopped_by_signals(worker):
                 await worker.run()

@@ -42,7 +42,7 @@ class Prepared:
 
     @cached_property
     def compiled(self) -> Compiled:
-        return cast(Compiled, cast(Any, self.statement).compile(dialect=_DIALECT))
+        return cast("Compiled", cast("Any", self.statement).compile(dialect=_DIALECT))
 
     @cached_property
     def constants(self) -> Mapping[str, Any]:
