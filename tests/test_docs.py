@@ -5,11 +5,15 @@ import sys
 import types
 from pathlib import Path
 
+from aicd_cli.sample import ISSUE, make_sample
+from aicd_cli.views import describe
 from aicd_core.jobs.machine import JobState
 from conftest import Body
 from histories import git
 
 DOCS = Path(__file__).parents[1] / "docs"
+README = (DOCS.parent / "README.md").read_text()
+SECONDS = re.compile(r"\d+\.\d s$")
 
 
 async def test_the_agent_in_the_guide_opens_a_pull_request(body: Body, tmp_path: Path):
@@ -25,6 +29,24 @@ async def test_the_agent_in_the_guide_opens_a_pull_request(body: Body, tmp_path:
     report = await body.run(root, "Say hello")
     assert report.job.state is JobState.PR_OPEN
     assert git(root, "show", f"{report.job.branch}:HELLO.txt") == b"hello\n"
+
+
+async def test_the_issue_of_the_readme_can_be_carried_out(body: Body, tmp_path: Path):
+    (issue,) = re.findall(r"````markdown\n(.*?)````\n", README, re.DOTALL)
+    source = make_sample(tmp_path / "sample")
+    (source / ".aicd.yml").write_text("tests: []\n")
+    git(source, "commit", "-qam", "No tests")
+    report = await body.run(source, issue)
+    assert report.job.state is JobState.PR_OPEN, report.job.reason
+
+
+async def test_a_run_prints_what_the_readme_shows(body: Body, tmp_path: Path):
+    shown = [SECONDS.sub("", line) for line in re.findall(r"^\[ +\d+\.\d\d\] (.*)$", README, re.MULTILINE)]
+    await body.run(make_sample(tmp_path / "sample"), ISSUE)
+    printed = iter([SECONDS.sub("", describe(progress)) for progress in body.seen])
+    assert shown
+    for line in shown:
+        assert any(said.startswith(line.removesuffix("…")) for said in printed), f"no run says {line!r} there"
 
 
 def test_every_link_of_the_readme_and_the_docs_leads_somewhere():

@@ -132,6 +132,13 @@ async def test_a_plan_that_policy_forbids_spends_no_coding(body: Body, source: P
     report = await body.run(source, "Add CI")
     assert (report.job.state, report.job.code) == (JobState.FAILED, "policy_denied")
     assert agent.feedbacks == []
+    assert report.policy is not None
+    (finding,) = report.policy.findings
+    assert (report.policy.verdict, finding.rule, finding.path) == (
+        PolicyVerdict.DENY,
+        "protected_path",
+        ".github/workflows/ci.yml",
+    )
 
 
 async def test_a_rejection_reaches_the_next_round_and_its_tree(body: Body, source: Path):

@@ -126,6 +126,13 @@ async def test_a_failed_migration_says_so(database_urls: TestUrls):
         await migrate(database_urls.admin)
 
 
+async def test_a_migration_that_fills_the_disk_says_that(database_urls: TestUrls):
+    ask(database_urls, "UPDATE alembic_version SET version_num = 'No space left on device'")
+    with pytest.raises(UnavailableError, match="disk is full") as caught:
+        await migrate(database_urls.admin)
+    assert caught.value.code == "no_disk_space"
+
+
 def test_without_a_database_the_command_says_what_to_set():
     done = subprocess.run(
         [sys.executable, "-m", "aicd_core.migrations"], env={}, capture_output=True, text=True, check=False

@@ -5,6 +5,7 @@ import os
 import sys
 
 from aicd_core.db.database import Database
+from aicd_core.db.embedded_faults import DISK_FULL, NO_SPACE
 from aicd_core.errors import ConflictError, UnavailableError
 from aicd_core.migrations.repository import read_queue_mark, read_revision
 from aicd_core.migrations.wakes import QUEUE_MARK
@@ -63,5 +64,13 @@ async def migrate(url: str, target: str = "head") -> None:
     )
     _, stderr = await process.communicate()
     if process.returncode != 0:
-        last = stderr.decode("utf-8", "replace").strip()[-1000:]
-        raise UnavailableError(f"The database could not be migrated to {target}: {last}", code="migration_failed")
+        said = stderr.decode("utf-8", "replace").strip()
+        if NO_SPACE in said:
+            raise UnavailableError(
+                f"The database could not be migrated to {target}: its disk is full. Free some space and run the "
+                "command again; nothing is lost.",
+                code=DISK_FULL,
+            )
+        raise UnavailableError(
+            f"The database could not be migrated to {target}: {said[-1000:]}", code="migration_failed"
+        )

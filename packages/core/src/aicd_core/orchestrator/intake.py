@@ -45,7 +45,7 @@ class IssueText:
         """
         if len(raw) > max_bytes:
             raise InvalidInputError(
-                f"{name} has {len(raw):,} bytes; at most {max_bytes:,} are taken. Shorten it, or split the work "
+                f"{name} has more than the {max_bytes:,} bytes that are taken. Shorten it, or split the work "
                 "into several issues (the limit is AICD_ISSUE_MAX_BYTES).",
                 code="issue_too_large",
             )

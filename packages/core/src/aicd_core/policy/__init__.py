@@ -1,6 +1,6 @@
 """The policy engine: what of a change is allowed, needs a person, or is refused."""
 
-from aicd_core.policy.checks import protection_reason
+from aicd_core.policy.checks import protection_finding, protection_reason
 from aicd_core.policy.engine import MAX_FINDINGS_PER_RULE, evaluate
 from aicd_core.policy.rules import DEFAULT_RULES, Rules, RuleVerdicts, effective_rules, strictest
 
@@ -11,6 +11,7 @@ __all__ = [
     "Rules",
     "effective_rules",
     "evaluate",
+    "protection_finding",
     "protection_reason",
     "strictest",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from aicd_core.contracts.change import ChangeSet, FileChange, FileOp
-from aicd_core.contracts.evidence import CommandResult, PolicyVerdict, TestReport
+from aicd_core.contracts.evidence import CommandResult, PolicyFinding, PolicyVerdict, TestReport
 from aicd_core.contracts.plan import Plan
 from aicd_core.policy.conventions import is_test_file
 from aicd_core.policy.globs import first_match
@@ -55,6 +55,14 @@ def shown(text: str) -> str:
     return f"`{quoted}`"
 
 
+BY_HAND = "Leave the file as it is; a person makes such a change by hand."
+
+
+def protection_finding(path: str, reason: str) -> PolicyFinding:
+    """What is told of a protected path before there is a change to be judged."""
+    return PolicyFinding(rule="protected_path", verdict=PolicyVerdict.DENY, path=path, message=reason, remedy=BY_HAND)
+
+
 def protection_reason(path: str, rules: Rules) -> str | None:
     """Why no job may touch a path, as a sentence; None when it may."""
     glob = first_match(rules.protected_paths, path, ignore_case=True)
@@ -68,7 +76,7 @@ def _protected_path(case: Case) -> Iterator[Objection]:
     for path in case.change.paths():
         reason = protection_reason(path, case.rules)
         if reason is not None:
-            yield Objection(reason, "Leave the file as it is; a person makes such a change by hand.", path)
+            yield Objection(reason, BY_HAND, path)
 
 
 def _size(case: Case) -> Iterator[Objection]:

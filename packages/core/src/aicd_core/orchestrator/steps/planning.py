@@ -1,6 +1,6 @@
 """PLANNING: the repository's configuration, a plan, and the checks that it must pass."""
 
-from aicd_core.contracts import Plan
+from aicd_core.contracts import Plan, PolicyReport, PolicyVerdict
 from aicd_core.contracts.config import RepositoryConfig
 from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.jobs.machine import JobEvent
@@ -8,9 +8,17 @@ from aicd_core.jobs.models import ArtifactKind
 from aicd_core.orchestrator.plan_checks import PlanFault, check_plan, numbered
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
-from aicd_core.policy import DEFAULT_RULES, effective_rules, protection_reason
+from aicd_core.policy import (
+    DEFAULT_RULES,
+    MAX_FINDINGS_PER_RULE,
+    effective_rules,
+    protection_finding,
+    protection_reason,
+)
 from aicd_core.repo_config import FILE_NAME, detect_test_commands, files_to_read, parse_repository_config
 from aicd_core.tenancy.organizations.models import PlanApproval
+
+BEFORE_ANY_ROUND = 0
 
 
 async def run(step: StepContext) -> StepResult:
@@ -27,6 +35,7 @@ async def run(step: StepContext) -> StepResult:
         return StepResult(JobEvent.APPROVAL_ASKED if wants_person else JobEvent.PLAN_READY)
     if attempt + 1 < step.settings.max_plan_attempts:
         return StepResult(JobEvent.PLAN_INVALID, "invalid_plan", " ".join(numbered(faults)))
+    await _keep_denial(step, faults, config)
     return _refused(faults, f"No valid plan after {attempt + 1} attempts.")
 
 
@@ -61,6 +70,7 @@ async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: R
         plan = await answer(call, Plan, step.job.agent)
     except StepFailedError as error:
         if any(fault.by_policy for fault in faults):
+            await _keep_denial(step, faults, config)
             raise StepFailedError(_words(faults), code="policy_denied") from error
         raise
     return await step.records.keep(ArtifactKind.PLAN, attempt, plan, step.session.drain())
@@ -69,6 +79,17 @@ async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: R
 def _check(step: StepContext, plan: Plan, paths: frozenset[str], config: RepositoryConfig) -> tuple[PlanFault, ...]:
     rules = effective_rules(DEFAULT_RULES, config.policy)
     return check_plan(plan, step.job.base_sha, paths, lambda path: protection_reason(path, rules))
+
+
+async def _keep_denial(step: StepContext, faults: tuple[PlanFault, ...], config: RepositoryConfig) -> None:
+    """Puts on the record what policy forbids of a plan that ends the job here: no change will be there to be judged."""
+    paths = sorted({fault.forbidden for fault in faults if fault.forbidden is not None})
+    rules = effective_rules(DEFAULT_RULES, config.policy)
+    reasons = {path: protection_reason(path, rules) for path in paths}
+    findings = tuple(protection_finding(path, reason) for path, reason in reasons.items() if reason is not None)
+    if findings:
+        report = PolicyReport(verdict=PolicyVerdict.DENY, findings=findings[:MAX_FINDINGS_PER_RULE])
+        await step.records.keep(ArtifactKind.POLICY_REPORT, BEFORE_ANY_ROUND, report)
 
 
 def _words(faults: tuple[PlanFault, ...]) -> str:
