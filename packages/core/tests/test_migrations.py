@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 
 from aicd_core.db.database import Database
 from aicd_core.errors import ConflictError, UnavailableError
+from aicd_core.ids import new_uuid
 from aicd_core.migrations import HEAD, is_current, migrate, require_current
 from aicd_core.migrations.__main__ import configuration, main
 from aicd_core.testing.databases import TestUrls
@@ -67,10 +68,32 @@ async def test_the_schema_goes_down_to_nothing_and_up_again(
 
 def test_rows_of_the_first_schema_survive_the_way_up(database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(VARIABLE, database_urls.admin)
-    main(["-1"])
+    command.downgrade(configuration(), "0001")
     ask(database_urls, "INSERT INTO organizations (id, slug) VALUES (gen_random_uuid(), 'early')")
     main(["head"])
     assert ask(database_urls, "SELECT slug, name, revision FROM organizations") == [("early", "early", 1)]
+
+
+def test_calls_and_checkpoints_survive_the_way_to_the_journal(database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(VARIABLE, database_urls.admin)
+    command.downgrade(configuration(), "0002")
+    ids = {name: new_uuid() for name in ("org", "repository", "job")}
+    rows = {
+        "organizations": "(id, slug, name, revision) VALUES ('{org}', 'early', 'Early', 1)",
+        "repositories": "(id, org_id, source, revision) VALUES ('{repository}', '{org}', '/srv/early', 1)",
+        "jobs": """(id, org_id, repository_id, state, version, round, plan_attempts, agent, title, body, issue_key,
+            base_branch, base_sha, seconds_worked, time_limit) VALUES
+            ('{job}', '{org}', '{repository}', 'coding', 0, 1, 0, 'a', 't', 'b', 'k', 'main', 'a', 0, 1)""",
+        "checkpoints": """(org_id, job_id, round, number, patch, history) VALUES
+            ('{org}', '{job}', 1, 0, 'change', 'said')""",
+        "model_calls": """(org_id, job_id, step, number, request_hash, model, request, reply) VALUES
+            ('{org}', '{job}', 'plan/0', 0, 'hash', 'm', 'asked', 'answered')""",
+    }
+    for table, row in rows.items():
+        ask(database_urls, f"INSERT INTO {table} {row.format(**ids)}")
+    main(["head"])
+    assert ask(database_urls, "SELECT calls, change_set, history FROM checkpoints") == [(0, b"change", b"said")]
+    assert ask(database_urls, "SELECT step, number, reply FROM model_calls") == [("plan/0", 0, b"answered")]
 
 
 async def test_a_database_of_newer_code_is_refused(database_urls: TestUrls, database: Database):

@@ -8,7 +8,7 @@ from aicd_core.db.database import Database
 from aicd_core.errors import ConflictError, UnavailableError
 from aicd_core.migrations.repository import read_revision
 
-HEAD = "0002"
+HEAD = "0004"
 """The revision this code works with; a test holds it equal to the newest script."""
 
 

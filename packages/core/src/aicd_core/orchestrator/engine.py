@@ -11,13 +11,14 @@ from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, decide
 from aicd_core.jobs.values import JobView, Transition
 from aicd_core.orchestrator.intake import Intake
+from aicd_core.orchestrator.journal import StepJournal
 from aicd_core.orchestrator.lease import Lease
 from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.progress import Message, StateChanged
 from aicd_core.orchestrator.records import LeaseLostError, Records
 from aicd_core.orchestrator.session import StepSession
 from aicd_core.orchestrator.steps import coding, planning, reviewing
-from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed
+from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed, step_name
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories import repository as repositories
 
@@ -142,7 +143,8 @@ class Orchestrator:
         """Runs one step within its deadline; what was spent is booked however it ends."""
         settings = self._parts.settings
         left = job.time_limit - job.seconds_worked
-        session = StepSession(lambda text: self._say(job.id, text))
+        journal = StepJournal(records, step_name(job.status), settings.model_call_timeout)
+        session = StepSession(lambda text: self._say(job.id, text), journal)
         step = StepContext(
             job=job,
             agent=self._agent(job.agent),
