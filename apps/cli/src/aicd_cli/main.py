@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from aicd_cli.commands import demo, doctor, jobs, migrate, org
+from aicd_cli.commands import demo, doctor, jobs, migrate, org, replay
 from aicd_cli.commands import run as run_command
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.process import ProcessEnd, complain_as_json
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("run", epilog=run_command.EXAMPLE)(run_command.command)
 app.command("jobs", epilog=jobs.LIST_EXAMPLE)(jobs.list_command)
 app.command("show", epilog=jobs.SHOW_EXAMPLE)(jobs.show_command)
+app.command("replay", epilog=replay.EXAMPLE)(replay.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)

@@ -21,9 +21,13 @@ class ModelRequest(Value):
     model: ModelName
     content: bytes
 
+    def canonical(self) -> bytes:
+        """The model's name, a NUL and the content: all that makes two requests the same."""
+        return self.model.encode() + b"\0" + self.content
+
     def digest(self) -> bytes:
-        """SHA-256 of the model's name, a NUL and the content."""
-        return hashlib.sha256(self.model.encode() + b"\0" + self.content).digest()
+        """SHA-256 of the canonical form."""
+        return hashlib.sha256(self.canonical()).digest()
 
 
 class ModelReply(Value):

@@ -12,6 +12,7 @@ from aicd_core.orchestrator.progress import (
     Progress,
     StateChanged,
 )
+from aicd_core.orchestrator.replay import Replay, Replayed
 from aicd_core.orchestrator.report import JobReport, read_report
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "Orchestrator",
     "Parts",
     "Progress",
+    "Replay",
+    "Replayed",
     "StateChanged",
     "read_report",
 ]
