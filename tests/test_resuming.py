@@ -36,24 +36,30 @@ class Machines:
         """Starts `aicd run` on a machine, in a process group of its own."""
         given = ("--agent", NAME, "--issue", issue, "--json", *arguments)
         command = [AICD, "run", "--repo", self.source, "--data-dir", self.root / machine, *given]
-        plugins = self.root / "plugins"
-        if not plugins.exists():
-            offer_agent(plugins, NAME, AGENT)
-        environment = {
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=self.environment(), stdout=pipe, stderr=pipe, start_new_session=True)
+
+    def environment(self) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.root),
-            "PYTHONPATH": str(plugins),
+            "PYTHONPATH": str(self.root / "plugins"),
             "AICD_DATABASE_URL": self.urls.app,
             "AICD_SYSTEM_DATABASE_URL": self.urls.system,
         }
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, start_new_session=True)
 
     def end(self, process: subprocess.Popen[bytes]) -> dict:
         """What a run printed."""
         stdout, stderr = process.communicate(timeout=120)
         assert process.returncode == 0, stderr.decode()
         return json.loads(stdout)
+
+    def replay(self, machine: str, job_id: str) -> dict:
+        """What `aicd replay` says of a job, whose results must all be identical."""
+        command = [AICD, "replay", job_id, "--data-dir", self.root / machine, "--json"]
+        done = subprocess.run(command, env=self.environment(), capture_output=True, timeout=120)
+        assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+        return json.loads(done.stdout)
 
     def ask(self, query: str) -> list[tuple]:
         with psycopg.connect(self.urls.admin) as connection:
@@ -68,6 +74,7 @@ def machines(tmp_path: Path, database_urls: TestUrls) -> Iterator[Machines]:
     (source / ".aicd.yml").write_text("version: 1\ntests: []\n")
     git(source, "add", ".")
     git(source, "commit", "-qm", "Begin")
+    offer_agent(tmp_path / "plugins", NAME, AGENT)
     with PaidModel(tmp_path / "paid.jsonl") as model:
         yield Machines(tmp_path, source, database_urls, model)
 
@@ -131,4 +138,8 @@ def test_a_second_round_goes_on_from_the_tree_of_the_first_and_its_own_checkpoin
         [b"2", b"1"],
     ]
     assert paid_numbers(diary) == [2, 3, 5, 7]
+    assert len(machines.model.calls()) == 8
+    # A third machine makes the whole job again as if it had never been cut off, and pays for nothing.
+    replayed = machines.replay("third", report["job_id"])
+    assert (replayed["identical"], replayed["calls"]) == (True, 7)
     assert len(machines.model.calls()) == 8
