@@ -123,7 +123,9 @@ def test_a_job_killed_in_the_middle_of_a_round_ends_on_another_machine(machines:
 
 def test_a_second_round_goes_on_from_the_tree_of_the_first_and_its_own_checkpoints(machines: Machines):
     """Calls: 1 plan, 2 and 3 round 1, 4 rejects, 5 and 6 round 2, 7 approves."""
-    issue = journaled_issue("Keep a diary", Script(machines.model.url, turns=2, rejections=1))
+    issue = journaled_issue(
+        "Keep a diary", Script(machines.model.url, turns=2, rejections=1, command=f"chmod +x {DIARY}")
+    )
     machines.model.hold_from(6)
     first = machines.begin("first", issue)
     wait_until(lambda: len(machines.model.calls()) == 6, first)
@@ -138,6 +140,7 @@ def test_a_second_round_goes_on_from_the_tree_of_the_first_and_its_own_checkpoin
         [b"2", b"1"],
     ]
     assert paid_numbers(diary) == [2, 3, 5, 7]
+    assert git(machines.source, "ls-tree", report["branch"], DIARY).startswith(b"100755 ")
     assert len(machines.model.calls()) == 8
     # A third machine makes the whole job again as if it had never been cut off, and pays for nothing.
     replayed = machines.replay("third", report["job_id"])

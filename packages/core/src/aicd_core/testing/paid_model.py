@@ -70,7 +70,8 @@ class PaidModel:
 
     def calls(self) -> list[PaidCall]:
         """All calls so far, as the log has them."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        with self._writing:
+            lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [PaidCall(line["number"], base64.b64decode(line["request"])) for line in map(json.loads, lines)]
 
     def hold_from(self, number: int) -> None:
