@@ -26,6 +26,7 @@ from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSessio
 from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
 from aicd_core.jobs.values import NewJob, Transition
+from aicd_core.journal.values import Call, Checkpoint
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.accounts.values import Client, NewSession, UserFields
 from aicd_core.tenancy.api_keys.values import KeySpec, NewKey
@@ -133,6 +134,8 @@ BY_TYPE: dict[Any, Recipe] = {
     SealedSecret: lambda who: SealedSecret(who.constant, "second", who.digest("new secret")),
     SettingsValues: lambda who: SettingsValues(agent=who.word("agent"), max_concurrent_jobs=7),
     Usage: lambda who: Usage(input_tokens=1, output_tokens=1, cost_micro_usd=1),
+    Call: lambda who: Call("plan", 0, who.request),
+    Checkpoint: lambda who: Checkpoint(0, 1 if who.name == "acme" else 0, 0, who.change_set, who.digest("history")),
     ArtifactKind: lambda who: ArtifactKind.PLAN,
     UserFields: lambda who: UserFields(f"new-{who.email}", True, who.word("user")),
     NewSession: lambda who: NewSession(
@@ -149,6 +152,7 @@ BY_NAME: dict[str, Recipe] = {
     "worked": lambda who: 1.5,
     "number": lambda who: 0,
     "content": lambda who: b"content",
+    "reply": lambda who: b"reply",
     "entry_key": lambda who: "plan/0",
     "source": lambda who: who.source,
     "email": lambda who: who.email,
@@ -194,6 +198,7 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("tenancy.policies.insert_version", "version"): lambda who: 2,
     # Ours is stored already; a second one of the same round would change nothing.
     ("jobs.store_artifact", "number"): lambda who: 1 if who.name == "acme" else 0,
+    ("journal.store_call", "call"): lambda who: Call("plan", 1 if who.name == "acme" else 0, who.request),
 }
 """Where a name means something else in one function, or in all of a module: (function, parameter)."""
 

@@ -71,7 +71,7 @@ async def test_the_schema_goes_down_to_nothing_and_up_again(
 
 def test_rows_of_the_first_schema_survive_the_way_up(database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(VARIABLE, database_urls.admin)
-    main(["-2"])
+    command.downgrade(configuration(), "0001")
     ask(database_urls, "INSERT INTO organizations (id, slug) VALUES (gen_random_uuid(), 'early')")
     main(["head"])
     assert ask(database_urls, "SELECT slug, name, revision FROM organizations") == [("early", "early", 1)]
@@ -85,7 +85,7 @@ async def test_a_role_that_is_no_superuser_migrates_rows_of_every_tenant(databas
     ask(database_urls, f"ALTER DATABASE {url.database} OWNER TO {role}")
     migrator = url.set(username=role).render_as_string(hide_password=False)
     try:
-        await migrate(migrator, "-1")
+        await migrate(migrator, "0001")
         ask(database_urls, "INSERT INTO organizations (id, slug) VALUES (gen_random_uuid(), 'early')")
         await migrate(migrator)
         assert ask(database_urls, "SELECT slug, name FROM organizations") == [("early", "early")]
@@ -103,7 +103,7 @@ def test_a_migration_that_cannot_get_a_lock_gives_up_and_changes_nothing(
     hasty = configuration()
     assert hasty.get_main_option("lock_timeout") == "10s"
     hasty.set_main_option("lock_timeout", "300ms")
-    main(["-1"])
+    command.downgrade(hasty, "0001")
     with psycopg.connect(database_urls.app) as reader:
         reader.execute("SELECT 1 FROM jobs")  # in a transaction that stays open
         with pytest.raises(OperationalError, match="lock timeout"):
@@ -112,6 +112,28 @@ def test_a_migration_that_cannot_get_a_lock_gives_up_and_changes_nothing(
         assert ("organizations",) in ask(database_urls, "SELECT relname FROM pg_class WHERE relforcerowsecurity")
     main(["head"])
     assert ask(database_urls, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+
+
+def test_calls_and_checkpoints_survive_the_way_to_the_journal(database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(VARIABLE, database_urls.admin)
+    command.downgrade(configuration(), "0002")
+    ids = {name: new_uuid() for name in ("org", "repository", "job")}
+    rows = {
+        "organizations": "(id, slug, name, revision) VALUES ('{org}', 'early', 'Early', 1)",
+        "repositories": "(id, org_id, source, revision) VALUES ('{repository}', '{org}', '/srv/early', 1)",
+        "jobs": """(id, org_id, repository_id, state, version, round, plan_attempts, agent, title, body, issue_key,
+            base_branch, base_sha, seconds_worked, time_limit) VALUES
+            ('{job}', '{org}', '{repository}', 'coding', 0, 1, 0, 'a', 't', 'b', 'k', 'main', 'a', 0, 1)""",
+        "checkpoints": """(org_id, job_id, round, number, patch, history) VALUES
+            ('{org}', '{job}', 1, 0, 'change', 'said')""",
+        "model_calls": """(org_id, job_id, step, number, request_hash, model, request, reply) VALUES
+            ('{org}', '{job}', 'plan/0', 0, 'hash', 'm', 'asked', 'answered')""",
+    }
+    for table, row in rows.items():
+        ask(database_urls, f"INSERT INTO {table} {row.format(**ids)}")
+    main(["head"])
+    assert ask(database_urls, "SELECT calls, change_set, history FROM checkpoints") == [(0, b"change", b"said")]
+    assert ask(database_urls, "SELECT step, number, reply FROM model_calls") == [("plan/0", 0, b"answered")]
 
 
 async def test_a_database_of_newer_code_is_refused(database_urls: TestUrls, database: Database):

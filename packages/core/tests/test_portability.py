@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import ConflictError, NotFoundError
 from aicd_core.ids import OrgId, new_uuid
+from aicd_core.migrations import HEAD
 from aicd_core.migrations.roles import CLOSED, GLOBAL, OWNER
 from aicd_core.migrations.tables import METADATA
 from aicd_core.portability import WITHHELD, Erasure, erase, export_lines
@@ -165,7 +166,7 @@ async def test_an_export_shows_one_moment(filled: TestUrls, database: Database, 
         ask(filled, f"UPDATE organizations SET name = 'later' WHERE id = '{tenant.org_id}'")
         ask(filled, f"DELETE FROM secrets WHERE org_id = '{tenant.org_id}'")
         rest = [json.loads(line) async for line in lines]
-    assert json.loads(first)["schema"] == "0002"
+    assert json.loads(first)["schema"] == HEAD
     assert rest[-1]["rows"]["secrets"] == 1
     assert "later" not in json.dumps(rest)
 

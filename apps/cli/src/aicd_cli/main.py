@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from aicd_cli.commands import control, demo, doctor, jobs, migrate, org, worker
+from aicd_cli.commands import control, demo, doctor, jobs, migrate, org, replay, worker
 from aicd_cli.commands import run as run_command
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.process import ProcessEnd, complain_as_json
@@ -24,6 +24,7 @@ app.command("worker", epilog=worker.EXAMPLE)(worker.command)
 app.command("cancel", epilog=control.CANCEL_EXAMPLE)(control.cancel_command)
 app.command("approve", epilog=control.APPROVE_EXAMPLE)(control.approve_command)
 app.command("resume", epilog=control.RESUME_EXAMPLE)(control.resume_command)
+app.command("replay", epilog=replay.EXAMPLE)(replay.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)

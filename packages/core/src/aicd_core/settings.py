@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")
     command_timeout: float = Field(default=600, gt=0, description="Deadline of one command in the sandbox.")
+    model_call_timeout: float = Field(default=600, gt=0, description="Deadline of one call of a model.")
     step_timeout: float = Field(default=3600, gt=0, description="Deadline of one step: plan, code or review.")
     sandbox_memory: int = Field(default=4096 * MIB, gt=0, description="Memory of one process in the sandbox.")
     sandbox_processes: int = Field(default=512, gt=0, description="Processes of one sandbox.")

@@ -18,6 +18,7 @@ from aicd_core.contracts.evidence import (
     PolicyVerdict,
     TestReport,
 )
+from aicd_core.contracts.journal import Journal, ModelReply, ModelRequest
 from aicd_core.contracts.plan import (
     AcceptanceCriterion,
     Estimate,
@@ -55,7 +56,10 @@ __all__ = [
     "Feedback",
     "FileChange",
     "FileOp",
+    "Journal",
     "Match",
+    "ModelReply",
+    "ModelRequest",
     "Plan",
     "PlanStep",
     "PlannedFile",

@@ -13,6 +13,7 @@ from aicd_core.orchestrator.progress import (
     Progress,
     StateChanged,
 )
+from aicd_core.orchestrator.replay import Replay, Replayed
 from aicd_core.orchestrator.report import JobReport, read_report
 from aicd_core.orchestrator.worker import Worker, WorkerOptions
 
@@ -31,6 +32,8 @@ __all__ = [
     "Observer",
     "Parts",
     "Progress",
+    "Replay",
+    "Replayed",
     "StateChanged",
     "Worker",
     "WorkerOptions",

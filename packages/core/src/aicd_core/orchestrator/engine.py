@@ -11,6 +11,7 @@ from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.budget import over_budget
+from aicd_core.orchestrator.journal import StepJournal
 from aicd_core.orchestrator.lease import Held, LeaseKeeper
 from aicd_core.orchestrator.moves import Mover
 from aicd_core.orchestrator.ports import Parts
@@ -19,7 +20,7 @@ from aicd_core.orchestrator.records import LeaseLostError, Records
 from aicd_core.orchestrator.retries import BACKOFFS, kind_of
 from aicd_core.orchestrator.session import StepSession
 from aicd_core.orchestrator.steps import coding, planning, reviewing
-from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed
+from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed, step_name
 
 Step = Callable[[StepContext], Awaitable[StepResult]]
 
@@ -64,7 +65,7 @@ class Engine:
 
     async def _drive(self, held: Held, host: CodeHost) -> JobView:
         job, checkout = held.taken.job, None
-        records = Records(self.parts.database, held.tenant, job.id, held.owner)
+        records = Records(self.parts.database, held.tenant, job.id, held.owner, patience=self.mover.patience)
         while job.state in AT_WORK:
             if self.draining():
                 return await self.hand_over(held, job)
@@ -113,7 +114,8 @@ class Engine:
         """Runs one step within its deadline; what was spent is booked however it ends."""
         settings = self.parts.settings
         left = job.time_limit - job.seconds_worked
-        session = StepSession(lambda text: self.parts.observe(Message(job.id, text)))
+        journal = StepJournal(records, step_name(job.status), settings.model_call_timeout)
+        session = StepSession(lambda text: self.parts.observe(Message(job.id, text)), journal)
         step = StepContext(
             job=job,
             terms=held.taken.terms,

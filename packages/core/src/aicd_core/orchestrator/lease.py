@@ -15,7 +15,6 @@ from aicd_core.orchestrator.records import LeaseLostError
 
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 3.0
-RETRY_SECONDS = 0.5
 
 ResultT = TypeVar("ResultT")
 
@@ -131,22 +130,6 @@ class LeaseKeeper:
                 one.renewed()
             elif not one.leaving:
                 one.lose()
-
-
-async def patiently(call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
-    """Repeats a call that may be repeated while Postgres is away, for so long.
-
-    Raises:
-        UnavailableError: Postgres did not come back in time.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return await call()
-        except UnavailableError as error:
-            if error.code != "database_unavailable" or time.monotonic() >= deadline:
-                raise
-        await asyncio.sleep(RETRY_SECONDS)
 
 
 async def end(task: asyncio.Future[ResultT]) -> None:

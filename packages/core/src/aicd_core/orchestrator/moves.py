@@ -9,7 +9,8 @@ from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import AT_WORK, JobEvent, decide
 from aicd_core.jobs.values import JobView, Transition
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
-from aicd_core.orchestrator.lease import Held, patiently
+from aicd_core.orchestrator.lease import Held
+from aicd_core.orchestrator.patience import patiently
 from aicd_core.orchestrator.progress import Observer, StateChanged
 from aicd_core.orchestrator.records import LeaseLostError
 from aicd_core.orchestrator.steps.context import StepResult

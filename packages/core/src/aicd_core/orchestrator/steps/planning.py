@@ -28,7 +28,7 @@ async def run(step: StepContext) -> StepResult:
     attempt = step.job.status.plan_attempts
     plan = await step.records.load(ArtifactKind.PLAN, Plan, attempt)
     if plan is None:
-        plan = await _ask(step, attempt, paths, config)
+        plan = await ask(step, attempt, paths, config)
     faults = _check(step, plan, paths, config)
     if not faults:
         wants_person = config.plan_approval == "always" or step.terms.plan_approval is PlanApproval.ALWAYS
@@ -58,11 +58,11 @@ async def _configure(step: StepContext, paths: frozenset[str]) -> RepositoryConf
     return await step.records.keep(ArtifactKind.CONFIG, 0, config)
 
 
-async def _ask(step: StepContext, attempt: int, paths: frozenset[str], config: RepositoryConfig) -> Plan:
+async def ask(step: StepContext, attempt: int, paths: frozenset[str], config: RepositoryConfig) -> Plan:
     """Has the agent make a plan, told what was wrong with the one before."""
     before = await step.records.load(ArtifactKind.PLAN, Plan, attempt - 1) if attempt else None
     faults = _check(step, before, paths, config) if before else ()
-    comments = tuple(f"A person sent the plan back: {comment}" for comment in await step.records.comments())
+    comments = tuple(f"A person sent the plan back: {comment}" for comment in await step.records.comments(attempt))
     await step.checkout.restore(None)
     try:
         errors = (*numbered(faults), *comments)
