@@ -125,7 +125,6 @@ QUERIES: dict[str, tuple[bool, Ask]] = {
     "list events": (False, lambda session, at: jobs.list_events(session, at.tenant, at.job)),
     "usage total": (False, lambda session, at: ledger.total(session, at.tenant, at.job)),
     "transition": (True, move_one),
-    "claim lease": (True, lambda session, at: jobs.claim_lease(session, at.tenant, at.job, "bench", 60.0, None)),
     "insert job": (True, insert_one),
 }
 """Whether it writes, and the repository's own function."""

@@ -147,9 +147,9 @@ BY_TYPE: dict[Any, Recipe] = {
 BY_NAME: dict[str, Recipe] = {
     "issue_key": lambda who: who.new_job.issue_key,
     "owner": lambda who: who.word("owner"),
-    "dead": lambda who: who.word("owner"),
-    "seconds": lambda who: 30.0,
-    "worked": lambda who: 1.5,
+    "wake": lambda who: False,
+    "time_limit": lambda who: 90.0,
+    "cost_limit": lambda who: 5,
     "number": lambda who: 0,
     "content": lambda who: b"content",
     "reply": lambda who: b"reply",

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import DataError
 
 from aicd_core.contracts import ModelReply, ModelRequest, Usage
-from aicd_core.db.database import Database
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
@@ -19,6 +19,7 @@ from aicd_core.orchestrator.records import LeaseLostError, Records
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories import repository as repositories
 from aicd_core.testing.databases import TestUrls
+from aicd_core.testing.leases import take_lease
 from aicd_core.usage import repository as ledger
 
 COST = Usage(input_tokens=7, output_tokens=3, cost_micro_usd=11)
@@ -46,8 +47,11 @@ class Desk:
         return (await journal.call(ModelRequest(model="m", content=content), send)).content
 
     async def claim(self, owner: str, dead: str | None = None) -> bool:
-        async with self.database.write(self.tenant) as session:
-            return await jobs.claim_lease(session, self.tenant, self.job_id, owner, 30.0, dead)
+        system = SystemDatabase.connect(self.urls.system)
+        try:
+            return await take_lease(system, self.job_id, owner, dead=(dead,) if dead else ())
+        finally:
+            await system.close()
 
     async def total(self) -> Usage:
         async with self.database.read(self.tenant) as session:

@@ -7,7 +7,8 @@ only, so that no pooled connection ever carries it over.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Self, TypeVar
+from functools import partial
+from typing import Self, TypeVar
 
 import psycopg
 from sqlalchemy.engine import URL, make_url
@@ -18,7 +19,16 @@ from aicd_core.contracts.tenant import Tenant
 from aicd_core.db.calls import Call
 from aicd_core.db.pipeline import Pipeline
 from aicd_core.db.repository import begin, listen, read_role
-from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSession, SystemSession, WriteSession
+from aicd_core.db.sessions import (
+    AccountsSession,
+    Courier,
+    ReadSession,
+    Rows,
+    SystemCourier,
+    SystemReadSession,
+    SystemSession,
+    WriteSession,
+)
 from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import OrgId
 
@@ -88,7 +98,7 @@ class _Connections:
             async for notice in connection.notifies():
                 yield notice.payload
 
-    async def _call(self, org_id: OrgId | None, calls: Sequence[Call]) -> Sequence[tuple[Any, ...]]:
+    async def _call(self, org_id: OrgId | None, calls: Sequence[Call]) -> Rows:
         async with _translated():
             return await self._pipeline.run(org_id, calls)
 
@@ -144,9 +154,9 @@ class Database(_Connections):
         """A transaction that sees and changes one tenant's rows; raises as `read`."""
         return self._transaction(WriteSession, tenant.org_id, read_only=False)
 
-    async def call(self, tenant: Tenant, *calls: Call) -> Sequence[tuple[Any, ...]]:
-        """Runs the calls in one transaction, in one round trip; the rows of the last one. Raises as `read`."""
-        return await self._call(tenant.org_id, calls)
+    def courier(self, tenant: Tenant) -> Courier:
+        """For single statements on one tenant's rows, each in one round trip."""
+        return Courier(partial(self._call, tenant.org_id))
 
     def accounts(self) -> AbstractAsyncContextManager[AccountsSession]:
         """A transaction on users, identities and sessions, for no tenant; raises as `read`."""
@@ -166,9 +176,9 @@ class SystemDatabase(_Connections):
         """A transaction over all tenants; raises as `Database.read`."""
         return self._transaction(SystemSession, None, read_only=False)
 
-    async def call(self, *calls: Call) -> Sequence[tuple[Any, ...]]:
-        """Runs the calls in one transaction over all tenants, in one round trip; the rows of the last one."""
-        return await self._call(None, calls)
+    def courier(self) -> SystemCourier:
+        """For single statements over all tenants, each in one round trip."""
+        return SystemCourier(partial(self._call, None))
 
 
 @asynccontextmanager

@@ -28,12 +28,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from aicd_core.db.calls import Call, Prepared
-from aicd_core.db.sessions import ReadSession, WriteSession
+from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import TERMINAL, JobState, JobStatus
 from aicd_core.jobs.models import Artifact, ArtifactKind, Job, JobEventRow
 from aicd_core.jobs.values import EventView, JobView, NewJob, Transition
 from aicd_core.tenancy import Tenant, mine
+
+PLAIN_FIELDS = ("owner", "keep_lease", "code", "reason", "worked", "delay", "wake")
+"""Fields of a transition that the statement takes as they are."""
 
 CHANNEL = "aicd_jobs"
 """NOTIFY channel; the payload is `<org id> <job id> <version>`."""
@@ -93,24 +96,23 @@ def _new_job(_: Tenant) -> Executable:
     ).bindparams(bindparam("of_tenant", type_=Uuid()), bindparam("job_id", type_=Uuid()))
 
 
-NEW_JOB = Prepared(_new_job)
+_NEW_JOB = Prepared(_new_job)
 
 
-def new_job(tenant: Tenant, new: NewJob, *, wake: bool) -> Call:
-    """Makes a queued job, appends the beginning of its history and notifies; no row when an open one is there already.
+async def insert_job(
+    session: WriteSession | Courier, tenant: Tenant, new: NewJob, *, wake: bool = False
+) -> JobId | None:
+    """Makes a queued job, appends the beginning of its history and notifies, in one statement.
 
     Args:
-        wake: sends a worker for it in the same statement, where the queue is in the same database.
+        wake: the statement also sends for a worker; for a queue in the same database.
+
+    Returns:
+        its id; None when an open one for the same issue is there already.
     """
-    fields = asdict(new)
-    return Call.of(NEW_JOB, tenant, job_id=new_uuid(), issue_key=new.issue_key, channel=CHANNEL, wake=wake, **fields)
-
-
-async def insert_job(session: WriteSession, tenant: Tenant, new: NewJob, *, wake: bool = False) -> JobId | None:
-    """As `new_job`, in a larger transaction; None when an open one for the same issue is there already."""
-    call = new_job(tenant, new, wake=wake)
-    row = (await session.execute(call.prepared.statement, dict(call.values))).first()
-    return JobId(row[0]) if row else None
+    fields = {**asdict(new), "issue_key": new.issue_key, "job_id": new_uuid()}
+    made = await session.call(Call.of(_NEW_JOB, tenant, channel=CHANNEL, wake=wake, **fields))
+    return JobId(made[0][0]) if made else None
 
 
 async def find_open(
@@ -186,17 +188,17 @@ def _transition(tenant: Tenant) -> Executable:
     return select(func.pg_notify(CHANNEL, payload), woken).select_from(moved).add_cte(logged)
 
 
-TRANSITION = Prepared(_transition)
+_TRANSITION = Prepared(_transition)
 
 
-def transition(tenant: Tenant, change: Transition) -> Call:
-    """Moves the job, appends the event and notifies; no row when the guard did not hold.
+async def apply_transition(session: WriteSession | Courier, tenant: Tenant, change: Transition) -> bool:
+    """Moves the job, appends the event and notifies, in one statement; False when the guard did not hold.
 
     The guard: same id, state and version as when the job was read, and for a worker its lease.
     """
     job, status = change.job, change.status
-    return Call.of(
-        TRANSITION,
+    call = Call.of(
+        _TRANSITION,
         tenant,
         job_id=job.id,
         old_state=job.state.value,
@@ -208,16 +210,9 @@ def transition(tenant: Tenant, change: Transition) -> Call:
         paused_from=status.paused_from.value if status.paused_from else None,
         event=change.event.value,
         detail=json.dumps(change.whole_detail()),
-        **{
-            name: getattr(change, name) for name in ("owner", "keep_lease", "code", "reason", "worked", "delay", "wake")
-        },
+        **{name: getattr(change, name) for name in PLAIN_FIELDS},
     )
-
-
-async def apply_transition(session: WriteSession, tenant: Tenant, change: Transition) -> bool:
-    """As `transition`, in a larger transaction; False when the guard did not hold."""
-    call = transition(tenant, change)
-    return (await session.execute(call.prepared.statement, dict(call.values))).first() is not None
+    return bool(await session.call(call))
 
 
 async def list_events(session: ReadSession, tenant: Tenant, job_id: JobId) -> Sequence[EventView]:

@@ -56,7 +56,7 @@ class Admission:
                 if not answer.done():
                     answer.set_result(given.pop(0) if given else None)
             for unwanted in given:  # whoever asked was stopped meanwhile
-                await self._system.call(leases.release(Renewal(unwanted.job.id, unwanted.owner, 0.0)))
+                await leases.release(self._system.courier(), Renewal(unwanted.job.id, unwanted.owner, 0.0))
 
     async def _take(self, demand: Demand) -> list[Taken]:
-        return [leases.taken(row) for row in await self._system.call(*leases.take(demand))]
+        return await leases.take(self._system.courier(), demand)

@@ -31,9 +31,8 @@ def chores_of(parts: Parts) -> tuple[Chore, ...]:
 
 async def sweep(parts: Parts) -> None:
     """Sends for workers to jobs that wait for one, and have waited too long for the one that was sent for."""
-    call = leases.due(UNANSWERED_SECONDS, SWEEP_MOST, wake=parts.dispatch.in_statement)
-    for row in await parts.system.call(call):
-        due = leases.is_due(row)
+    wake = parts.dispatch.in_statement
+    for due in await leases.mark_due(parts.system.courier(), UNANSWERED_SECONDS, SWEEP_MOST, wake=wake):
         await parts.dispatch.send(due.org_id, due.job_id, due.key)
 
 
@@ -49,7 +48,6 @@ async def let_go(parts: Parts) -> None:
 
 async def free_dead_leases(system: SystemDatabase) -> None:
     """Takes leases away from processes of this machine that are gone, so that nobody waits until they run out."""
-    dead = [owner for (owner,) in await system.call(leases.list_owners()) if is_gone(owner)]
+    dead = [owner for owner in await leases.list_owners(system.courier()) if is_gone(owner)]
     if dead:
-        freed = await system.call(leases.free_leases(dead))
-        _log.warning("%d job(s) of dead workers are free again", len(freed))
+        _log.warning("%d job(s) of dead workers are free again", await leases.free_leases(system.courier(), dead))

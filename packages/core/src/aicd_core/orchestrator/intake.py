@@ -127,11 +127,10 @@ class Intake:
             await self._end(found, host)
             found = None
         if found is None:
-            made = await self.database.call(
-                self.tenant, jobs.new_job(self.tenant, new, wake=self.dispatch.in_statement)
-            )
-            if made:
-                job = await self.get(JobId(made[0][0]))
+            courier = self.database.courier(self.tenant)
+            made = await jobs.insert_job(courier, self.tenant, new, wake=self.dispatch.in_statement)
+            if made is not None:
+                job = await self.get(made)
                 await self.dispatch.send(job.org_id, job.id, wake_for(job).key)
                 return Taken(job, made=True)
             found = await self._find(new)

@@ -105,7 +105,7 @@ class LeaseKeeper:
         if held.leaving or held.lost:
             return
         with suppress(UnavailableError):  # it will run out
-            await self._system.call(leases.release(Renewal(held.job_id, held.owner, held.unbooked())))
+            await leases.release(self._system.courier(), Renewal(held.job_id, held.owner, held.unbooked()))
 
     def _begin_to_beat(self) -> None:
         if self._beating is None or self._beating.done():
@@ -122,8 +122,7 @@ class LeaseKeeper:
 
     async def _renew(self, held: list[Held]) -> None:
         asked = {one.owner: Renewal(one.job_id, one.owner, one.unbooked()) for one in held}
-        rows = await self._system.call(leases.renew(list(asked.values()), LEASE_SECONDS)) if asked else ()
-        kept = {owner for (owner,) in rows}
+        kept = await leases.renew(self._system.courier(), list(asked.values()), LEASE_SECONDS) if asked else frozenset()
         for one in held:
             if one.owner in kept:
                 one.booked(asked[one.owner].worked)

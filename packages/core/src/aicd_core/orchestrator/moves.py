@@ -73,7 +73,8 @@ class Mover:
             *(job, result.event, status, result.code, result.reason, result.detail),
             wake=self.dispatch.in_statement and status.state in AT_WORK,
         )
-        return await self._moved(change) if await self.database.call(tenant, jobs.transition(tenant, change)) else None
+        moved = await jobs.apply_transition(self.database.courier(tenant), tenant, change)
+        return await self._moved(change) if moved else None
 
     async def read(self, tenant: Tenant, job_id: JobId) -> JobView:
         """The job as it is now.
@@ -94,7 +95,7 @@ class Mover:
         async def once() -> bool:
             nonlocal tries
             tries += 1
-            if await self.database.call(tenant, jobs.transition(tenant, change)):
+            if await jobs.apply_transition(self.database.courier(tenant), tenant, change):
                 return True
             return tries > 1 and await self._is_done(tenant, change)
 

@@ -180,5 +180,5 @@ class Worker:
             _log.exception("housekeeping failed")
 
     async def _tidy(self) -> None:
-        for org_id, job_id in await self._parts.system.call(leases.list_tenants_of(self._leftovers())):
+        for org_id, job_id in await leases.list_tenants_of(self._parts.system.courier(), self._leftovers()):
             await Control(self._parts, Tenant(org_id), "worker").tidy([job_id])

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, Boolean, Executable, Float, Integer, String, Uuid, bindparam, text
 
 from aicd_core.db.calls import Call, Prepared
-from aicd_core.ids import JobId
+from aicd_core.db.sessions import SystemCourier, SystemSession
+from aicd_core.ids import JobId, OrgId
 from aicd_core.jobs.leases.values import Demand, Due, Renewal, Taken, Terms
 from aicd_core.jobs.machine import AT_WORK, JobState, JobStatus
 from aicd_core.jobs.models import sql_list
@@ -114,8 +115,8 @@ def _take(_: Tenant) -> Executable:
 _TAKE = Prepared(_take)
 
 
-def take(demand: Demand) -> tuple[Call, Call]:
-    """Takes the leases of ready jobs; `taken` reads the rows.
+async def take(session: SystemSession | SystemCourier, demand: Demand) -> list[Taken]:
+    """Takes the leases of ready jobs, fairly.
 
     One admitter at a time: the lock, then one statement, which sees what the one before committed. So no organization's
     limit is ever exceeded.
@@ -129,11 +130,11 @@ def take(demand: Demand) -> tuple[Call, Call]:
         "default_limit": SettingsValues().max_concurrent_jobs,
         "channel": CHANNEL,
     }
-    return Call(_LOCK, {"key": _LOCK_KEY}), Call(_TAKE, values)
+    rows = await session.call(Call(_LOCK, {"key": _LOCK_KEY}), Call(_TAKE, values))
+    return [_taken(row) for row in rows]
 
 
-def taken(row: Sequence[Any]) -> Taken:
-    """A row of `take`."""
+def _taken(row: Sequence[Any]) -> Taken:
     values = dict(zip(_JOB_COLUMNS, row[: len(_JOB_COLUMNS)], strict=True))
     left = values.pop("paused_from")
     status = JobStatus(
@@ -164,15 +165,15 @@ _RENEW = Prepared(
 )
 
 
-def renew(renewals: Sequence[Renewal], seconds: float) -> Call:
-    """Prolongs leases and books the time worked; the rows are the owners that still hold theirs."""
+async def renew(session: SystemSession | SystemCourier, renewals: Sequence[Renewal], seconds: float) -> frozenset[str]:
+    """Prolongs leases and books the time worked; returns the owners that still hold theirs."""
     values = {
         "job_ids": [renewal.job_id for renewal in renewals],
         "owners": [renewal.owner for renewal in renewals],
         "worked": [renewal.worked for renewal in renewals],
         "seconds": seconds,
     }
-    return Call(_RENEW, values)
+    return frozenset(owner for (owner,) in await session.call(Call(_RENEW, values)))
 
 
 _RELEASE = Prepared(
@@ -185,17 +186,17 @@ _RELEASE = Prepared(
 )
 
 
-def release(given_back: Renewal) -> Call:
+async def release(session: SystemSession | SystemCourier, back: Renewal) -> None:
     """Gives a lease back, if it is still its owner's, and books the time worked."""
-    return Call(_RELEASE, {"job_id": given_back.job_id, "owner": given_back.owner, "worked": given_back.worked})
+    await session.call(Call(_RELEASE, {"job_id": back.job_id, "owner": back.owner, "worked": back.worked}))
 
 
 _OWNERS = Prepared(lambda _: text("SELECT DISTINCT lease_owner FROM jobs WHERE lease_owner IS NOT NULL"))
 
 
-def list_owners() -> Call:
+async def list_owners(session: SystemSession | SystemCourier) -> list[str]:
     """Whoever holds a lease, run out or not."""
-    return Call(_OWNERS, {})
+    return [owner for (owner,) in await session.call(Call(_OWNERS, {}))]
 
 
 _FREE_DEAD = Prepared(
@@ -206,9 +207,9 @@ _FREE_DEAD = Prepared(
 )
 
 
-def free_leases(owners: Sequence[str]) -> Call:
-    """Takes the leases away from owners that are gone; their jobs are due at once."""
-    return Call(_FREE_DEAD, {"owners": list(owners)})
+async def free_leases(session: SystemSession | SystemCourier, owners: Sequence[str]) -> int:
+    """Takes the leases away from owners that are gone; their jobs are due at once. Returns how many there were."""
+    return len(await session.call(Call(_FREE_DEAD, {"owners": list(owners)})))
 
 
 _DUE = Prepared(
@@ -233,17 +234,16 @@ _DUE = Prepared(
 )
 
 
-def due(after: float, most: int, *, wake: bool) -> Call:
-    """Jobs that nobody holds and for which no worker was sent within `after` seconds; read by `is_due`.
+async def mark_due(session: SystemSession | SystemCourier, after: float, most: int, *, wake: bool) -> list[Due]:
+    """Finds jobs that nobody holds and for which no worker was sent within `after` seconds, and marks them as sent for.
 
     What was committed and never queued, what a lost queue forgot, and what a dead worker left.
+
+    Args:
+        wake: the statement also sends for the workers; for a queue in the same database.
     """
-    return Call(_DUE, {"after": after, "most": most, "wake": wake})
-
-
-def is_due(row: Sequence[Any]) -> Due:
-    """A row of `due`."""
-    return Due(org_id=row[0], job_id=row[1], key=row[2])
+    rows = await session.call(Call(_DUE, {"after": after, "most": most, "wake": wake}))
+    return [Due(org_id=row[0], job_id=row[1], key=row[2]) for row in rows]
 
 
 _TENANTS_OF = Prepared(
@@ -253,6 +253,9 @@ _TENANTS_OF = Prepared(
 )
 
 
-def list_tenants_of(job_ids: Sequence[JobId]) -> Call:
+async def list_tenants_of(
+    session: SystemSession | SystemCourier, job_ids: Sequence[JobId]
+) -> list[tuple[OrgId, JobId]]:
     """Organization and id of those of the jobs that exist."""
-    return Call(_TENANTS_OF, {"job_ids": list(job_ids)})
+    rows = await session.call(Call(_TENANTS_OF, {"job_ids": list(job_ids)}))
+    return [(OrgId(org_id), JobId(job_id)) for org_id, job_id in rows]
