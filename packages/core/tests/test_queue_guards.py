@@ -19,6 +19,7 @@ from aicd_core.ids import new_uuid
 from aicd_core.queues import adapter
 from aicd_core.queues.adapter import Broker, Producer
 from aicd_core.queues.consumer import Consumer
+from aicd_core.queues.handling import contained
 from aicd_core.queues.open import open_queue
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.queue_contract import PATIENCE, new_wake, running, until
@@ -73,6 +74,15 @@ def into(seen: list[Wake]):
 
 def queue_name() -> str:
     return f"test-{new_uuid()}"
+
+
+def contain(process):
+    """A handler as our queues hand it to BullMQ."""
+
+    async def handle(name: str, data) -> None:
+        await contained(lambda: process(name, data), name)
+
+    return handle
 
 
 @asynccontextmanager
@@ -197,6 +207,61 @@ async def test_a_handler_that_is_cancelled_from_within_does_not_end_the_worker(b
         await until(run.done)
         assert seen == ["wake"]
     # What ours does with it is in the contract of every queue.
+
+
+async def test_an_exception_whose_text_postgres_cannot_store_does_not_hold_up_its_entry(brokers: dict[str, Broker]):
+    # Without: BullMQ cannot book the failure, and the entry stays locked until its lock runs out.
+    async def fails(_name, _data):
+        raise ValueError("a\x00b")
+
+    broker, mine, theirs = brokers["postgres"], queue_name(), queue_name()
+    async with (
+        ours(broker, mine, contain(fails)) as seen,
+        bare(broker, theirs, fails) as (stuck, _),
+        producing(broker, mine) as add,
+        producing(broker, theirs) as add_bare,
+    ):
+        await add_bare("wake")
+        await until(lambda: stuck == ["wake"])
+        await add("wake")
+        await until(lambda: len(seen) == 3)  # after 1 and 2 s
+        assert stuck == ["wake"]
+
+
+async def test_what_a_handler_returns_is_not_stored(brokers: dict[str, Broker], database_urls: TestUrls):
+    # Without: Postgres refuses the NUL, and the entry counts as failed although its handler was done.
+    async def returns(_name, _data):
+        return "\x00"
+
+    broker, mine, theirs = brokers["postgres"], queue_name(), queue_name()
+    async with (
+        ours(broker, mine, contain(returns)) as seen,
+        bare(broker, theirs, returns) as (again, _),
+        producing(broker, mine) as add,
+        producing(broker, theirs) as add_bare,
+    ):
+        await add("wake")
+        await add_bare("wake")
+        await until(lambda: len(again) > 1)
+        assert seen == ["wake"]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_a_failed_entry_that_is_kept_swallows_the_next_of_its_key(broker: Broker, kept: bool):
+    # True is BullMQ's own.
+    async def fails(_name, _data):
+        raise ValueError("no")
+
+    queue, options = queue_name(), {**adapter.ENTRY_OPTIONS, "attempts": 1, "removeOnFail": not kept}
+    with patch.object(adapter, "ENTRY_OPTIONS", options):
+        async with ours(broker, queue, contain(fails)) as seen, producing(broker, queue) as add:
+            await add("first", key="same")
+            await until(lambda: seen == ["first"])
+            await asyncio.sleep(0.5)
+            await add("second", key="same")
+            await add("third", key="other")
+            await until(lambda: "third" in seen)
+    assert ("second" in seen) is not kept
 
 
 @pytest.mark.parametrize("allowed", [20, 1])
