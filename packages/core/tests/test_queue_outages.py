@@ -12,8 +12,9 @@ from bullmq import Worker as BareWorker
 from aicd_core.contracts import Wake
 from aicd_core.db.database import SystemDatabase
 from aicd_core.db.embedded import EmbeddedPostgres
-from aicd_core.errors import ConflictError, UnavailableError
+from aicd_core.errors import ConflictError, InvalidInputError, UnavailableError
 from aicd_core.migrations import migrate
+from aicd_core.queues import adapter
 from aicd_core.queues.adapter import Broker, Worker
 from aicd_core.queues.consumer import Consumer, Pauses, shares
 from aicd_core.queues.open import open_queue
@@ -143,6 +144,60 @@ async def test_wakes_in_a_redis_that_is_killed_in_the_middle_are_handed_out_late
         await asyncio.to_thread(server.start)
         await queue.add(wakes[2])
         await until(lambda: set(wakes[1:]) <= set(seen))
+
+
+async def test_a_queue_can_be_stopped_while_its_redis_is_away(system: SystemDatabase, server: RedisServer):
+    # Without the guard in getNextJob, BullMQ tries to fetch again and again, and the drain waits for that.
+    wake, began, go_on, ended = new_wake(), asyncio.Event(), asyncio.Event(), list[Wake]()
+
+    async def handle(given: Wake) -> None:
+        began.set()
+        await go_on.wait()
+        ended.append(given)
+
+    async with open_queue(system, server.url, concurrency=2) as queue, running(queue, handle) as run:
+        await queue.add(wake)
+        await asyncio.wait_for(began.wait(), PATIENCE)
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(2)
+        await queue.stop()
+        go_on.set()
+        await asyncio.wait_for(run, PATIENCE)
+    assert ended == [wake]
+
+
+async def test_a_queue_can_be_stopped_before_it_found_its_redis(system: SystemDatabase):
+    async with open_queue(system, f"redis://127.0.0.1:{free_port()}", concurrency=1) as queue:
+        run = asyncio.ensure_future(queue.run(nothing))
+        await asyncio.sleep(0.5)
+        await queue.stop()
+        await asyncio.wait_for(run, PATIENCE)
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis://localhost:port"])
+async def test_what_is_no_url_of_a_redis_is_refused_and_not_shown(system: SystemDatabase, url: str):
+    with pytest.raises(InvalidInputError, match="AICD_REDIS_URL") as refused:
+        async with open_queue(system, url, concurrency=1):
+            raise AssertionError("it was opened")
+    assert url not in refused.value.message
+
+
+async def test_a_redis_that_hangs_is_given_up_and_used_again(
+    system: SystemDatabase, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(adapter, "REDIS_PRODUCER_TIMEOUT", 1)
+    monkeypatch.setattr(adapter, "REDIS_WORKER_TIMEOUT", 2)
+    wakes, seen = [new_wake(), new_wake()], list[Wake]()
+    async with open_queue(system, server.url, concurrency=1) as queue, running(queue, into(seen)):
+        await queue.add(wakes[0])
+        await until(lambda: wakes[0] in seen)
+        server.pause()
+        with pytest.raises(UnavailableError):
+            await queue.add(wakes[1])
+        await asyncio.sleep(2)
+        server.resume()
+        await queue.add(wakes[1])
+        await until(lambda: wakes[1] in seen)
 
 
 async def test_a_redis_that_lost_everything_takes_new_wakes(system: SystemDatabase, server: RedisServer):
