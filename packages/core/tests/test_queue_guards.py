@@ -16,9 +16,9 @@ from bullmq import Worker as BareWorker
 from aicd_core.contracts import Wake
 from aicd_core.db.database import SystemDatabase
 from aicd_core.ids import new_uuid
-from aicd_core.queues import adapter
+from aicd_core.queues import adapter, consumer, options
 from aicd_core.queues.adapter import Broker, Producer
-from aicd_core.queues.consumer import Consumer
+from aicd_core.queues.handling import contained
 from aicd_core.queues.open import open_queue
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.queue_contract import PATIENCE, new_wake, running, until
@@ -58,9 +58,9 @@ async def nothing(*_: object) -> None: ...
 
 
 @contextmanager
-def quick(options: dict[str, int]) -> Iterator[None]:
+def quick(settings: dict[str, int]) -> Iterator[None]:
     """Within the block, workers that are made have these settings."""
-    with patch.object(adapter, "WORKER_OPTIONS", {**adapter.WORKER_OPTIONS, **options}):
+    with patch.object(adapter, "WORKER_OPTIONS", {**adapter.WORKER_OPTIONS, **settings}):
         yield
 
 
@@ -75,6 +75,15 @@ def queue_name() -> str:
     return f"test-{new_uuid()}"
 
 
+def contain(process):
+    """A handler as our queues hand it to BullMQ."""
+
+    async def handle(name: str, data) -> None:
+        await contained(lambda: process(name, data), name)
+
+    return handle
+
+
 @asynccontextmanager
 async def ours(broker: Broker, queue: str, process=None, concurrency: int = 1) -> AsyncIterator[list[str]]:
     """Our consumer at work on a queue; the names of the entries that it handled."""
@@ -85,18 +94,18 @@ async def ours(broker: Broker, queue: str, process=None, concurrency: int = 1) -
         if process:
             await process(name, data)
 
-    consumer = Consumer(broker, queue, handle, concurrency)
-    task = asyncio.ensure_future(consumer.run(nothing))
+    consuming = consumer.Consumer(broker, queue, handle, concurrency)
+    task = asyncio.ensure_future(consuming.run(nothing))
     try:
         yield seen
     finally:
-        consumer.stop()
+        consuming.stop()
         async with asyncio.timeout(PATIENCE):
             await task
 
 
 @asynccontextmanager
-async def bare(broker: Broker, queue: str, process=None, **options) -> AsyncIterator[tuple[list[str], asyncio.Task]]:
+async def bare(broker: Broker, queue: str, process=None, **settings) -> AsyncIterator[tuple[list[str], asyncio.Task]]:
     """A worker of BullMQ as it comes: what it handled, and the task of its `run`."""
     seen: list[str] = []
 
@@ -107,7 +116,7 @@ async def bare(broker: Broker, queue: str, process=None, **options) -> AsyncIter
     connection = {"connection": broker.url}
     if broker.backend == "postgres":
         connection["backend"] = "postgres"
-    worker = BareWorker(queue, handle, {**connection, "autorun": False, **options})
+    worker = BareWorker(queue, handle, {**connection, "autorun": False, **settings})
     if broker.backend == "postgres":
         worker.backend.connection._ready = True  # it may not migrate, as this role
     task = asyncio.ensure_future(worker.run())
@@ -191,12 +200,80 @@ async def test_a_handler_that_is_cancelled_from_within_does_not_end_the_worker(b
     async def cancelled(_name, _data):
         raise asyncio.CancelledError
 
-    queue = queue_name()
-    async with bare(broker, queue, cancelled) as (seen, run), producing(broker, queue) as add:
+    mine, theirs, made = queue_name(), queue_name(), list[adapter.Worker]()
+
+    def make(*arguments) -> adapter.Worker:
+        made.append(adapter.Worker(*arguments))
+        return made[-1]
+
+    with patch.object(consumer, "Worker", make):
+        async with (
+            ours(broker, mine, contain(cancelled)) as seen,
+            bare(broker, theirs, cancelled) as (once, run),
+            producing(broker, mine) as add,
+            producing(broker, theirs) as add_bare,
+        ):
+            await add("wake")
+            await add_bare("wake")
+            await until(run.done)
+            assert once == ["wake"]
+            await until(lambda: len(seen) == 3)
+    assert len(made) == 1
+
+
+async def test_an_exception_whose_text_postgres_cannot_store_does_not_hold_up_its_entry(brokers: dict[str, Broker]):
+    # Without: BullMQ cannot book the failure, and the entry stays locked until its lock runs out.
+    async def fails(_name, _data):
+        raise ValueError("a\x00b")
+
+    broker, mine, theirs = brokers["postgres"], queue_name(), queue_name()
+    async with (
+        ours(broker, mine, contain(fails)) as seen,
+        bare(broker, theirs, fails, **options.WORKER_OPTIONS) as (stuck, _),
+        producing(broker, mine) as add,
+        producing(broker, theirs) as add_bare,
+    ):
+        await add_bare("wake")
+        await until(lambda: stuck == ["wake"])
         await add("wake")
-        await until(run.done)
+        await until(lambda: len(seen) == 3)  # after 1 and 2 s
+        assert stuck == ["wake"]
+
+
+async def test_what_a_handler_returns_is_not_stored(brokers: dict[str, Broker], database_urls: TestUrls):
+    # Without: Postgres refuses the NUL, and the entry counts as failed although its handler was done.
+    async def returns(_name, _data):
+        return "\x00"
+
+    broker, mine, theirs = brokers["postgres"], queue_name(), queue_name()
+    async with (
+        ours(broker, mine, contain(returns)) as seen,
+        bare(broker, theirs, returns) as (again, _),
+        producing(broker, mine) as add,
+        producing(broker, theirs) as add_bare,
+    ):
+        await add("wake")
+        await add_bare("wake")
+        await until(lambda: len(again) > 1)
         assert seen == ["wake"]
-    # What ours does with it is in the contract of every queue.
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_a_failed_entry_that_is_kept_swallows_the_next_of_its_key(broker: Broker, kept: bool):
+    # True is BullMQ's own.
+    async def fails(_name, _data):
+        raise ValueError("no")
+
+    queue, entry = queue_name(), {**adapter.ENTRY_OPTIONS, "attempts": 1, "removeOnFail": not kept}
+    with patch.object(adapter, "ENTRY_OPTIONS", entry):
+        async with ours(broker, queue, contain(fails)) as seen, producing(broker, queue) as add:
+            await add("first", key="same")
+            await until(lambda: seen == ["first"])
+            await asyncio.sleep(0.5)
+            await add("second", key="same")
+            await add("third", key="other")
+            await until(lambda: "third" in seen)
+    assert ("second" in seen) is not kept
 
 
 @pytest.mark.parametrize("allowed", [20, 1])
@@ -204,8 +281,8 @@ async def test_a_wake_survives_the_second_kill_of_its_worker(
     database_urls: TestUrls, system: SystemDatabase, server: RedisServer, backend_url: str | None, allowed: int
 ):
     # Without (1 is BullMQ's own): the entry fails for good, and the third worker never sees it.
-    options = {**QUICK, "maxStalledCount": allowed}
-    orders = Orders(system_url=database_urls.system, redis_url=backend_url, hold=600, options=options)
+    settings = {**QUICK, "maxStalledCount": allowed}
+    orders = Orders(system_url=database_urls.system, redis_url=backend_url, hold=600, options=settings)
     wake = new_wake()
     async with open_queue(system, backend_url, concurrency=1) as queue:
         await queue.add(wake)
@@ -215,7 +292,7 @@ async def test_a_wake_survives_the_second_kill_of_its_worker(
             worker.kill()
         seen: list[Wake] = []
         other = new_wake()
-        with quick(options):
+        with quick(settings):
             async with running(queue, into(seen)):
                 await asyncio.sleep(3)
                 await queue.add(other)

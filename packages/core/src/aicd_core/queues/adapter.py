@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlencode
 
 from bullmq.queue import Queue as BullQueue
 from bullmq.worker import Worker as BullWorker
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
 
+from aicd_core.errors import InvalidInputError
 from aicd_core.queues.options import (
     ENTRY_OPTIONS,
     LONGEST_WAIT,
@@ -25,13 +28,33 @@ Data: TypeAlias = Mapping[str, object]
 Process: TypeAlias = Callable[[str, Data], Awaitable[None]]
 """Handles an entry, given its name and data."""
 
+LOST = (RedisError, OSError)
+"""What is raised where Redis cannot be reached, or does not do as it is told."""
+
 
 @dataclass(frozen=True)
 class Broker:
-    """Where queues live: a Postgres, as the system role, or a Redis; `url` may hold a password."""
+    """Where queues live: a Postgres, as the system role, or a Redis; `url` may hold a password, and is not shown."""
 
     backend: Literal["postgres", "redis"]
-    url: str
+    url: str = field(repr=False)
+
+    @classmethod
+    def redis(cls, url: str) -> "Broker":
+        """A Redis.
+
+        Raises:
+            InvalidInputError: that is not the URL of one.
+        """
+        try:
+            parse_url(url)
+        except ValueError as error:
+            raise InvalidInputError(
+                "That is not a URL of a Redis; it should look like redis://user@host:6379/0 (the value is not shown, "
+                "since it may hold a password). Mend AICD_REDIS_URL.",
+                code="bad_redis_url",
+            ) from error
+        return cls("redis", url)
 
     def options(self, timeout: int) -> dict[str, Any]:
         """BullMQ's options of a connection; a Redis that is silent for `timeout` seconds is given up."""
@@ -69,8 +92,13 @@ class Worker(BullWorker):
             await blocking.getRedisVersion()
 
     async def getNextJob(self, token: str) -> Any:  # noqa: N802 - BullMQ's name
-        """As BullMQ's; an entry that arrives when the loop no longer takes any is handled here."""
-        job = await super().getNextJob(token)
+        """As BullMQ's; while it is drained, an entry that still arrives is handled here, and no error is retried."""
+        try:
+            job = await super().getNextJob(token)
+        except Exception:
+            if self.paused:
+                return None
+            raise
         if job is None or not self.paused:
             return job
         await self.processJob(job, job.token)

@@ -93,14 +93,16 @@ class Consumer:
     async def _serve(self, worker: Worker) -> None:
         """Runs the worker until it ends, or until stopped and drained; it is closed at the end."""
         worker.on("error", self._tell)
-        running = asyncio.ensure_future(_run(worker))
+        running = asyncio.create_task(_run(worker))
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
+            if running.done():
+                _raise_of(running)
+            elif worker.running:
                 await worker.drain()
-            elif not running.cancelled():
-                running.result()
+            else:
+                running.cancel()  # it found nobody yet
         except asyncio.CancelledError:
             # Before close(), for once that has begun, the loop no longer cancels its handlers.
             running.cancel()
@@ -114,6 +116,12 @@ class Consumer:
     def _tell(self, error: object, *_: object) -> None:
         """BullMQ's listener of errors; it must not raise."""
         log.warning("the queue %s: %s: %s", self._queue, type(error).__name__, error)
+
+
+def _raise_of(running: "asyncio.Task[None]") -> None:
+    """Raises what the task raised; a cancelled one (by a handler's doing, not by ours) has nothing to say."""
+    if not running.cancelled():
+        running.result()
 
 
 async def _run(worker: Worker) -> None:

@@ -19,6 +19,9 @@ async def open_queue(system: SystemDatabase, redis_url: str | None, *, concurren
     Args:
         system: connections as the system role; in Postgres the workers open some of their own from its URL.
         concurrency: wakes handled at once by this process.
+
+    Raises:
+        InvalidInputError: that is not the URL of a Redis.
     """
     broker = _broker(system, redis_url)
     adder = RedisAdder(broker) if redis_url else PostgresAdder(system)
@@ -29,13 +32,13 @@ async def open_queue(system: SystemDatabase, redis_url: str | None, *, concurren
 
 
 def open_scheduler(system: SystemDatabase, redis_url: str | None) -> ChoreScheduler:
-    """The scheduler of chores, on the same backend as the queue."""
+    """The scheduler of chores, on the same backend as the queue; raises as `open_queue`."""
     return ChoreScheduler(_broker(system, redis_url), _check(system, redis_url))
 
 
 def _broker(system: SystemDatabase, redis_url: str | None) -> Broker:
     if redis_url:
-        return Broker("redis", redis_url)
+        return Broker.redis(redis_url)
     url = system.engine.url.set(drivername="postgresql")
     return Broker("postgres", url.render_as_string(hide_password=False))
 

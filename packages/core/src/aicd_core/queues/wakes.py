@@ -2,12 +2,10 @@
 
 from typing import Protocol
 
-from redis.exceptions import RedisError
-
 from aicd_core.contracts import Wake, WakeHandler
 from aicd_core.db.database import SystemDatabase
 from aicd_core.errors import UnavailableError
-from aicd_core.queues.adapter import Broker, Data, Producer
+from aicd_core.queues.adapter import LOST, Broker, Data, Producer
 from aicd_core.queues.consumer import Check, Consumer
 from aicd_core.queues.handling import contained
 from aicd_core.queues.options import JOBS, WAKE
@@ -45,7 +43,7 @@ class RedisAdder:
     async def add(self, wake: Wake, delay_ms: int) -> None:
         try:
             await self._producer.add(WAKE, wake.model_dump(mode="json"), key=wake.key, delay_ms=delay_ms)
-        except (RedisError, OSError) as error:
+        except LOST as error:
             raise UnavailableError(
                 f"Redis did not take a wake for job {wake.job_id}: {error}. Start it or check AICD_REDIS_URL; the job "
                 "is in Postgres and goes on when the sweeper finds it.",
@@ -67,8 +65,6 @@ class WakeQueue:
     def __init__(self, broker: Broker, adder: Adder, check: Check, concurrency: int) -> None:
         self._adder = adder
         self._check = check
-        self._broker = broker
-        self._concurrency = concurrency
         self._consumer = Consumer(broker, JOBS, self._process, concurrency)
         self._handler: WakeHandler | None = None
 

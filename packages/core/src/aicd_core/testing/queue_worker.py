@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from unittest.mock import patch
 
 from pydantic import BaseModel
 
@@ -16,6 +17,7 @@ from aicd_core.contracts import Wake
 from aicd_core.db.database import SystemDatabase
 from aicd_core.queues import adapter
 from aicd_core.queues.open import open_queue
+from aicd_core.queues.options import WORKER_OPTIONS
 
 
 class Orders(BaseModel):
@@ -84,5 +86,5 @@ async def work(orders: Orders) -> None:
 
 if __name__ == "__main__":
     given = Orders.model_validate_json(sys.argv[1])
-    adapter.WORKER_OPTIONS = {**adapter.WORKER_OPTIONS, **given.options}
-    asyncio.run(work(given))
+    with patch.object(adapter, "WORKER_OPTIONS", {**WORKER_OPTIONS, **given.options}):
+        asyncio.run(work(given))
