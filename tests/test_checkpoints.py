@@ -185,7 +185,7 @@ async def test_a_job_that_paused_in_the_middle_of_a_round_goes_on_there(body: Bo
     gate.set()
     body.settings = body.settings.model_copy(update={"job_time_limit": 60.0})
     await body.take(source, "Pause")
-    await body.orchestrator().resume(report.job.id)
+    await body.control().resume(report.job.id)
     assert (await body.drive(report.job)).job.state is JobState.PR_OPEN
     assert histories == [(), (b"began",)]
 

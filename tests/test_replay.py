@@ -10,12 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from aicd_cli.runtime import LocalHosts
 from aicd_core.contracts import Change, ModelReply, ModelRequest, Review, ReviewVerdict, Usage
 from aicd_core.errors import NotFoundError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs.machine import JobState
-from aicd_core.orchestrator import JobReport, Parts, Replay, Replayed
+from aicd_core.orchestrator import JobReport, Replay, Replayed
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.journaled import JournaledAgent, Script, journaled_issue
@@ -56,7 +55,7 @@ def without_tests(source: Path) -> Path:
 
 
 async def replay(body: Body, job_id: JobId) -> Replayed:
-    parts = Parts(body.database, LocalHosts(body.settings), body.agents, body.settings, body.seen.append)
+    parts = body.parts()
     return await Replay(parts, body.tenant).run(job_id)
 
 

@@ -85,7 +85,7 @@ async def test_a_role_that_is_no_superuser_migrates_rows_of_every_tenant(databas
     ask(database_urls, f"ALTER DATABASE {url.database} OWNER TO {role}")
     migrator = url.set(username=role).render_as_string(hide_password=False)
     try:
-        await migrate(migrator, "0001")
+        await migrate(migrator, f"-{int(HEAD) - 1}")
         ask(database_urls, "INSERT INTO organizations (id, slug) VALUES (gen_random_uuid(), 'early')")
         await migrate(migrator)
         assert ask(database_urls, "SELECT slug, name FROM organizations") == [("early", "early")]

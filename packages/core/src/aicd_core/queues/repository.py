@@ -1,12 +1,10 @@
 """SQL of the queue: adding a wake inside of a transaction, and whether BullMQ's schema is the one we know."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import Uuid, bindparam, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from aicd_core.contracts import Wake
-from aicd_core.db.sessions import SystemReadSession
+from aicd_core.db.sessions import SystemReadSession, SystemSession
+from aicd_core.queues.values import QueueSchema
 
 _WAKE = text("SELECT public.aicd_wake(:org, :job, :key, :delay)").bindparams(
     bindparam("org", type_=Uuid()), bindparam("job", type_=Uuid())
@@ -18,15 +16,7 @@ _SCHEMA = text(
 )
 
 
-@dataclass(frozen=True)
-class QueueSchema:
-    """BullMQ's schema as it is in the database: the signature of `add_job`, and the last migration."""
-
-    add_job: str
-    version: int
-
-
-async def add_wake(session: AsyncSession, wake: Wake, delay_ms: int) -> None:
+async def add_wake(session: SystemSession, wake: Wake, delay_ms: int) -> None:
     """Queues a wake when the transaction commits, unless one with its key waits; not at all if it is rolled back."""
     await session.execute(_WAKE, {"org": wake.org_id, "job": wake.job_id, "key": wake.key, "delay": delay_ms})
 

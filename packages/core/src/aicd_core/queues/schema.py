@@ -2,7 +2,8 @@
 
 from aicd_core.db.database import SystemDatabase
 from aicd_core.errors import ConflictError
-from aicd_core.queues.repository import QueueSchema, read_queue_schema
+from aicd_core.queues.repository import read_queue_schema
+from aicd_core.queues.values import QueueSchema
 
 QUEUE_SCHEMA = "bullmq"
 KNOWN = QueueSchema(
