@@ -19,10 +19,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from aicd_core import ids
-from aicd_core.contracts import Usage
+from aicd_core.contracts import Usage, Wake
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.pages import PageRequest, cursor_of
 from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSession, SystemSession, WriteSession
+from aicd_core.jobs.leases.values import Demand, Renewal
 from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
 from aicd_core.jobs.values import NewJob, Transition
@@ -123,6 +124,9 @@ BY_TYPE: dict[Any, Recipe] = {
     ids.JobId: lambda who: who.ids["job"],
     NewJob: lambda who: who.new_job,
     Transition: _transition,
+    Demand: lambda who: Demand((who.word("new owner"),), 30.0, only=who.ids["job"], dead=(who.word("owner"),)),
+    Renewal: lambda who: Renewal(who.ids["job"], who.word("owner"), 1.5),
+    Wake: lambda who: Wake(org_id=who.tenant.org_id, job_id=who.ids["job"], key=who.word("key")),
     PageRequest: _cursor,
     NewInvitation: lambda who: NewInvitation(
         who.email, Role.VIEWER, who.digest("new invitation"), who.ids["user"], LATER
@@ -148,6 +152,12 @@ BY_NAME: dict[str, Recipe] = {
     "issue_key": lambda who: who.new_job.issue_key,
     "owner": lambda who: who.word("owner"),
     "wake": lambda who: False,
+    "seconds": lambda who: 30.0,
+    "after": lambda who: 30.0,
+    "most": lambda who: 10,
+    "delay_ms": lambda who: 0,
+    "renewals": lambda who: (Renewal(who.ids["job"], who.word("owner"), 1.5),),
+    "owners": lambda who: (who.word("owner"),),
     "time_limit": lambda who: 90.0,
     "cost_limit": lambda who: 5,
     "number": lambda who: 0,

@@ -20,10 +20,18 @@ FUNCTIONS = [
 ]
 
 
+OPEN_ONLY = frozenset({"ix_jobs_at_work", "ix_jobs_leased"})
+"""Indexes of what is open just now: however many jobs have ended, they stay small, and may be read from end to end."""
+FEW_ROWS = frozenset({"migration"})
+"""BullMQ's own table of its schema's versions."""
+
+
 def whole_reads(node: dict[str, Any]) -> Iterator[str]:
     """Every part of a plan that goes through a table, or through an index of it, from end to end."""
     by_index = any("Index Cond" in part for part in (node, *node.get("Plans", ())))
-    if "Relation Name" in node and node["Node Type"].endswith("Scan") and not by_index:
+    open_only = any(part.get("Index Name") in OPEN_ONLY for part in (node, *node.get("Plans", ())))
+    reads = "Relation Name" in node and node["Node Type"].endswith("Scan") and node["Relation Name"] not in FEW_ROWS
+    if reads and not by_index and not open_only:
         yield f"{node['Node Type']} of {node['Relation Name']}"
     for part in node.get("Plans", ()):
         yield from whole_reads(part)

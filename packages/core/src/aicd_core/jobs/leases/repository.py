@@ -47,11 +47,12 @@ _ROOM = f"""
         SELECT o.id AS org_id, coalesce(h.jobs, 0) AS held, s.plan_approval, s.monthly_budget,
             greatest(coalesce(s.max_concurrent_jobs, :default_limit) - coalesce(h.jobs, 0), 0) AS free
         FROM tenants t
-        JOIN organizations o ON o.id = t.org_id AND o.deleted_at IS NULL
-        LEFT JOIN organization_settings s ON s.org_id = o.id
+        CROSS JOIN LATERAL (SELECT id FROM organizations WHERE id = t.org_id AND deleted_at IS NULL LIMIT 1) o
+        LEFT JOIN LATERAL (SELECT * FROM organization_settings WHERE org_id = t.org_id LIMIT 1) s ON true
         LEFT JOIN held h ON h.org_id = o.id
     )"""
-"""How many jobs each of them has at work, and how many more it may have."""
+"""How many jobs each of them has at work, and how many more it may have. LATERAL with LIMIT has each looked up by its
+key, however many organizations there are."""
 
 _CHOSEN = f"""
     chosen AS (
@@ -62,9 +63,9 @@ _CHOSEN = f"""
             FROM jobs j
             WHERE j.org_id = room.org_id AND j.state IN ({_AT_WORK}) AND {_FREE}
                 AND (:only IS NULL AND (j.not_before IS NULL OR j.not_before <= now()) OR j.id = :only)
-                AND (j.state <> 'queued' OR EXISTS (
-                    SELECT FROM repositories r
-                    WHERE r.org_id = j.org_id AND r.id = j.repository_id AND r.enabled AND r.disconnected_at IS NULL
+                AND (j.state <> 'queued' OR (
+                    SELECT r.enabled AND r.disconnected_at IS NULL FROM repositories r
+                    WHERE r.org_id = j.org_id AND r.id = j.repository_id
                 ))
             ORDER BY j.state = 'queued', j.priority DESC, j.id
             LIMIT least(room.free, :wanted)
@@ -94,10 +95,12 @@ _TAKEN = f"""
     )"""
 
 _GIVEN = f"""
-    SELECT {", ".join(f"taken.{name}" for name in _JOB_COLUMNS)}, r.source, taken.plan_approval, taken.monthly_budget,
+    SELECT {", ".join(f"taken.{name}" for name in _JOB_COLUMNS)},
+        (SELECT r.source FROM repositories r WHERE r.org_id = taken.org_id AND r.id = taken.repository_id),
+        taken.plan_approval, taken.monthly_budget,
         CASE taken.was WHEN 'queued'
             THEN pg_notify(:channel, concat_ws(' ', taken.org_id, taken.id, taken.version)) END
-    FROM taken JOIN repositories r ON r.org_id = taken.org_id AND r.id = taken.repository_id"""
+    FROM taken"""
 
 
 def _take(_: Tenant) -> Executable:

@@ -33,9 +33,13 @@ def upgrade() -> None:
         postgresql_where=sa.text(AT_WORK),
     )
     op.create_index("ix_jobs_leased", "jobs", ["org_id"], postgresql_where=sa.text("lease_owner IS NOT NULL"))
+    op.create_index(
+        "ix_deliveries_done", "deliveries", ["handled_at"], postgresql_where=sa.text("state IN ('handled', 'ignored')")
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_deliveries_done", table_name="deliveries")
     op.drop_index("ix_jobs_leased", table_name="jobs")
     op.drop_index("ix_jobs_at_work", table_name="jobs")
     # The older code knows no such event; the history keeps the line, without its name.
