@@ -147,7 +147,6 @@ async def test_wakes_in_a_redis_that_is_killed_in_the_middle_are_handed_out_late
 
 
 async def test_a_queue_can_be_stopped_while_its_redis_is_away(system: SystemDatabase, server: RedisServer):
-    # Without the guard in getNextJob, BullMQ tries to fetch again and again, and the drain waits for that.
     wake, began, go_on, ended = new_wake(), asyncio.Event(), asyncio.Event(), list[Wake]()
 
     async def handle(given: Wake) -> None:
@@ -286,6 +285,22 @@ def test_handlers_are_shared_out_evenly_over_the_workers(concurrency: int):
     assert sum(found) == concurrency
     assert max(found) <= 12
     assert max(found) - min(found) <= 1
+
+
+async def test_a_drained_worker_does_not_try_to_fetch_again(server: RedisServer):
+    # Without: BullMQ does so as long as its Redis is away, and the drain waits for that.
+    worker = Worker(Broker("redis", server.url), "aicd-jobs", nothing, 1)
+
+    async def gone(_token: str) -> None:
+        raise redis.ConnectionError
+
+    worker._ensure_client_names = nothing
+    worker.moveToActive = gone
+    with pytest.raises(redis.ConnectionError):
+        await worker.getNextJob("t")
+    worker.paused = True
+    assert await worker.getNextJob("t") is None
+    await worker.close()
 
 
 async def test_a_drained_worker_handles_an_entry_that_was_on_its_way(server: RedisServer):
