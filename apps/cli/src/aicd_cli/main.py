@@ -7,6 +7,7 @@ import typer
 from aicd_cli.commands import control, demo, doctor, jobs, migrate, org, replay, worker
 from aicd_cli.commands import run as run_command
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.plugins import add_commands
 from aicd_cli.process import ProcessEnd, complain_as_json
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
 app.add_typer(org.app, name="org")
+add_commands(app)
 
 
 def run() -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -30,6 +30,8 @@ from aicd_github.local.host import LocalCodeHost
 from aicd_sandbox import BubblewrapSandbox
 
 LOCAL_ORGANIZATION = "local"
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 class Workers(Protocol):
@@ -79,13 +81,18 @@ def make_sandbox(settings: Settings) -> BubblewrapSandbox:
 
 
 def load_settings(data_dir: Path | None) -> Settings:
-    """Settings from the environment; an option on the command line wins.
+    """Settings from the environment; an option on the command line wins. Raises as `load_settings_of`."""
+    return load_settings_of(Settings, data_dir)
+
+
+def load_settings_of(kind: type[SettingsT], data_dir: Path | None) -> SettingsT:
+    """Settings of one kind of process.
 
     Raises:
         InvalidInputError: a variable holds a value that it cannot have.
     """
     try:
-        return Settings() if data_dir is None else Settings(data_dir=data_dir)
+        return kind() if data_dir is None else kind(data_dir=data_dir)
     except ValidationError as error:
         wrong = "; ".join(f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
         raise InvalidInputError(f"A setting cannot be used. {wrong}. Mend the variable.", code="bad_setting") from error

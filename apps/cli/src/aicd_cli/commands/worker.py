@@ -1,12 +1,7 @@
 """`aicd worker`: takes jobs of all organizations until it is told to stop."""
 
-import asyncio
 import logging
-import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
 
@@ -14,16 +9,14 @@ import typer
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import DataDir
-from aicd_cli.process import STOP_SIGNALS, run_process
+from aicd_cli.process import run_process
 from aicd_cli.runtime import LocalHosts, load_settings, load_workers, make_parts, open_store, require_disk_space
+from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
 from aicd_core.errors import InvalidInputError
-from aicd_core.orchestrator import CommandEnded, Message, Progress, StateChanged, Worker, WorkerOptions
+from aicd_core.orchestrator import WorkerOptions
 from aicd_core.settings import Settings
-from aicd_core.text import one_line
 
 EXAMPLE = "Example:  aicd worker --concurrency 4 --drain-timeout 300"
-POOL_SPARE = 4
-"""Connections beside one for each job: heartbeats, admission, sweeps."""
 
 
 class QueueName(StrEnum):
@@ -69,7 +62,7 @@ async def serve(settings: Settings, options: WorkerOptions, concurrency: int) ->
         parts = make_parts(settings, store, hosts, log_progress)
         async with load_workers().open_worker(parts, options, concurrency) as worker:
             logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)
-            with stopped_by_signals(worker):
+            with stopped_by_signals(worker.stop):
                 await worker.run()
 
 
@@ -84,44 +77,3 @@ def parse_queues(text: str) -> frozenset[QueueName]:
     except ValueError as error:
         known = ", ".join(QueueName)
         raise InvalidInputError(f"--queues takes one or more of {known}, divided by commas; got {text!r}.") from error
-
-
-@contextmanager
-def stopped_by_signals(worker: Worker) -> Iterator[None]:
-    """The first stop signal drains the worker; the second one ends the process at once."""
-    asked = False
-
-    def stop() -> None:
-        nonlocal asked
-        if asked:
-            os._exit(ExitCode.CANCELLED)
-        asked = True
-        worker.stop()
-
-    loop = asyncio.get_running_loop()
-    for sign in STOP_SIGNALS:
-        loop.add_signal_handler(sign, stop)
-    try:
-        yield
-    finally:
-        for sign in STOP_SIGNALS:
-            loop.remove_signal_handler(sign)
-            signal.signal(sign, signal.SIG_IGN)
-
-
-def log_progress(progress: Progress) -> None:
-    """One line of the log for each thing that happens to a job."""
-    log = logging.getLogger("aicd.jobs")
-    match progress:
-        case StateChanged():
-            log.info(
-                "job %s: %s (round %d) %s",
-                progress.job_id,
-                progress.state.value,
-                progress.round,
-                one_line(progress.reason or "", 200),
-            )
-        case Message():
-            log.info("job %s: %s", progress.job_id, one_line(progress.text, 300))
-        case CommandEnded():
-            log.info("job %s: $ %s: %s", progress.job_id, one_line(progress.command, 200), progress.outcome)
