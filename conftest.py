@@ -15,10 +15,6 @@ hypothesis.settings.register_profile("house", deadline=None)
 """No test asserts a time: two cores may be busy with anything."""
 hypothesis.settings.load_profile("house")
 
-hypothesis.settings.register_profile("house", deadline=None)
-"""No test asserts a time: two cores may be busy with anything."""
-hypothesis.settings.load_profile("house")
-
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -20,11 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aicd_cli.runtime import LocalHosts, Store, load_settings, make_orchestrator, open_store
+from aicd_cli.runtime import LocalHosts, Store, load_settings, make_parts, open_store
 from aicd_core.contracts import CodeHost
 from aicd_core.jobs.machine import JobState
-from aicd_core.orchestrator import ForegroundQueue, Intake, IssueText, Orchestrator
-from aicd_core.orchestrator.engine import wake_for
+from aicd_core.orchestrator import Control, Foreground, ForegroundQueue, Intake, IssueText, wake_for
 from aicd_core.settings import Settings
 
 AICD = Path(sys.executable).with_name("aicd")
@@ -102,7 +101,7 @@ class Running:
     """A process that is up already, with its database open."""
 
     store: Store
-    orchestrator: Orchestrator
+    foreground: Foreground
     host: CodeHost
     settings: Settings
     source: Path
@@ -117,7 +116,7 @@ class Running:
         )
         queue = ForegroundQueue()
         await queue.add(wake_for(taken.job))
-        await queue.run(self.orchestrator.handle)
+        await queue.run(self.foreground.handle)
         took = time.perf_counter() - started
         if (await intake.get(taken.job.id)).state is not JobState.PR_OPEN:
             raise SystemExit(f"job {taken.job.id} did not open its pull request")
@@ -140,8 +139,9 @@ async def measure(place: Path, rounds: int, files: int) -> None:
         settings = load_settings(data)
         async with open_store(settings) as store:
             hosts = LocalHosts(settings)
-            orchestrator = make_orchestrator(settings, store, hosts, lambda _: None)
-            running = Running(store, orchestrator, hosts.at(str(source)), settings, source)
+            parts = make_parts(settings, store, hosts, lambda _: None)
+            foreground = Foreground(parts, Control(parts, store.tenant, "bench"))
+            running = Running(store, foreground, hosts.at(str(source)), settings, source)
             await running.run(issue_text(10_000 + 2 * number, diff))
             warm.append(await running.run(issue_text(10_001 + 2 * number, diff)))
     report(files, rounds, cold, floors, samples, warm)

@@ -39,6 +39,7 @@ def check_file(path: Path) -> Iterator[Breach]:
     """Every breach in one file of product code."""
     tree = ast.parse(path.read_bytes(), filename=str(path))
     sql_names = frozenset(_names_from(tree, SQL_PACKAGES, SQL_CALLS))
+    sql_modules = frozenset(_modules(tree, SQL_PACKAGES))
     at_home = path.name in SQL_HOMES or "migrations/versions" in path.as_posix()
     if path.name == "repository.py":
         yield from (Breach(path, line, rule) for line, rule in tenant_breaches(tree))
@@ -47,8 +48,8 @@ def check_file(path: Path) -> Iterator[Breach]:
             yield from _hidden_imports(path, node)
         if not isinstance(node, ast.Call):
             continue
-        if not at_home and isinstance(node.func, ast.Name) and node.func.id in sql_names:
-            yield Breach(path, node.lineno, f"SQL ({node.func.id}) outside of a repository.py")
+        if not at_home and (called := ast.unparse(node.func)) in sql_names | _calls_of(sql_modules):
+            yield Breach(path, node.lineno, f"SQL ({called}) outside of a repository.py")
         if not at_home and _is_raw_sql(node):
             yield Breach(path, node.lineno, "an SQL string outside of a repository.py")
         if _commits(node) and COMMIT_HOME not in path.as_posix() and path.name != "env.py":
@@ -60,6 +61,20 @@ def _names_from(tree: ast.Module, packages: tuple[str, ...], wanted: frozenset[s
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(packages):
             yield from (alias.asname or alias.name for alias in node.names if alias.name in wanted)
+
+
+def _modules(tree: ast.Module, packages: tuple[str, ...]) -> Iterator[str]:
+    """The names under which the packages themselves, or modules of theirs, are known here."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.asname or alias.name for alias in node.names if alias.name.startswith(packages))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(packages):
+            yield from (alias.asname or alias.name for alias in node.names if alias.name.islower())
+
+
+def _calls_of(modules: frozenset[str]) -> frozenset[str]:
+    """`sa.select` and the like."""
+    return frozenset(f"{module}.{name}" for module in modules for name in SQL_CALLS)
 
 
 def _is_raw_sql(call: ast.Call) -> bool:

@@ -9,19 +9,20 @@ import pytest
 from aicd_cli.runtime import LocalHosts
 from aicd_core.agents.registry import load_agent
 from aicd_core.contracts import Agent
-from aicd_core.db.database import Database
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.sessions import ReadSession, SystemReadSession
 from aicd_core.orchestrator import (
+    Control,
+    Foreground,
     ForegroundQueue,
     Intake,
     IssueText,
     JobReport,
-    Orchestrator,
     Parts,
     Progress,
     read_report,
+    wake_for,
 )
-from aicd_core.orchestrator.engine import wake_for
 from aicd_core.settings import Settings
 from aicd_core.tenancy import Tenant
 from aicd_core.testing.databases import TestUrls, fresh_urls
@@ -33,15 +34,21 @@ class Body:
     """Runs jobs as `aicd run` does, on a database of the test's own."""
 
     database: Database
+    system: SystemDatabase
     tenant: Tenant
     settings: Settings
     agents: Callable[[str], Agent] = load_agent
     seen: list[Progress] = field(default_factory=list)
 
-    def orchestrator(self) -> Orchestrator:
+    def parts(self) -> Parts:
         hosts = LocalHosts(self.settings)
-        parts = Parts(self.database, hosts, self.agents, self.settings, self.seen.append)
-        return Orchestrator(parts, self.tenant)
+        return Parts(self.database, self.system, hosts, self.agents, self.settings, self.seen.append)
+
+    def control(self) -> Control:
+        return Control(self.parts(), self.tenant, "test")
+
+    def foreground(self) -> Foreground:
+        return Foreground(self.parts(), self.control())
 
     async def take(self, source: Path, issue: str, *, base: str | None = None, anew: bool = False):
         intake = Intake(self.database, self.tenant)
@@ -53,7 +60,7 @@ class Body:
     async def drive(self, job) -> JobReport:
         queue = ForegroundQueue()
         await queue.add(wake_for(job))
-        await queue.run(self.orchestrator().handle)
+        await queue.run(self.foreground().handle)
         return await read_report(self.database, self.tenant, job.id)
 
     async def run(self, source: Path, issue: str, *, base: str | None = None) -> JobReport:
@@ -61,8 +68,8 @@ class Body:
 
 
 @pytest.fixture
-def body(database: Database, tenant: Tenant, tmp_path: Path) -> Body:
-    return Body(database, tenant, Settings(data_dir=tmp_path / "data", command_timeout=60))
+def body(database: Database, system: SystemDatabase, tenant: Tenant, tmp_path: Path) -> Body:
+    return Body(database, system, tenant, Settings(data_dir=tmp_path / "data", command_timeout=60))
 
 
 @pytest.fixture(scope="session")

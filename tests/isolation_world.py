@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, create_engine, insert, text
 from sqlalchemy.engine import Engine, make_url
 
+from aicd_core.contracts import ChangeSet, ModelRequest
 from aicd_core.deliveries.models import DeliveryState
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import JobState, JobStatus
@@ -80,9 +81,17 @@ class Who:
     def job_view(self) -> JobView:
         new, status = self.new_job, JobStatus(JobState.CODING, 0, 0, None)
         return JobView(
-            *(JobId(self.ids["job"]), new.repository_id, status, 0, new.agent, new.title, new.body, "main", SHA),
-            *(None, None, 0.0, 60.0, self.word("owner"), LATER, NOW, NOW),
+            *(JobId(self.ids["job"]), self.tenant.org_id, new.repository_id, status, 0, new.agent, new.title, new.body),
+            *("main", SHA, None, None, 0.0, 60.0, self.word("owner"), LATER, 0, None, None, NOW, NOW),
         )
+
+    @property
+    def change_set(self) -> ChangeSet:
+        return ChangeSet(base_sha=SHA, tree_sha=SHA, files=(), patch=self.digest("patch"))
+
+    @property
+    def request(self) -> ModelRequest:
+        return ModelRequest(model="m", content=self.digest("asked"))
 
     def named(self) -> dict[str, str]:
         """Every text that names this tenant's rows, by what it stands for."""
@@ -152,6 +161,7 @@ ROWS: dict[str, Row] = {
         "scopes": ["jobs:read"],
         "created_by": who.ids["user"],
         "expires_at": LATER,
+        "replaces": who.ids["api_key"],
     },
     "installations": lambda who: {
         "host": "https://api.example.org",
@@ -192,16 +202,17 @@ ROWS: dict[str, Row] = {
         "job_id": who.ids["job"],
         "round": 0,
         "number": 0,
-        "patch": who.digest("patch"),
+        "calls": 1,
+        "change_set": who.change_set.model_dump_json().encode(),
         "history": b"[]",
     },
     "model_calls": lambda who: {
         "job_id": who.ids["job"],
         "step": "plan",
         "number": 0,
-        "request_hash": who.digest("request"),
-        "model": "m",
-        "request": b"{}",
+        "request_hash": who.request.digest(),
+        "model": who.request.model,
+        "request": who.request.content,
         "reply": who.digest("reply"),
     },
     "usage_entries": lambda who: {"job_id": who.ids["job"], "entry_key": "plan/0", **_counters(who)},

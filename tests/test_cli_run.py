@@ -211,7 +211,9 @@ def test_no_path_of_a_diff_leads_out_of_the_tree(shop: Shop, path: str):
 def test_a_protected_path_is_denied_with_its_own_exit_code(shop: Shop):
     diff = "--- /dev/null\n+++ b/.github/workflows/x.yml\n@@ -0,0 +1 @@\n+on: push\n"
     done = shop.run("run", "--issue-file", shop.issue(issue_with(diff)), "--json")
-    assert (done.returncode, json.loads(done.stdout)["code"]) == (4, "policy_denied")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["code"], found["policy"]["verdict"]) == (4, "policy_denied", "deny")
+    assert [finding["path"] for finding in found["policy"]["findings"]] == [".github/workflows/x.yml"]
 
 
 def test_unusable_issues_are_refused_before_a_job_is_made(shop: Shop, tmp_path: Path):

@@ -21,8 +21,7 @@ from aicd_core.contracts import (
 from aicd_core.db.pages import PageRequest
 from aicd_core.errors import ConflictError, InvalidInputError, StepFailedError
 from aicd_core.jobs.machine import JobEvent, JobState
-from aicd_core.orchestrator import Message, StateChanged, read_report
-from aicd_core.orchestrator.engine import wake_for
+from aicd_core.orchestrator import Message, StateChanged, read_report, wake_for
 from aicd_core.orchestrator.intake import INTAKE
 from aicd_core.tenancy.audit.repository import list_entries
 from aicd_core.tenancy.organizations import service as organizations
@@ -133,6 +132,13 @@ async def test_a_plan_that_policy_forbids_spends_no_coding(body: Body, source: P
     report = await body.run(source, "Add CI")
     assert (report.job.state, report.job.code) == (JobState.FAILED, "policy_denied")
     assert agent.feedbacks == []
+    assert report.policy is not None
+    (finding,) = report.policy.findings
+    assert (report.policy.verdict, finding.rule, finding.path) == (
+        PolicyVerdict.DENY,
+        "protected_path",
+        ".github/workflows/ci.yml",
+    )
 
 
 async def test_a_rejection_reaches_the_next_round_and_its_tree(body: Body, source: Path):
@@ -233,7 +239,7 @@ async def test_a_plan_waits_for_approval_where_the_repository_asks_for_it(body: 
     report = await body.run(source, "Add a file")
     assert report.job.state is JobState.AWAITING_APPROVAL
     assert agent.feedbacks == []
-    await body.orchestrator().approve(report.job.id)
+    await body.control().approve(report.job.id)
     report = await body.drive(report.job)
     assert report.job.state is JobState.PR_OPEN
 
@@ -253,7 +259,7 @@ async def test_a_job_past_its_time_limit_pauses_and_goes_on_with_a_larger_one(bo
     body.settings = body.settings.model_copy(update={"job_time_limit": 60.0})
     taken = await body.take(source, "Take long")
     assert taken.job.id == report.job.id
-    await body.orchestrator().resume(report.job.id)
+    await body.control().resume(report.job.id)
     report = await body.drive(report.job)
     assert report.job.state is JobState.PR_OPEN
 
@@ -376,7 +382,7 @@ async def test_a_stopped_follower_leaves_the_job_to_its_worker(body: Body, sourc
     worker = asyncio.ensure_future(body.drive(taken.job))
     while not any(isinstance(seen, StateChanged) and seen.state is JobState.CODING for seen in body.seen):
         await asyncio.sleep(0.01)
-    follower = asyncio.ensure_future(body.orchestrator().handle(wake_for(taken.job), when_stopped="Enough."))
+    follower = asyncio.ensure_future(body.foreground().handle(wake_for(taken.job), when_stopped="Enough."))
     while not any(isinstance(seen, Message) and "following" in seen.text for seen in body.seen):
         await asyncio.sleep(0.01)
     follower.cancel()
@@ -395,7 +401,7 @@ async def test_a_stopped_worker_that_is_told_to_cancel_cancels(body: Body, sourc
 
     use(body, creating("new.txt", codes=[endless]))
     taken = await body.take(source, "Stop me")
-    worker = asyncio.ensure_future(body.orchestrator().handle(wake_for(taken.job), when_stopped="Enough."))
+    worker = asyncio.ensure_future(body.foreground().handle(wake_for(taken.job), when_stopped="Enough."))
     await started.wait()
     worker.cancel()
     await worker
@@ -412,7 +418,7 @@ async def test_what_a_killed_cleanup_left_behind_is_cleared_away_later(body: Bod
     waiting = await body.take(source, "Another")
     still = body.settings.resolved_data_dir() / "jobs" / str(waiting.job.id)
     still.mkdir()
-    await body.orchestrator().tidy(leftovers(body.settings))
+    await body.control().tidy(leftovers(body.settings))
     assert not leftover.exists()
     assert still.exists()
 
@@ -431,7 +437,7 @@ async def test_a_cancelled_job_says_why_and_leaves_neither_branch_nor_work_tree(
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    await body.orchestrator().cancel(taken.job.id, "Enough.")
+    await body.control().cancel(taken.job.id, "Enough.")
     report = await read_report(body.database, body.tenant, taken.job.id)
     assert (report.job.state, report.job.reason) == (JobState.CANCELLED, "Enough.")
     jobs = body.settings.resolved_data_dir() / "jobs"
@@ -481,7 +487,7 @@ async def test_only_a_waiting_job_can_be_approved(body: Body, source: Path):
     use(body, creating("new.txt"))
     report = await body.run(source, "Add a file")
     with pytest.raises(ConflictError, match="pr_open cannot be approved"):
-        await body.orchestrator().approve(report.job.id)
+        await body.control().approve(report.job.id)
 
 
 async def test_a_repository_that_a_job_names_is_connected_once_and_on_the_record(body: Body, source: Path):

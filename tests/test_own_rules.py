@@ -25,6 +25,11 @@ def plant(root: Path, name: str, source: str) -> Path:
     [
         ("from sqlalchemy import select\n\nx = select(1)\n", "SQL (select) outside"),
         ("from sqlalchemy.dialects.postgresql import insert as put\n\nx = put(1)\n", "SQL (put) outside"),
+        ("import sqlalchemy as sa\n\nx = sa.select(1)\n", "SQL (sa.select) outside"),
+        ("import sqlalchemy\n\nx = sqlalchemy.text('SELECT 1')\n", "SQL (sqlalchemy.text) outside"),
+        ("import sqlalchemy.sql\n\nx = sqlalchemy.sql.delete(1)\n", "SQL (sqlalchemy.sql.delete) outside"),
+        ("from sqlalchemy import sql\n\nx = sql.update(1)\n", "SQL (sql.update) outside"),
+        ("from sqlalchemy.dialects import postgresql as pg\n\nx = pg.insert(1)\n", "SQL (pg.insert) outside"),
         ("def f(c):\n    c.execute('SELECT 1')\n", "an SQL string outside"),
         ("def f(c):\n    c.execute(f'SELECT {c}')\n", "an SQL string outside"),
         ("async def f(session):\n    await session.commit()\n", "only Database.transaction() commits"),

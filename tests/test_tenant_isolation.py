@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from aicd_core.portability.repository import become_owner
 from aicd_core.tenancy import Tenant
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.walls import without_application_wall
-from isolation_functions import AS_OWNER, BEFORE, NO_ROWS, Found, arguments, discover, run, session_for
+from isolation_functions import AS_OWNER, BEFORE, NO_ROWS, Found, arguments, discover, functions_of, run, session_for
 from isolation_world import ALL_TABLES, TENANT_TABLES, Who, World, engine_of, snapshot
 
 
@@ -185,9 +186,8 @@ async def test_a_repository_function_gives_a_tenant_nothing_of_another(
     assert reached.shape == nothing.shape
     assert rows_of(urls, world.rival) == before
     # Unless the call does something for our own rows, what it did not do for the rival's proves nothing.
-    did = not own.failed and (
-        own.said not in {"None", "[]", "()", "False"} or any(own.rows[table] != ours[table] for table in own.rows)
-    )
+    assert not own.failed, f"{function.name}() failed for our own rows: {own.said}"
+    did = own.said not in {"None", "[]", "()", "False"} or any(own.rows[table] != ours[table] for table in own.rows)
     assert did or (mine != none and own.said != nothing.said), f"{function.name}() reached nothing of ours: {own.said}"
 
 
@@ -213,3 +213,16 @@ def test_a_function_without_coverage_fails_by_name(world: World):
 
     with pytest.raises(AssertionError, match=r"spies.peek\(\) has no coverage .* 'mystery'"):
         arguments(Found("spies.peek", peek, ReadSession, takes_tenant=True), world.us)
+
+
+def test_a_repository_in_which_the_search_sees_nothing_fails_by_name():
+    def plain(session: ReadSession, tenant: Tenant) -> None: ...
+
+    class Hidden: ...
+
+    for thing in (plain, Hidden):
+        module = ModuleType("spies.repository")
+        thing.__module__ = module.__name__
+        module.peek = thing
+        with pytest.raises(AssertionError, match=r"spies.repository.peek has no coverage"):
+            functions_of(module)

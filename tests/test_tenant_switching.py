@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -134,3 +135,23 @@ async def test_a_read_only_transaction_leaves_the_next_one_writable(single: Data
             await session.execute(text("UPDATE organizations SET name = 'x'"))
     async with single.write(tenant) as session:
         await session.execute(text("UPDATE organizations SET name = 'x'"))
+
+
+async def test_connections_that_the_server_closed_are_replaced_unseen(
+    pooled: Database, tenant: Tenant, database_urls: TestUrls
+):
+    async def count() -> int:
+        async with pooled.read(tenant) as session:
+            await asyncio.sleep(0.05)  # so that each task has a connection of its own
+            return (await session.execute(text("SELECT count(*) FROM organizations"))).scalar_one()
+
+    def end_all() -> None:
+        with psycopg.connect(database_urls.admin, autocommit=True) as admin:
+            ended = admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'aicd_app'")
+            assert len(ended.fetchall()) >= CONNECTIONS
+
+    assert await asyncio.gather(*(count() for _ in range(CONNECTIONS))) == [1] * CONNECTIONS
+    end_all()
+    assert await asyncio.gather(*(count() for _ in range(CONNECTIONS))) == [1] * CONNECTIONS
+    end_all()
+    await pooled.refuse_unsafe_role()

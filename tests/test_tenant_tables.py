@@ -136,6 +136,27 @@ def test_a_tenant_puts_no_row_into_another(connection: Connection, table: Table,
         connection.execute(text(f"UPDATE {table.name} SET {key_of(table)} = :rival"), {"rival": world.rival.ids["org"]})
 
 
+def test_a_tenant_reaches_no_login(connection: Connection, world: World):
+    login = {"user": world.us.ids["user"], "subject": "1"}
+    insertion = text("INSERT INTO identities VALUES ('https://login.test', :subject, :user)")
+    with pytest.raises(ProgrammingError, match="row-level security"), connection.begin_nested():
+        connection.execute(insertion, login)
+    become(connection, "")
+    connection.execute(insertion, login)
+    assert connection.execute(text("SELECT count(*) FROM identities")).scalar_one() == 1
+    become(connection, str(world.us.ids["org"]))
+    for table in ("identities", "sessions"):
+        assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
+        assert touched(connection, f"UPDATE {table} SET user_id = user_id") == 0
+
+
+def test_the_database_deletes_no_person_for_the_application(connection: Connection, world: World):
+    become(connection, "")
+    for table in ("users", "identities", "sessions"):
+        with pytest.raises(ProgrammingError, match="permission denied"), connection.begin_nested():
+            connection.execute(text(f"DELETE FROM {table}"))
+
+
 REFERENCES = [
     pytest.param(table, constraint, id=f"{table.name} -> {constraint.referred_table.name}")
     for table in TENANT_TABLES

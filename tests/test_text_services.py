@@ -3,7 +3,7 @@
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,8 +12,9 @@ from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.pages import PageRequest
 from aicd_core.errors import AicdError, InvalidInputError
 from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.accounts import logins
 from aicd_core.tenancy.accounts import service as accounts
-from aicd_core.tenancy.accounts.values import UserFields
+from aicd_core.tenancy.accounts.values import Client, IdentityClaim, SessionLimits, UserFields
 from aicd_core.tenancy.api_keys import service as api_keys
 from aicd_core.tenancy.api_keys.values import KeySpec
 from aicd_core.tenancy.audit import repository as audit_rows
@@ -33,7 +34,9 @@ from test_text_torture import STORABLE, UNSTORABLE
 
 ACTOR = Actor(ActorKind.SYSTEM, "test")
 ALL = frozenset(Permission)
-TEXTS = STORABLE | UNSTORABLE | {"10 MB": "\u00e4'%\n" * 2_500_000, "2 KB": "\U0001f9ea" * 2_000}
+DENSE = "".join(chr(0x20000 + number * number * 7919 % 40_000) for number in range(2_000))
+"""Two thousand characters that no index compresses: 8,000 bytes, and a third of a page is all that a key may have."""
+TEXTS = STORABLE | UNSTORABLE | {"10 MB": "\u00e4'%\n" * 2_500_000, "8 KB": DENSE}
 MUST_REFUSE = frozenset({*UNSTORABLE, "10 MB"})
 
 
@@ -75,6 +78,39 @@ async def user_name(here: Here, text: str) -> Any:
 async def user_email(here: Here, text: str) -> Any:
     async with here.database.accounts() as session:
         return (await accounts.create_user(session, UserFields(text, True, "Name"))).email
+
+
+async def identity(here: Here, issuer: str, subject: str) -> None:
+    async with here.database.accounts() as session:
+        claim = IdentityClaim(issuer, subject, f"b-{here.tenant.org_id}@example.org", True)
+        user = await accounts.user_of_login(session, claim)
+        assert await accounts.find_by_identity(session, issuer, subject) == user
+
+
+async def issuer(here: Here, text: str) -> Any:
+    await identity(here, text, "subject")
+    return text
+
+
+async def subject(here: Here, text: str) -> Any:
+    await identity(here, "https://login.test", text)
+    return text
+
+
+async def login(here: Here, client: Client) -> Client:
+    async with here.database.accounts() as session:
+        user = await accounts.create_user(session, UserFields(f"c-{here.tenant.org_id}@example.org", True, "Name"))
+        limits, now = SessionLimits(), datetime.now(UTC)
+        token = (await logins.open_session(session, user.id, client, limits, now)).token
+        return (await logins.find_session(session, token.reveal(), limits, now))[0].client
+
+
+async def user_agent(here: Here, text: str) -> Any:
+    return (await login(here, Client(text, "::1"))).user_agent
+
+
+async def client_address(here: Here, text: str) -> Any:
+    return (await login(here, Client("browser", text))).address
 
 
 async def invitation(here: Here, text: str) -> Any:
@@ -136,6 +172,10 @@ FIELDS: dict[str, Put] = {
     "a setting": setting,
     "a user's name": user_name,
     "a user's address": user_email,
+    "an identity's issuer": issuer,
+    "an identity's subject": subject,
+    "a login's user agent": user_agent,
+    "a login's address": client_address,
     "an invitation's address": invitation,
     "a key's name": key_name,
     "a repository's source": source,

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from aicd_core.migrations import HEAD
 from aicd_core.testing.databases import TestUrls
 
 AICD = Path(sys.executable).with_name("aicd")
@@ -93,13 +94,13 @@ def test_migrating_up_is_free_and_going_back_wants_to_hear_that_it_is_meant(data
         done = aicd(database_urls, tmp_path, "migrate", *arguments)
         return done.returncode, done.stdout or done.stderr
 
-    assert migrate() == (0, "schema before: 0002\nschema after:  0002\n")
+    assert migrate() == (0, f"schema before: {HEAD}\nschema after:  {HEAD}\n")
     assert migrate("--to", "0009")[0] == 2
     code, said = migrate("--to", "0001")
     assert (code, "--drop-data" in said) == (2, True)
     code, said = migrate("--to", "0001", "--drop-data", "--json")
-    assert (code, json.loads(said)) == (0, {"before": "0002", "after": "0001"})
-    assert migrate() == (0, "schema before: 0001\nschema after:  0002\n")
+    assert (code, json.loads(said)) == (0, {"before": HEAD, "after": "0001"})
+    assert migrate() == (0, f"schema before: 0001\nschema after:  {HEAD}\n")
 
 
 def test_migrating_ones_own_database_needs_its_owners_url(database_urls: TestUrls, tmp_path: Path):
@@ -119,7 +120,7 @@ def test_the_embedded_database_is_migrated_and_erased_without_any_url(tmp_path: 
             timeout=120,
         )
 
-    assert run("migrate").stdout == "schema before: none\nschema after:  0002\n"
+    assert run("migrate").stdout == f"schema before: none\nschema after:  {HEAD}\n"
     assert json.loads(run("org", "export").stdout.splitlines()[-1])["rows"]["organizations"] == 1
     done = run("org", "delete", "--org", "local", "--yes-erase-everything")
     assert done.returncode == 0, done.stderr

@@ -340,6 +340,32 @@ async def test_a_repository_above_the_tree_is_never_found(bench: Bench) -> None:
     assert held(bench.workspace.folder) == {path: entry(value) for path, value in target.items()}
 
 
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("It is broken.\n\nIn two ways.", "Mend it\n\nIt is broken."),
+        ("Mend it\n\nIt is broken.\n\nIn two ways.", "Mend it\n\nIt is broken."),
+        ("\n## Mend it\r\n\r\nIt is\r\nbroken.", "Mend it\n\nIt is broken."),
+        ("Mend it\nIt is broken.", "Mend it\n\nIt is broken."),
+        ("Mend it", "Mend it"),
+    ],
+)
+async def test_a_title_that_opens_the_issue_is_not_said_twice(bench: Bench, body: str, problem: str) -> None:
+    task = bench.task(bench.diff(without("empty")))
+    blocks = task.body.partition("\n\n")[2]
+    plan = await bench.plan(task.model_copy(update={"body": f"{body}\n\n{blocks}"}))
+    assert plan.problem == problem
+
+
+async def test_a_command_of_many_lines_is_named_in_one(bench: Bench) -> None:
+    task = bench.task(bench.diff(without("empty")))
+    plan = await bench.plan(task)
+    await bench.code(task, plan)
+    red = TestReport(tests=(failed("set -e\nmake test\n", "E"),))
+    (finding,) = (await bench.review(task, plan, bench.evidence(tests=red))).findings
+    assert finding.message == "With diff 1 applied, `set -e make test` ended with: exit code 1.\nE"
+
+
 async def test_the_plan_says_what_why_and_how_it_is_checked(bench: Bench) -> None:
     task = bench.task(bench.diff(without("empty")), tests=("make lint", "make test"))
     plan = await bench.plan(task)

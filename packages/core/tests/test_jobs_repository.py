@@ -6,14 +6,17 @@ import pytest
 from sqlalchemy import text
 
 from aicd_core.contracts import Usage
-from aicd_core.db.database import Database
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.leases import repository as leases
+from aicd_core.jobs.leases.values import Renewal
 from aicd_core.jobs.machine import JobEvent, JobState, decide
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView, NewJob, Transition
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories import repository as repositories
+from aicd_core.testing.leases import take_lease
 from aicd_core.usage import repository as ledger
 
 SHA = "a" * 40
@@ -79,50 +82,49 @@ async def test_an_issue_has_at_most_one_open_job(database: Database, tenant: Ten
 
 
 async def test_a_lease_is_taken_once_and_again_when_it_ran_out_or_its_holder_is_known_dead(
-    database: Database, tenant: Tenant
+    database: Database, system: SystemDatabase, tenant: Tenant
 ):
     job = await make_job(database, tenant)
-
-    async def claim(owner: str, seconds: float = 60.0, dead: str | None = None) -> bool:
-        async with database.write(tenant) as session:
-            return await jobs.claim_lease(session, tenant, job.id, owner, seconds, dead)
-
-    assert await claim("first")
-    assert not await claim("second")
-    assert await claim("second", dead="first")
-    assert not await claim("first")
-    assert await claim("second", seconds=-1.0)
-    assert await claim("first")
+    assert await take_lease(system, job.id, "first")
+    assert not await take_lease(system, job.id, "second")
+    assert await take_lease(system, job.id, "second", dead=("first",))
+    assert not await take_lease(system, job.id, "first")
+    assert await take_lease(system, job.id, "second", -1.0, dead=("second",))
+    assert await take_lease(system, job.id, "first")
 
 
-async def test_a_renewed_lease_books_the_time_and_ends_with_the_job(database: Database, tenant: Tenant):
+async def test_a_renewed_lease_books_the_time_and_ends_with_the_job(
+    database: Database, system: SystemDatabase, tenant: Tenant
+):
     job = await make_job(database, tenant)
-    async with database.write(tenant) as session:
-        await jobs.claim_lease(session, tenant, job.id, "worker", 60.0, None)
-        assert await jobs.renew_lease(session, tenant, job.id, "worker", 60.0, 2.5)
-        assert not await jobs.renew_lease(session, tenant, job.id, "other", 60.0, 2.5)
+    assert await take_lease(system, job.id, "worker")
+    ours, theirs = Renewal(job.id, "worker", 2.5), Renewal(job.id, "other", 2.5)
+    assert await leases.renew(system.courier(), [ours, theirs], 60.0) == {"worker"}
     now = await read(database, tenant, job.id)
     assert now.seconds_worked == 2.5
     assert now.lease_until is not None
     assert now.lease_until > datetime.now(UTC) + timedelta(seconds=30)
     await move(database, tenant, now, JobEvent.CANCELLED)
-    async with database.write(tenant) as session:
-        assert not await jobs.renew_lease(session, tenant, job.id, "worker", 60.0, 2.5)
+    assert await leases.renew(system.courier(), [ours], 60.0) == frozenset()
 
 
-async def test_an_artifact_is_stored_once_and_only_by_the_holder_of_the_lease(database: Database, tenant: Tenant):
+async def test_an_artifact_is_stored_once_and_only_by_the_holder_of_the_lease(
+    database: Database, system: SystemDatabase, tenant: Tenant
+):
     job = await make_job(database, tenant)
+    assert await take_lease(system, job.id, "worker")
     async with database.write(tenant) as session:
-        await jobs.claim_lease(session, tenant, job.id, "worker", 60.0, None)
         for owner, content in (("other", b"stolen"), ("worker", b"first"), ("worker", b"second")):
             await jobs.store_artifact(session, tenant, job.id, owner, ArtifactKind.PLAN, 0, content)
         assert await jobs.get_artifact(session, tenant, job.id, ArtifactKind.PLAN, 0) == b"first"
 
 
-async def test_the_newest_artifact_of_a_kind_is_found_without_its_number(database: Database, tenant: Tenant):
+async def test_the_newest_artifact_of_a_kind_is_found_without_its_number(
+    database: Database, system: SystemDatabase, tenant: Tenant
+):
     job = await make_job(database, tenant)
+    assert await take_lease(system, job.id, "worker")
     async with database.write(tenant) as session:
-        await jobs.claim_lease(session, tenant, job.id, "worker", 60.0, None)
         for number in (1, 3, 2):
             content = str(number).encode()
             await jobs.store_artifact(session, tenant, job.id, "worker", ArtifactKind.REVIEW, number, content)
@@ -145,7 +147,6 @@ async def test_another_tenant_sees_and_changes_nothing(database: Database, tenan
         assert await jobs.get_job(session, other, job.id) is None
         assert list(await jobs.list_jobs(session, other, limit=10)) == []
         assert list(await jobs.list_events(session, other, job.id)) == []
-        assert not await jobs.claim_lease(session, other, job.id, "thief", 60.0, None)
     assert not await move(database, other, job, JobEvent.CANCELLED)
     assert (await read(database, tenant, job.id)).version == 0
 

@@ -68,7 +68,8 @@ def test_a_plan_for_another_commit_is_refused():
 def test_what_policy_forbids_is_a_fault_of_its_own_kind():
     plan = plan_of(step("a", ("new.txt", PlannedOp.CREATE)))
     (fault,) = check_plan(plan, SHA, PATHS, lambda path: f"{path} is protected.")
-    assert fault == PlanFault("Step 'a' touches 'new.txt': new.txt is protected.", by_policy=True)
+    assert fault == PlanFault("Step 'a' touches 'new.txt': new.txt is protected.", forbidden="new.txt")
+    assert fault.by_policy
 
 
 def test_faults_go_back_numbered():

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import ConflictError, NotFoundError
 from aicd_core.ids import OrgId, new_uuid
+from aicd_core.migrations import HEAD
 from aicd_core.migrations.roles import CLOSED, GLOBAL, OWNER
 from aicd_core.migrations.tables import METADATA
 from aicd_core.portability import WITHHELD, Erasure, erase, export_lines
@@ -144,6 +145,20 @@ async def test_an_export_has_every_row_of_the_tenant_and_none_of_another(
     assert base64.b64decode(artifact["content"]) == tenant.org_id.bytes
 
 
+async def test_an_export_does_not_count_what_others_have(
+    filled: TestUrls, database: Database, tenant: Tenant, rival: Tenant
+):
+    first = await export(database, tenant)
+    fill_job_events = (
+        "INSERT INTO job_events (org_id, job_id, version, state, detail) SELECT org_id, id, n, state, '{}' "
+    )
+    ask(filled, f"{fill_job_events} FROM jobs, generate_series(100, 150) n WHERE org_id = '{rival.org_id}'")
+    ask(filled, f"{fill_job_events} FROM jobs, generate_series(100, 100) n WHERE org_id = '{tenant.org_id}'")
+    second = await export(database, tenant)
+    (new,) = [line["row"] for line in second[1:-1] if line not in first]
+    assert [name for name, value in new.items() if isinstance(value, int)] == ["version"]
+
+
 async def test_an_export_shows_one_moment(filled: TestUrls, database: Database, tenant: Tenant):
     async with database.snapshot(tenant) as session:
         lines = export_lines(session, tenant, NOW)
@@ -151,7 +166,7 @@ async def test_an_export_shows_one_moment(filled: TestUrls, database: Database, 
         ask(filled, f"UPDATE organizations SET name = 'later' WHERE id = '{tenant.org_id}'")
         ask(filled, f"DELETE FROM secrets WHERE org_id = '{tenant.org_id}'")
         rest = [json.loads(line) async for line in lines]
-    assert json.loads(first)["schema"] == "0002"
+    assert json.loads(first)["schema"] == HEAD
     assert rest[-1]["rows"]["secrets"] == 1
     assert "later" not in json.dumps(rest)
 

@@ -4,9 +4,10 @@ import sys
 
 import typer
 
-from aicd_cli.commands import demo, doctor, jobs, migrate, org, policy
+from aicd_cli.commands import control, demo, doctor, jobs, migrate, org, policy, replay, worker
 from aicd_cli.commands import run as run_command
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.plugins import add_commands
 from aicd_cli.process import ProcessEnd, complain_as_json
 
 app = typer.Typer(
@@ -20,11 +21,17 @@ app = typer.Typer(
 app.command("run", epilog=run_command.EXAMPLE)(run_command.command)
 app.command("jobs", epilog=jobs.LIST_EXAMPLE)(jobs.list_command)
 app.command("show", epilog=jobs.SHOW_EXAMPLE)(jobs.show_command)
+app.command("worker", epilog=worker.EXAMPLE)(worker.command)
+app.command("cancel", epilog=control.CANCEL_EXAMPLE)(control.cancel_command)
+app.command("approve", epilog=control.APPROVE_EXAMPLE)(control.approve_command)
+app.command("resume", epilog=control.RESUME_EXAMPLE)(control.resume_command)
+app.command("replay", epilog=replay.EXAMPLE)(replay.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
 app.add_typer(org.app, name="org")
 app.add_typer(policy.app, name="policy")
+add_commands(app)
 
 
 def run() -> None:

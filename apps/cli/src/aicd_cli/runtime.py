@@ -2,25 +2,27 @@
 
 import asyncio
 import errno
+import importlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar, cast
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from aicd_core.agents.registry import load_agent
-from aicd_core.contracts import SandboxLimits
+from aicd_core.contracts import Queue, SandboxLimits
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.migrations import is_current, migrate, require_current
 from aicd_core.migrations.roles import APP, SYSTEM
-from aicd_core.orchestrator import Observer, Orchestrator, Parts
+from aicd_core.orchestrator import CodeHosts, Dispatch, Observer, Parts, Worker, WorkerOptions
 from aicd_core.settings import MIB, Settings
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.organizations.service import ensure_organization
@@ -28,6 +30,20 @@ from aicd_github.local.host import LocalCodeHost
 from aicd_sandbox import BubblewrapSandbox
 
 LOCAL_ORGANIZATION = "local"
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+class Workers(Protocol):
+    """What `aicd_cli.workers` offers."""
+
+    def open_queue(
+        self, system: SystemDatabase, redis_url: str | None, *, concurrency: int
+    ) -> AbstractAsyncContextManager[Queue]: ...
+
+    def open_worker(
+        self, parts: Parts, options: WorkerOptions, concurrency: int
+    ) -> AbstractAsyncContextManager[Worker]: ...
 
 
 @dataclass(frozen=True)
@@ -65,13 +81,18 @@ def make_sandbox(settings: Settings) -> BubblewrapSandbox:
 
 
 def load_settings(data_dir: Path | None) -> Settings:
-    """Settings from the environment; an option on the command line wins.
+    """Settings from the environment; an option on the command line wins. Raises as `load_settings_of`."""
+    return load_settings_of(Settings, data_dir)
+
+
+def load_settings_of(kind: type[SettingsT], data_dir: Path | None) -> SettingsT:
+    """Settings of one kind of process.
 
     Raises:
         InvalidInputError: a variable holds a value that it cannot have.
     """
     try:
-        return Settings() if data_dir is None else Settings(data_dir=data_dir)
+        return kind() if data_dir is None else kind(data_dir=data_dir)
     except ValidationError as error:
         wrong = "; ".join(f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
         raise InvalidInputError(f"A setting cannot be used. {wrong}. Mend the variable.", code="bad_setting") from error
@@ -123,7 +144,7 @@ def require_disk_space(settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
+async def open_store(settings: Settings, *, pool_size: int = 5) -> AsyncIterator[Store]:
     """The database, embedded if none is configured, at the right schema; left clean at the end.
 
     The embedded one is migrated when it is older than this code; one of the operator's own is refused then, since
@@ -131,7 +152,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """
     place = prepare_data_dir(settings)
     if settings.database_url:
-        async with _connected(settings.database_url, _system_url(settings)) as store:
+        async with _connected(settings.database_url, _system_url(settings), pool_size=pool_size) as store:
             yield store
         return
     embedded = EmbeddedPostgres(place / "postgres")
@@ -140,7 +161,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     # Where the server will listen is known beforehand, so the driver loads while it starts.
     starting = asyncio.ensure_future(asyncio.to_thread(embedded.start))
     try:
-        async with _connected(embedded.url(APP), embedded.url(SYSTEM), starting) as store:
+        async with _connected(embedded.url(APP), embedded.url(SYSTEM), starting, pool_size=pool_size) as store:
             yield store
     finally:
         await asyncio.wait({starting})
@@ -158,13 +179,16 @@ def _system_url(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _connected(app_url: str, system_url: str, starting: Awaitable[str] | None = None) -> AsyncIterator[Store]:
+async def _connected(
+    app_url: str, system_url: str, starting: Awaitable[str] | None = None, *, pool_size: int
+) -> AsyncIterator[Store]:
     """The database at the schema of this code, and this process's tenant in it.
 
     Args:
         starting: resolves to the superuser's URL of an embedded server once that runs.
     """
-    database, system = Database.connect(app_url), SystemDatabase.connect(system_url)
+    database = Database.connect(app_url, pool_size=pool_size)
+    system = SystemDatabase.connect(system_url, pool_size=pool_size)
     try:
         if starting is None:
             await require_current(database)
@@ -199,13 +223,31 @@ def leftovers(settings: Settings) -> list[JobId]:
     return found
 
 
-def make_orchestrator(settings: Settings, store: Store, hosts: LocalHosts, observe: Observer) -> Orchestrator:
-    """The orchestrator of a foreground process."""
-    parts = Parts(
+def make_parts(
+    settings: Settings, store: Store, hosts: CodeHosts, observe: Observer, dispatch: Dispatch | None = None
+) -> Parts:
+    """What the orchestrator of this process is made of; without `dispatch`, it sends no worker for anything."""
+    return Parts(
         database=store.database,
+        system=store.system,
         hosts=hosts,
         agents=load_agent,
         settings=settings,
         observe=observe,
+        dispatch=dispatch or Dispatch(),
     )
-    return Orchestrator(parts, store.tenant)
+
+
+@asynccontextmanager
+async def open_dispatch(settings: Settings, store: Store) -> AsyncIterator[Dispatch]:
+    """The way to send for workers: through Redis where AICD_REDIS_URL names one, else through Postgres itself."""
+    if settings.redis_url is None:
+        yield Dispatch(in_statement=True)
+        return
+    async with load_workers().open_queue(store.system, settings.redis_url, concurrency=1) as queue:
+        yield Dispatch(queue)
+
+
+def load_workers() -> "Workers":
+    """The module `aicd_cli.workers`, loaded only where it is needed: BullMQ costs a sixth of a command's start."""
+    return cast("Workers", importlib.import_module("aicd_cli.workers"))

@@ -30,6 +30,10 @@ class Settings(BaseSettings):
         default=None,
         description="The same Postgres as a role that may create tables and roles, for migrating and erasing only.",
     )
+    redis_url: str | None = Field(
+        default=None,
+        description="Redis 6.2+ for the queue of many machines (redis://…, rediss://…). Not set: it is in Postgres.",
+    )
     secret_keys: SecretStr | None = Field(
         default=None,
         description="Keys of tenants' secrets, `id:base64,…` of 32 bytes each; the first one encrypts.",
@@ -38,11 +42,13 @@ class Settings(BaseSettings):
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")
     command_timeout: float = Field(default=600, gt=0, description="Deadline of one command in the sandbox.")
+    model_call_timeout: float = Field(default=600, gt=0, description="Deadline of one call of a model.")
     step_timeout: float = Field(default=3600, gt=0, description="Deadline of one step: plan, code or review.")
     sandbox_memory: int = Field(default=4096 * MIB, gt=0, description="Memory of one process in the sandbox.")
     sandbox_processes: int = Field(default=512, gt=0, description="Processes of one sandbox.")
     sandbox_file_size: int = Field(default=1024 * MIB, gt=0, description="Largest file the sandbox writes.")
     sandbox_output: int = Field(default=1 * MIB, gt=0, description="Output kept of a command, head and tail.")
+    delivery_days: float = Field(default=30, gt=0, description="Handled deliveries are kept so many days.")
     min_free_disk: int = Field(default=256 * MIB, ge=0, description="Refuse to start a job below this.")
     max_rounds: int = Field(default=3, gt=0, description="Reviews before a job escalates to a person.")
     max_plan_attempts: int = Field(default=3, gt=0, description="Plans asked for before a job fails.")

@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,8 @@ from aicd_cli.runtime import (
     Store,
     leftovers,
     load_settings,
-    make_orchestrator,
+    make_parts,
+    open_dispatch,
     open_store,
     prepare_data_dir,
     require_disk_space,
@@ -30,25 +33,31 @@ from aicd_core.errors import InvalidInputError
 from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import (
+    Control,
+    Dispatch,
+    Foreground,
     ForegroundQueue,
     Intake,
     IssueText,
     JobReport,
     Message,
-    Orchestrator,
     read_report,
+    wake_for,
 )
-from aicd_core.orchestrator.engine import wake_for
 from aicd_core.orchestrator.intake import Taken
 from aicd_core.settings import Settings
 
+BY = "aicd run"
 STOPPED = "Stopped by the person who ran it."
 EXAMPLE = "Example:  aicd run --repo . --issue-file issue.md --base main"
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What the person typed, checked. `anew` ends an unfinished job of the same issue first."""
+    """What the person typed, checked.
+
+    `anew` ends an unfinished job of the same issue first; `detach` leaves the work to the workers.
+    """
 
     source: str
     issue: IssueText
@@ -58,6 +67,8 @@ class RunRequest:
     anew: bool
     as_json: bool
     data_dir: Path | None
+    detach: bool = False
+    priority: int = 0
 
 
 def command(
@@ -81,6 +92,10 @@ def command(
     new: Annotated[
         bool, typer.Option("--new", help="Start anew instead of resuming an unfinished job of this issue.")
     ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Queue the job for the workers, and return.")] = False,
+    priority: Annotated[
+        int, typer.Option(min=-100, max=100, help="Among an organization's jobs, a higher one goes first.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Turn an issue into a reviewed pull request.
@@ -105,6 +120,8 @@ def command(
             anew=new,
             as_json=as_json,
             data_dir=data_dir,
+            detach=detach,
+            priority=priority,
         )
         return run(settings, request)
 
@@ -130,23 +147,46 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
     await hosts.sandbox.check()
     with open_view(sys.stderr if request.as_json else sys.stdout) as view:
         async with open_store(settings) as store:
-            orchestrator = make_orchestrator(settings, store, hosts, view.show)
-            await orchestrator.tidy(leftovers(settings))
-            taken = await Intake(store.database, store.tenant).take(
-                source,
-                host,
-                request.issue,
-                agent=request.agent,
-                base=request.base,
-                time_limit=settings.job_time_limit,
-                anew=request.anew,
-            )
+            parts = make_parts(settings, store, hosts, view.show)
+            control = Control(parts, store.tenant, BY)
+            await control.tidy(leftovers(settings))
+            async with _dispatch(settings, store, request) as dispatch:
+                taken = await Intake(store.database, store.tenant, dispatch).take(
+                    source,
+                    host,
+                    request.issue,
+                    agent=request.agent,
+                    base=request.base,
+                    time_limit=settings.job_time_limit,
+                    anew=request.anew,
+                    priority=request.priority,
+                )
             try:
                 _announce(view, taken, await host.notes())
-                ran = await _Run(orchestrator, store, request, view).to_the_end(taken.job)
+                if request.detach:
+                    return _leave_to_workers(request, taken.job)
+                ran = await _Run(control, Foreground(parts, control), store, request, view).to_the_end(taken.job)
             except Exception as error:
                 raise InterruptedJobError(str(taken.job.id)) from error
     return _finish(request, ran)
+
+
+@asynccontextmanager
+async def _dispatch(settings: Settings, store: Store, request: RunRequest) -> AsyncIterator[Dispatch]:
+    """Nobody is sent for to a job that this process works on itself."""
+    if request.detach:
+        async with open_dispatch(settings, store) as dispatch:
+            yield dispatch
+    else:
+        yield Dispatch()
+
+
+def _leave_to_workers(request: RunRequest, job: JobView) -> ExitCode:
+    if request.as_json:
+        show({"job_id": str(job.id), "state": job.state.value, "code": job.code, "reason": job.reason})
+    else:
+        sys.stdout.write(f"Job {job.id} waits for a worker.  aicd worker  runs one,  aicd show {job.id}  follows it.\n")
+    return ExitCode.OK
 
 
 def _announce(view: View, taken: Taken, notes: tuple[str, ...]) -> None:
@@ -170,7 +210,8 @@ class _Ran:
 class _Run:
     """One job at work in this process."""
 
-    orchestrator: Orchestrator
+    control: Control
+    foreground: Foreground
     store: Store
     request: RunRequest
     view: View
@@ -178,11 +219,11 @@ class _Run:
     async def to_the_end(self, job: JobView) -> _Ran:
         """Works on the job until it waits or has ended, and once more if its plan is approved meanwhile."""
         if job.state is JobState.PAUSED:
-            await self.orchestrator.resume(job.id)
+            await self.control.resume(job.id)
         ran = await self._drive(job)
         if ran.report.job.state is not JobState.AWAITING_APPROVAL or ran.stopped or not self._approved(ran.report):
             return ran
-        await self.orchestrator.approve(job.id)
+        await self.control.approve(job.id)
         return await self._drive(job)
 
     async def _drive(self, job: JobView) -> _Ran:
@@ -191,7 +232,7 @@ class _Run:
         await queue.add(wake_for(job))
         stopped = False
         try:
-            await queue.run(partial(self.orchestrator.handle, when_stopped=STOPPED))
+            await queue.run(partial(self.foreground.handle, when_stopped=STOPPED))
         except asyncio.CancelledError:
             stopped = True
             task = asyncio.current_task()

@@ -18,6 +18,7 @@ from aicd_core.contracts.evidence import (
     PolicyVerdict,
     TestReport,
 )
+from aicd_core.contracts.journal import Journal, ModelReply, ModelRequest
 from aicd_core.contracts.plan import (
     AcceptanceCriterion,
     Estimate,
@@ -27,7 +28,7 @@ from aicd_core.contracts.plan import (
     PlanStep,
     Risk,
 )
-from aicd_core.contracts.queue import Queue, Wake
+from aicd_core.contracts.queue import Chore, Queue, Scheduler, Wake, WakeHandler
 from aicd_core.contracts.review import CriterionResult, Feedback, Review, ReviewFinding, ReviewVerdict
 from aicd_core.contracts.sandbox import Sandbox, SandboxLimits
 from aicd_core.contracts.task import Task
@@ -44,6 +45,7 @@ __all__ = [
     "Change",
     "ChangeSet",
     "Checkout",
+    "Chore",
     "CodeHost",
     "CodedChange",
     "CommandResult",
@@ -54,7 +56,10 @@ __all__ = [
     "Feedback",
     "FileChange",
     "FileOp",
+    "Journal",
     "Match",
+    "ModelReply",
+    "ModelRequest",
     "Plan",
     "PlanStep",
     "PlannedFile",
@@ -71,10 +76,12 @@ __all__ = [
     "Risk",
     "Sandbox",
     "SandboxLimits",
+    "Scheduler",
     "Task",
     "Tenant",
     "TestReport",
     "Usage",
     "Wake",
+    "WakeHandler",
     "Workspace",
 ]

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from aicd_core.contracts.change import Change
 from aicd_core.contracts.evidence import Evidence
+from aicd_core.contracts.journal import Journal
 from aicd_core.contracts.plan import Plan
 from aicd_core.contracts.review import Feedback, Review
 from aicd_core.contracts.task import Task
@@ -19,12 +20,40 @@ class AgentSession(Protocol):
         """True once the job is to stop; a long loop looks at it between two actions."""
         ...
 
+    @property
+    def journal(self) -> Journal:
+        """Every call of a model goes through it: its reply is kept before it is used."""
+        ...
+
+    @property
+    def history(self) -> tuple[bytes, ...]:
+        """What this round's checkpoints kept, oldest first; empty on a fresh round, and outside of coding.
+
+        When it is not empty, the tree is as it was at the last checkpoint, and the calls made before it are not to be
+        made again.
+        """
+        ...
+
+    async def checkpoint(self, history: bytes) -> None:
+        """Keeps how far coding came: the tree as it is now, and what was added to the message history since the last.
+
+        A round that starts over, on this or another machine, goes on from there. Made after each action that changed
+        the tree, between two calls of the model. New files that the repository ignores are not kept unless planned.
+
+        Raises:
+            InvalidInputError: code `no_checkpoint_here`: the step is not coding; `call_under_way`: a call of the model
+                has no reply yet.
+            StepFailedError: the tree holds what can never be committed, as when a round is captured.
+            ConflictError: code `lease_lost`: another worker has the job; nothing was kept.
+        """
+        ...
+
     def emit(self, message: str) -> None:
         """Shows one line of progress to whoever watches the job."""
         ...
 
     def spend(self, usage: Usage) -> None:
-        """Puts what a call cost on the job's ledger."""
+        """Puts a cost on the job's ledger that did not come with a reply of the journal."""
         ...
 
 

@@ -5,21 +5,37 @@ which sees all tenants through a few grants. Whose rows a transaction sees is se
 only, so that no pooled connection ever carries it over.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Self, TypeVar
 
+import psycopg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from aicd_core.contracts.tenant import Tenant
-from aicd_core.db.repository import begin, read_role
-from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSession, SystemSession, WriteSession
+from aicd_core.db.calls import Call
+from aicd_core.db.pipeline import Pipeline
+from aicd_core.db.repository import begin, listen, read_role
+from aicd_core.db.sessions import (
+    AccountsSession,
+    Courier,
+    ReadSession,
+    Rows,
+    SystemCourier,
+    SystemReadSession,
+    SystemSession,
+    WriteSession,
+)
 from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import OrgId
 
 SessionT = TypeVar("SessionT", bound=AsyncSession)
+
+STALE_MOST = 100
+"""Closed connections in a row, more than a pool has; then the server closes even those that are new."""
 
 
 class _Connections:
@@ -27,18 +43,17 @@ class _Connections:
 
     sees_all = False
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, pipeline: Pipeline) -> None:
         self.engine = engine
+        self._pipeline = pipeline
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 5) -> Self:
         """Connections for a `postgresql://…` URL; nothing is opened before the first transaction."""
         parsed = _postgres_url(url)
         # AUTOCOMMIT leaves the beginning of a transaction to `begin`, which keys it to its tenant in the same message.
-        engine = create_async_engine(
-            parsed, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, isolation_level="AUTOCOMMIT"
-        )
-        return cls(engine)
+        engine = create_async_engine(parsed, pool_size=pool_size, max_overflow=0, isolation_level="AUTOCOMMIT")
+        return cls(engine, Pipeline(parsed, pool_size))
 
     async def refuse_unsafe_role(self) -> None:
         """Makes sure that row-level security holds this role.
@@ -47,7 +62,10 @@ class _Connections:
             InvalidInputError: it could bypass it, by itself or as a member of another role: as a superuser, by
                 BYPASSRLS, as an owner of the tables, or (the application) as the system role.
         """
-        async with _translated(), self.engine.connect() as connection:
+        async with (
+            _translated(),
+            self._begun(None, read_only=True, isolation="READ COMMITTED") as connection,
+        ):
             role = await read_role(connection)
         faults = {
             "bypass row-level security": role.bypasses,
@@ -65,16 +83,56 @@ class _Connections:
 
     async def close(self) -> None:
         """Closes every connection."""
+        await self._pipeline.close()
         await self.engine.dispose()
+
+    async def listen(self, channel: str) -> AsyncIterator[str]:
+        """Payloads of the channel's notices, on a connection of its own; closed when the iterator is.
+
+        Raises:
+            UnavailableError: Postgres cannot be reached, or the connection broke.
+        """
+        url = self.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        async with _translated(), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await listen(connection, channel)
+            async for notice in connection.notifies():
+                yield notice.payload
+
+    async def _call(self, org_id: OrgId | None, calls: Sequence[Call]) -> Rows:
+        async with _translated():
+            return await self._pipeline.run(org_id, calls)
 
     @asynccontextmanager
     async def _transaction(
         self, kind: type[SessionT], org_id: OrgId | None, *, read_only: bool, isolation: str = "READ COMMITTED"
     ) -> AsyncIterator[SessionT]:
         """A transaction that is committed at the end of the block, or rolled back on any error."""
-        async with _translated(), kind(self.engine, expire_on_commit=False) as session, session.begin():
-            await begin(session, org_id, read_only=read_only, isolation=isolation)
+        async with (
+            _translated(),
+            self._begun(org_id, read_only=read_only, isolation=isolation) as connection,
+            kind(connection, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    @asynccontextmanager
+    async def _begun(self, org_id: OrgId | None, *, read_only: bool, isolation: str) -> AsyncIterator[AsyncConnection]:
+        """A connection on which a transaction has begun.
+
+        The message that begins it shows as well whether the server has closed the connection since, in a restart for
+        instance: the pool needs no ping of its own, a round trip for each transaction.
+        """
+        for left in reversed(range(STALE_MOST)):
+            async with self.engine.connect() as connection:
+                try:
+                    await begin(connection, org_id, read_only=read_only, isolation=isolation)
+                except OperationalError as error:
+                    if not error.connection_invalidated or not left:
+                        raise
+                    await connection.invalidate()
+                else:
+                    yield connection
+                    return
 
 
 class Database(_Connections):
@@ -96,6 +154,10 @@ class Database(_Connections):
         """A transaction that sees and changes one tenant's rows; raises as `read`."""
         return self._transaction(WriteSession, tenant.org_id, read_only=False)
 
+    def courier(self, tenant: Tenant) -> Courier:
+        """For single statements on one tenant's rows, each in one round trip."""
+        return Courier(partial(self._call, tenant.org_id))
+
     def accounts(self) -> AbstractAsyncContextManager[AccountsSession]:
         """A transaction on users, identities and sessions, for no tenant; raises as `read`."""
         return self._transaction(AccountsSession, None, read_only=False)
@@ -114,15 +176,19 @@ class SystemDatabase(_Connections):
         """A transaction over all tenants; raises as `Database.read`."""
         return self._transaction(SystemSession, None, read_only=False)
 
+    def courier(self) -> SystemCourier:
+        """For single statements over all tenants, each in one round trip."""
+        return SystemCourier(partial(self._call, None))
+
 
 @asynccontextmanager
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise UnavailableError(
-            f"Postgres did not answer: {str(error.orig).strip()}. Start it or check AICD_DATABASE_URL, "
-            "then run the same command again; nothing is lost.",
+            f"Postgres did not answer: {str(getattr(error, 'orig', error)).strip()}. Start it or check "
+            "AICD_DATABASE_URL, then run the same command again; nothing is lost.",
             code="database_unavailable",
         ) from error
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from aicd_core.db.embedded_faults import setup_fault, start_fault
 from aicd_core.errors import UnavailableError
 
 SERVICE_USER = "aicd-postgres"
@@ -31,6 +32,8 @@ START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 CLAIM_TIMEOUT = 5.0
 """A server that was told to stop holds its lock until its last process is gone."""
+MOST_SAID = 1500
+"""Characters of a program's last words that an error repeats."""
 SOCKET_PATH_MAX = 107  # sun_path of unix(7), less its final NUL
 SOCKET_NAME = ".s.PGSQL.5432"
 OPTIONS = {
@@ -84,10 +87,7 @@ class EmbeddedPostgres:
                     self._user = (self._root / "users.lock").open("ab")
                     fcntl.flock(self._user, fcntl.LOCK_SH)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise UnavailableError(
-                f"The embedded Postgres under {self._root} cannot be set up: {error}. "
-                "Choose another place with --data-dir, or set AICD_DATABASE_URL to a server of your own."
-            ) from error
+            raise setup_fault(self._root, error) from error
         return self.url()
 
     def stop(self) -> None:
@@ -198,15 +198,12 @@ class EmbeddedPostgres:
             )
             if done.returncode != 0:
                 output.seek(0)
-                raise UnavailableError(self._complaint(program, output.read().decode("utf-8", "replace")))
+                raise self._complaint(program, output.read().decode("utf-8", "replace"))
 
-    def _complaint(self, program: str, said: str) -> str:
+    def _complaint(self, program: str, said: str) -> UnavailableError:
         log = self._cluster / "server.log"
-        tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
-        return (
-            f"The embedded Postgres under {self._root} did not start ({program} failed): {said.strip()[-1500:]}\n"
-            f"{tail}\nFree disk space or choose another place with --data-dir, or set AICD_DATABASE_URL."
-        )
+        tail = log.read_text(errors="replace")[-MOST_SAID:] if log.exists() else ""
+        return start_fault(self._root, program, f"{said.strip()[-MOST_SAID:]}\n{tail.strip()}".strip())
 
     def _shut_down(self) -> None:
         """Fast shutdown (SIGINT), immediate (SIGQUIT) when that takes too long; crash-safe either way."""

@@ -42,5 +42,6 @@ class Delivery(Base):
         UniqueConstraint("source", "external_id"),
         UniqueConstraint("source", "body_hash"),
         Index("ix_deliveries_waiting", "id", postgresql_where=text("state = 'received'")),
+        Index("ix_deliveries_done", "handled_at", postgresql_where=text("state IN ('handled', 'ignored')")),
         Index("ix_deliveries_page", "org_id", text("id DESC")),
     )

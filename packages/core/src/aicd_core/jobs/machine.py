@@ -47,6 +47,8 @@ class JobEvent(StrEnum):
     CANCELLED = "cancelled"
     LIMIT_REACHED = "limit_reached"
     RESUMED = "resumed"
+    RETRY_SCHEDULED = "retry_scheduled"
+    HANDED_OVER = "handed_over"
 
 
 TERMINAL = frozenset({JobState.MERGED, JobState.CLOSED, JobState.FAILED, JobState.CANCELLED})
@@ -72,6 +74,9 @@ TRANSITIONS: MappingProxyType[tuple[JobState, JobEvent], JobState] = MappingProx
         **{(state, _E.FAILED): _S.FAILED for state in OPEN - {_S.PR_OPEN}},
         **{(state, _E.CANCELLED): _S.CANCELLED for state in OPEN},
         **{(state, _E.LIMIT_REACHED): _S.PAUSED for state in AT_WORK},
+        # The job stays where it is; another worker, or the same one later, goes on with it.
+        **{(state, _E.RETRY_SCHEDULED): state for state in AT_WORK},
+        **{(state, _E.HANDED_OVER): state for state in AT_WORK},
         # RESUMED leads back to the state that the job left: see `decide`.
         (_S.PAUSED, _E.RESUMED): _S.PAUSED,
     }
@@ -83,13 +88,15 @@ class JobStatus:
     """All of a job that decides what may happen next.
 
     `round` counts reviews from 1 (0 before coding); `plan_attempts` counts the plans that were invalid or sent back;
-    `paused_from` is set exactly while the job is paused.
+    `paused_from` is set exactly while the job is paused; `failures` counts the attempts at the present step that
+    failed for a reason outside of the job.
     """
 
     state: JobState
     round: int = 0
     plan_attempts: int = 0
     paused_from: JobState | None = None
+    failures: int = 0
 
 
 class IllegalTransitionError(ConflictError):
@@ -107,7 +114,11 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
     target = TRANSITIONS.get((job.state, event))
     if target is None:
         raise IllegalTransitionError(f"A job that is {job.state.value} cannot be {event.value}.")
-    moved = replace(job, state=target)
+    if event is JobEvent.HANDED_OVER:
+        return job
+    if event is JobEvent.RETRY_SCHEDULED:
+        return replace(job, failures=job.failures + 1)
+    moved = replace(job, state=target, failures=0)
     match event:
         case JobEvent.PLAN_INVALID | JobEvent.SENT_BACK:
             return replace(moved, plan_attempts=job.plan_attempts + 1)

@@ -21,9 +21,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aicd_core.db.base import Base
 from aicd_core.db.columns import Created, TenantOwned, words
 from aicd_core.ids import JobId, RepositoryId, new_uuid
-from aicd_core.jobs.machine import TERMINAL, JobEvent, JobState
+from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
 
-_TERMINAL_SQL = ", ".join(f"'{state.value}'" for state in sorted(TERMINAL))
+
+def sql_list(states: frozenset[JobState]) -> str:
+    """The states as they stand in a SQL list; always in the same order, as in the conditions of indexes."""
+    return ", ".join(f"'{state.value}'" for state in sorted(states))
 
 
 class ArtifactKind(StrEnum):
@@ -39,7 +42,11 @@ class ArtifactKind(StrEnum):
 
 
 class Job(TenantOwned, Base):
-    """One issue on its way to a pull request.
+    """One issue on its way to a pull request. Times are in seconds, money in micro-USD.
+
+    Work on it is done by the holder of its lease: `lease_owner`, until `lease_until`. While nobody holds it, it is not
+    taken up before `not_before`; among jobs that are ready, a higher `priority` goes first. `woken_at` says when a
+    worker was last sent for it. It pauses when `cost_limit` is reached; None is no limit of its own.
 
     `version` grows by one with every transition and is the fencing token: whoever holds an older one can
     write nothing. `issue_key` says which issue this is; at most one open job of a repository has it.
@@ -66,6 +73,11 @@ class Job(TenantOwned, Base):
     time_limit: Mapped[float]
     lease_owner: Mapped[str | None]
     lease_until: Mapped[datetime | None]
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    not_before: Mapped[datetime | None]
+    woken_at: Mapped[datetime | None]
+    cost_limit: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[Created]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -73,16 +85,23 @@ class Job(TenantOwned, Base):
         ForeignKeyConstraint(["org_id", "repository_id"], ["repositories.org_id", "repositories.id"]),
         UniqueConstraint("org_id", "id"),
         CheckConstraint("(state = 'paused') = (paused_from IS NOT NULL)", name="paused_from_when_paused"),
-        CheckConstraint("version >= 0 AND round >= 0 AND plan_attempts >= 0", name="counts"),
+        CheckConstraint("version >= 0 AND round >= 0 AND plan_attempts >= 0 AND failures >= 0", name="counts"),
+        CheckConstraint("cost_limit >= 0", name="cost_limit"),
         Index(
             "uq_jobs_open_issue",
             "org_id",
             "repository_id",
             "issue_key",
             unique=True,
-            postgresql_where=text(f"state NOT IN ({_TERMINAL_SQL})"),
+            postgresql_where=text(f"state NOT IN ({sql_list(TERMINAL)})"),
         ),
         Index("ix_jobs_newest", "org_id", text("id DESC")),
+        Index(
+            "ix_jobs_at_work",
+            *("org_id", text("(state = 'queued')"), text("priority DESC"), "id"),
+            postgresql_where=text(f"state IN ({sql_list(AT_WORK)})"),
+        ),
+        Index("ix_jobs_leased", "org_id", postgresql_where=text("lease_owner IS NOT NULL")),
     )
 
 

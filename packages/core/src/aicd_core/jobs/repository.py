@@ -1,31 +1,57 @@
 """SQL of jobs. Every function sees one tenant's rows only; none commits."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Executable,
+    Float,
+    Integer,
+    String,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
-from aicd_core.db.sessions import ReadSession, WriteSession
+from aicd_core.db.calls import Call, Prepared
+from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import TERMINAL, JobState, JobStatus
 from aicd_core.jobs.models import Artifact, ArtifactKind, Job, JobEventRow
 from aicd_core.jobs.values import EventView, JobView, NewJob, Transition
 from aicd_core.tenancy import Tenant, mine
 
+PLAIN_FIELDS = ("owner", "keep_lease", "code", "reason", "worked", "delay", "wake")
+"""Fields of a transition that the statement takes as they are."""
+
 CHANNEL = "aicd_jobs"
 """NOTIFY channel; the payload is `<org id> <job id> <version>`."""
 
 
-def _seconds(amount: float) -> ColumnElement[object]:
+def _seconds(amount: ColumnElement[float]) -> ColumnElement[object]:
     return func.make_interval(0, 0, 0, 0, 0, 0, amount)
 
 
 def _view(row: Job) -> JobView:
     return JobView(
         id=row.id,
+        org_id=row.org_id,
         repository_id=row.repository_id,
-        status=JobStatus(row.state, row.round, row.plan_attempts, row.paused_from),
+        status=JobStatus(row.state, row.round, row.plan_attempts, row.paused_from, row.failures),
         version=row.version,
         agent=row.agent,
         title=row.title,
@@ -38,37 +64,55 @@ def _view(row: Job) -> JobView:
         time_limit=row.time_limit,
         lease_owner=row.lease_owner,
         lease_until=row.lease_until,
+        priority=row.priority,
+        not_before=row.not_before,
+        cost_limit=row.cost_limit,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
 
 
-async def insert_job(session: WriteSession, tenant: Tenant, new: NewJob) -> JobId | None:
-    """Makes a queued job; None when an open one for the same issue is there already."""
-    job_id = JobId(new_uuid())
-    values = {
-        "id": job_id,
-        "org_id": tenant.org_id,
-        "repository_id": new.repository_id,
-        "state": JobState.QUEUED,
-        "version": 0,
-        "round": 0,
-        "plan_attempts": 0,
-        "agent": new.agent,
-        "title": new.title,
-        "body": new.body,
-        "issue_key": new.issue_key,
-        "base_branch": new.base_branch,
-        "base_sha": new.base_sha,
-        "seconds_worked": 0.0,
-        "time_limit": new.time_limit,
-    }
-    made = await session.execute(pg_insert(Job).values(values).on_conflict_do_nothing().returning(Job.id))
-    if made.scalar_one_or_none() is None:
-        return None
-    first = {"org_id": tenant.org_id, "job_id": job_id, "version": 0, "state": JobState.QUEUED, "detail": {}}
-    await session.execute(insert(JobEventRow).values(first))
-    return job_id
+def _new_job(_: Tenant) -> Executable:
+    return text(
+        """
+        WITH made AS (
+            INSERT INTO jobs (
+                id, org_id, repository_id, state, version, round, plan_attempts, agent, title, body, issue_key,
+                base_branch, base_sha, seconds_worked, time_limit, priority, cost_limit, woken_at
+            ) VALUES (
+                :job_id, :of_tenant, :repository_id, 'queued', 0, 0, 0, :agent, :title, :body, :issue_key,
+                :base_branch, :base_sha, 0, :time_limit, :priority, :cost_limit, now()
+            )
+            ON CONFLICT DO NOTHING
+            RETURNING org_id, id
+        ), logged AS (
+            INSERT INTO job_events (org_id, job_id, version, state, detail)
+            SELECT org_id, id, 0, 'queued', '{}' FROM made
+        )
+        SELECT made.id, pg_notify(:channel, concat_ws(' ', made.org_id, made.id, 0)),
+            CASE WHEN :wake THEN aicd_wake(made.org_id, made.id, concat(made.id, '-queued-0'), 0) END
+        FROM made
+        """
+    ).bindparams(bindparam("of_tenant", type_=Uuid()), bindparam("job_id", type_=Uuid()))
+
+
+_NEW_JOB = Prepared(_new_job)
+
+
+async def insert_job(
+    session: WriteSession | Courier, tenant: Tenant, new: NewJob, *, wake: bool = False
+) -> JobId | None:
+    """Makes a queued job, appends the beginning of its history and notifies, in one statement.
+
+    Args:
+        wake: the statement also sends for a worker; for a queue in the same database.
+
+    Returns:
+        its id; None when an open one for the same issue is there already.
+    """
+    fields = {**asdict(new), "issue_key": new.issue_key, "job_id": new_uuid()}
+    made = await session.call(Call.of(_NEW_JOB, tenant, channel=CHANNEL, wake=wake, **fields))
+    return JobId(made[0][0]) if made else None
 
 
 async def find_open(
@@ -101,47 +145,74 @@ async def list_jobs(
     return [_view(row) for row in (await session.execute(query)).scalars()]
 
 
-async def apply_transition(session: WriteSession, tenant: Tenant, change: Transition) -> bool:
-    """Moves the job, appends the event and notifies, in one statement; False when the guard did not hold.
-
-    The guard: same id, state and version as when the job was read.
-    """
-    job, status = change.job, change.status
+def _transition(tenant: Tenant) -> Executable:
+    """The guarded update, the appended event, the notice and, where it is wanted, the wake, in one statement."""
+    owner, state = bindparam("owner", type_=String()), bindparam("state", type_=String())
+    keep = bindparam("keep_lease", type_=Boolean())
     moved = (
         update(Job)
         .where(
             mine(Job, tenant),
-            Job.id == job.id,
-            Job.state == job.state,
-            Job.version == job.version,
+            Job.id == bindparam("job_id", type_=Uuid()),
+            Job.state == bindparam("old_state", type_=String()),
+            Job.version == bindparam("old_version", type_=Integer()),
+            or_(owner.is_(None), Job.lease_owner == owner),
         )
         .values(
-            state=status.state,
+            state=state,
             version=Job.version + 1,
-            round=status.round,
-            plan_attempts=status.plan_attempts,
-            paused_from=status.paused_from,
-            code=change.code,
-            reason=change.reason,
+            round=bindparam("round", type_=Integer()),
+            plan_attempts=bindparam("plan_attempts", type_=Integer()),
+            failures=bindparam("failures", type_=Integer()),
+            paused_from=bindparam("paused_from", type_=String()),
+            code=bindparam("code", type_=String()),
+            reason=bindparam("reason", type_=String()),
+            lease_owner=case((keep, Job.lease_owner)),
+            lease_until=case((keep, Job.lease_until)),
+            seconds_worked=Job.seconds_worked + bindparam("worked", type_=Float()),
+            not_before=func.now() + _seconds(bindparam("delay", type_=Float())),
+            woken_at=case((keep, Job.woken_at), else_=func.now()),
             updated_at=func.now(),
         )
         .returning(Job.org_id, Job.id, Job.version)
         .cte("moved")
     )
-    detail = {name: text for name in ("code", "reason") if (text := getattr(change, name)) is not None}
     columns = ["org_id", "job_id", "version", "event", "state", "detail"]
-    event = select(
-        moved.c.org_id,
-        moved.c.id,
-        moved.c.version,
-        literal(change.event, JobEventRow.event.type),
-        literal(status.state, JobEventRow.state.type),
-        type_coerce(detail, JSONB),
-    )
-    logged = insert(JobEventRow).from_select(columns, event).cte("logged")
+    event, detail = bindparam("event", type_=String()), cast(bindparam("detail", type_=String()), JSONB)
+    row = select(moved.c.org_id, moved.c.id, moved.c.version, event, state, detail)
+    logged = insert(JobEventRow).from_select(columns, row).cte("logged")
     payload = func.concat_ws(" ", moved.c.org_id, moved.c.id, moved.c.version)
-    done = await session.execute(select(func.pg_notify(CHANNEL, payload)).select_from(moved).add_cte(logged))
-    return done.first() is not None
+    key = func.concat_ws("-", moved.c.id, state, moved.c.version)
+    milliseconds = cast(func.coalesce(bindparam("delay", type_=Float()), 0.0) * 1000, BigInteger)
+    woken = case((bindparam("wake", type_=Boolean()), func.aicd_wake(moved.c.org_id, moved.c.id, key, milliseconds)))
+    return select(func.pg_notify(CHANNEL, payload), woken).select_from(moved).add_cte(logged)
+
+
+_TRANSITION = Prepared(_transition)
+
+
+async def apply_transition(session: WriteSession | Courier, tenant: Tenant, change: Transition) -> bool:
+    """Moves the job, appends the event and notifies, in one statement; False when the guard did not hold.
+
+    The guard: same id, state and version as when the job was read, and for a worker its lease.
+    """
+    job, status = change.job, change.status
+    call = Call.of(
+        _TRANSITION,
+        tenant,
+        job_id=job.id,
+        old_state=job.state.value,
+        old_version=job.version,
+        state=status.state.value,
+        round=status.round,
+        plan_attempts=status.plan_attempts,
+        failures=status.failures,
+        paused_from=status.paused_from.value if status.paused_from else None,
+        event=change.event.value,
+        detail=json.dumps(change.whole_detail()),
+        **{name: getattr(change, name) for name in PLAIN_FIELDS},
+    )
+    return bool(await session.call(call))
 
 
 async def list_events(session: ReadSession, tenant: Tenant, job_id: JobId) -> Sequence[EventView]:
@@ -151,55 +222,19 @@ async def list_events(session: ReadSession, tenant: Tenant, job_id: JobId) -> Se
     return [EventView(row.version, row.event, row.state, row.detail, row.created_at) for row in rows]
 
 
-async def claim_lease(
-    session: WriteSession, tenant: Tenant, job_id: JobId, owner: str, seconds: float, dead: str | None
-) -> bool:
-    """Takes the job's lease if it is free, run out, ours already, or held by `dead`, an owner known to be gone."""
-    free = or_(
-        Job.lease_owner.is_(None),
-        Job.lease_until < func.now(),
-        Job.lease_owner == owner,
-        and_(literal(dead is not None), Job.lease_owner == dead),
-    )
-    taken = await session.execute(
-        update(Job)
-        .where(mine(Job, tenant), Job.id == job_id, free)
-        .values(lease_owner=owner, lease_until=func.now() + _seconds(seconds))
-        .returning(Job.id)
-    )
-    return taken.first() is not None
-
-
-async def renew_lease(
-    session: WriteSession, tenant: Tenant, job_id: JobId, owner: str, seconds: float, worked: float
-) -> bool:
-    """Prolongs a lease and books `worked` seconds; False when it was lost or the job has ended."""
-    kept = await session.execute(
-        update(Job)
-        .where(
-            mine(Job, tenant),
-            Job.id == job_id,
-            Job.lease_owner == owner,
-            Job.state.not_in(TERMINAL),
-        )
-        .values(lease_until=func.now() + _seconds(seconds), seconds_worked=Job.seconds_worked + worked)
-        .returning(Job.id)
-    )
-    return kept.first() is not None
-
-
-async def release_lease(session: WriteSession, tenant: Tenant, job_id: JobId, owner: str, worked: float) -> None:
-    """Gives the lease back, if it is still ours, and books `worked` seconds."""
+async def raise_limits(
+    session: WriteSession, tenant: Tenant, job_id: JobId, time_limit: float | None, cost_limit: int | None
+) -> None:
+    """Raises a job's limits on seconds at work and on cost; None, or less than there is, changes nothing."""
     await session.execute(
         update(Job)
-        .where(mine(Job, tenant), Job.id == job_id, Job.lease_owner == owner)
-        .values(lease_owner=None, lease_until=None, seconds_worked=Job.seconds_worked + worked)
+        .where(mine(Job, tenant), Job.id == job_id)
+        .values(
+            time_limit=func.greatest(Job.time_limit, time_limit),
+            # A job without a limit of its own keeps none.
+            cost_limit=case((Job.cost_limit.is_not(None), func.greatest(Job.cost_limit, cost_limit))),
+        )
     )
-
-
-async def set_time_limit(session: WriteSession, tenant: Tenant, job_id: JobId, seconds: float) -> None:
-    """Replaces the job's limit on seconds at work."""
-    await session.execute(update(Job).where(mine(Job, tenant), Job.id == job_id).values(time_limit=seconds))
 
 
 async def store_artifact(

@@ -1,11 +1,12 @@
 """Jobs as the rest of the program sees them: frozen, detached from the database."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from aicd_core.ids import JobId, RepositoryId
+from aicd_core.ids import JobId, OrgId, RepositoryId
 from aicd_core.jobs.machine import JobEvent, JobState, JobStatus
 
 
@@ -20,6 +21,8 @@ class NewJob:
     base_branch: str
     base_sha: str
     time_limit: float
+    priority: int = 0
+    cost_limit: int | None = None
 
     @property
     def issue_key(self) -> str:
@@ -33,9 +36,10 @@ class NewJob:
 
 @dataclass(frozen=True)
 class JobView:
-    """One job as it was when it was read. `seconds_worked` and `time_limit` are in seconds."""
+    """One job as it was when it was read. Times are in seconds, money in micro-USD."""
 
     id: JobId
+    org_id: OrgId
     repository_id: RepositoryId
     status: JobStatus
     version: int
@@ -50,6 +54,9 @@ class JobView:
     time_limit: float
     lease_owner: str | None
     lease_until: datetime | None
+    priority: int
+    not_before: datetime | None
+    cost_limit: int | None
     created_at: datetime
     updated_at: datetime
 
@@ -76,10 +83,26 @@ class EventView:
 
 @dataclass(frozen=True)
 class Transition:
-    """A guarded change of a job: applies only to the version that was read."""
+    """A guarded change of a job: applies only to the version that was read, and for a worker only under its lease.
+
+    `owner` is the worker's name in the lease, None for everybody else, whose change ends the lease. A worker keeps it
+    as long as there is work for it (`keep_lease`). `worked` seconds are booked. For `delay` seconds nobody takes the
+    job up. `wake`: the same statement sends for a worker, where the queue is in the same database.
+    """
 
     job: JobView
     event: JobEvent
     status: JobStatus
     code: str | None = None
     reason: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    owner: str | None = None
+    keep_lease: bool = False
+    worked: float = 0.0
+    delay: float | None = None
+    wake: bool = False
+
+    def whole_detail(self) -> dict[str, Any]:
+        """What the event's row tells besides: code and reason where there are any, and the detail."""
+        why = {name: text for name in ("code", "reason") if (text := getattr(self, name)) is not None}
+        return {**why, **self.detail}

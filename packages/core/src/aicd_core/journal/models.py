@@ -9,7 +9,10 @@ from aicd_core.ids import JobId
 
 
 class ModelCall(TenantOwned, Base):
-    """A request to a model and its reply, stored before the reply is used; found again after a crash."""
+    """A request to a model and its reply, stored before the reply is used; found again after a crash.
+
+    What it cost is in the ledger, under a key made of step, number and hash.
+    """
 
     __tablename__ = "model_calls"
 
@@ -25,12 +28,15 @@ class ModelCall(TenantOwned, Base):
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
-        UniqueConstraint("org_id", "job_id", "step", "number"),
+        UniqueConstraint("org_id", "job_id", "step", "number", "request_hash"),
     )
 
 
 class Checkpoint(TenantOwned, Base):
-    """How far a coding round had come: the patch so far and what was added to the message history since the last."""
+    """How far a coding round had come: the change so far, and what was added to the message history since the last.
+
+    `change_set` is the UTF-8 JSON of its contract value; `calls` counts the calls of the model that the round had made.
+    """
 
     __tablename__ = "checkpoints"
 
@@ -38,7 +44,8 @@ class Checkpoint(TenantOwned, Base):
     job_id: Mapped[JobId]
     round: Mapped[int]
     number: Mapped[int]
-    patch: Mapped[bytes] = mapped_column(LargeBinary)
+    calls: Mapped[int]
+    change_set: Mapped[bytes] = mapped_column(LargeBinary)
     history: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[Created]
 

@@ -1,10 +1,16 @@
 """`python -m aicd_core.migrations [REVISION]`: migrates the database of AICD_MIGRATION_DATABASE_URL."""
 
+import asyncio
 import os
 import sys
 
 from alembic import command
 from alembic.config import Config
+
+from aicd_core.migrations.queue import drop_queue, migrate_queue
+
+LOCK_TIMEOUT = "10s"
+"""A migration that cannot get a table's lock gives up instead of holding up every query behind it."""
 
 
 def configuration() -> Config:
@@ -12,17 +18,20 @@ def configuration() -> Config:
     config = Config()
     config.set_main_option("script_location", "aicd_core:migrations")
     config.set_main_option("path_separator", "os")
+    config.set_main_option("lock_timeout", LOCK_TIMEOUT)
     return config
 
 
 def main(arguments: list[str]) -> int:
-    """Upgrades (or, for an older revision or `base`, downgrades) the schema; returns the exit code."""
-    if not os.environ.get("AICD_MIGRATION_DATABASE_URL"):
+    """Upgrades (or, for an older revision or `base`, downgrades) the schema and the queue; returns the exit code."""
+    url = os.environ.get("AICD_MIGRATION_DATABASE_URL")
+    if not url:
         sys.stderr.write("Set AICD_MIGRATION_DATABASE_URL to the database to migrate.\n")
         return 2
     target = arguments[0] if arguments else "head"
     move = command.downgrade if target == "base" or target.startswith("-") else command.upgrade
     move(configuration(), target)
+    asyncio.run(drop_queue(url) if target == "base" else migrate_queue(url))
     return 0
 
 

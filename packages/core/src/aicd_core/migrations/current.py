@@ -5,32 +5,35 @@ import os
 import sys
 
 from aicd_core.db.database import Database
+from aicd_core.db.embedded_faults import DISK_FULL, NO_SPACE
 from aicd_core.errors import ConflictError, UnavailableError
-from aicd_core.migrations.repository import read_revision
+from aicd_core.migrations.repository import read_queue_mark, read_revision
+from aicd_core.migrations.wakes import QUEUE_MARK
 
-HEAD = "0002"
+HEAD = "0004"
 """The revision this code works with; a test holds it equal to the newest script."""
 
 
 async def is_current(database: Database) -> bool:
-    """Whether the database has the schema of this code; False when it is older.
+    """Whether the database has the schema and the queue of this code; False when it is older.
 
     Raises:
         ConflictError: the database was migrated by newer code.
     """
     async with database.accounts() as session:
         found = await read_revision(session)
+        mark = await read_queue_mark(session)
     if found is not None and found > HEAD:
         raise ConflictError(
             f"The database is at schema {found}, and this version of aicd knows only up to {HEAD}. "
             "Use the newer version of aicd that migrated it.",
             code="schema_too_new",
         )
-    return found == HEAD
+    return found == HEAD and mark == QUEUE_MARK
 
 
 async def require_current(database: Database) -> None:
-    """Refuses a database whose schema is older than this code.
+    """Refuses a database whose schema is older than this code, or whose queue is not this code's.
 
     Raises:
         UnavailableError: it has to be migrated first.
@@ -38,7 +41,8 @@ async def require_current(database: Database) -> None:
     """
     if not await is_current(database):
         raise UnavailableError(
-            f"The database is not at schema {HEAD} yet. Run `aicd migrate` with AICD_MIGRATION_DATABASE_URL set.",
+            f"The database is not at schema {HEAD} yet, or its queue is another version's. Run `aicd migrate` with "
+            "AICD_MIGRATION_DATABASE_URL set.",
             code="schema_too_old",
         )
 
@@ -60,5 +64,13 @@ async def migrate(url: str, target: str = "head") -> None:
     )
     _, stderr = await process.communicate()
     if process.returncode != 0:
-        last = stderr.decode("utf-8", "replace").strip()[-1000:]
-        raise UnavailableError(f"The database could not be migrated to {target}: {last}", code="migration_failed")
+        said = stderr.decode("utf-8", "replace").strip()
+        if NO_SPACE in said:
+            raise UnavailableError(
+                f"The database could not be migrated to {target}: its disk is full. Free some space and run the "
+                "command again; nothing is lost.",
+                code=DISK_FULL,
+            )
+        raise UnavailableError(
+            f"The database could not be migrated to {target}: {said[-1000:]}", code="migration_failed"
+        )

@@ -16,7 +16,12 @@ APPEND_ONLY = frozenset(
 """Tables whose rows the application may add and read, and never change or remove."""
 
 GLOBAL = frozenset({"users", "identities", "sessions"})
-"""Tables of people, who belong to no tenant: no row-level security."""
+"""Tables of people, who belong to no tenant. Nobody deletes a row: what refers to it is changed with it, in every
+tenant, past all walls."""
+
+OPEN = frozenset({"users", "alembic_version"})
+"""Tables without row-level security. Behind it, `lower(email)` could use no index, since `lower` is not leakproof, and
+every login would read all users."""
 
 CLOSED = frozenset({"erased_ledgers", "alembic_version"})
 """Tables that only the owner writes; everybody may read the schema's version."""
@@ -47,14 +52,27 @@ END $$
 """
 
 
-def policy_of(table: str, key: str) -> Iterator[str]:
-    """Statements that put the database's wall around one tenant table, whatever stood there before."""
-    mine = f"{key} = (SELECT NULLIF(current_setting('aicd.org_id', true), '')::uuid)"
+_KEYED = "(SELECT NULLIF(current_setting('aicd.org_id', true), '')::uuid)"
+"""The tenant of the transaction, or null. In brackets it is worked out once for a query, not once for a row."""
+
+
+def walls_of(table: str) -> Iterator[str]:
+    """Statements that put the database's wall around one table that has none."""
+    if table in OPEN:
+        return
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
-    yield f"DROP POLICY IF EXISTS tenant ON {table}"
+    yield from _policies_of_logins(table) if table in GLOBAL else _policies_of_tenants(table)
+
+
+def _policies_of_logins(table: str) -> Iterator[str]:
+    nobodys = f"{_KEYED} IS NULL"
+    yield f"CREATE POLICY accounts ON {table} TO {APP} USING ({nobodys}) WITH CHECK ({nobodys})"
+
+
+def _policies_of_tenants(table: str) -> Iterator[str]:
+    mine = f"{'id' if table == 'organizations' else 'org_id'} = {_KEYED}"
     yield f"CREATE POLICY tenant ON {table} TO {APP}, {OWNER} USING ({mine}) WITH CHECK ({mine})"
-    yield f"DROP POLICY IF EXISTS system ON {table}"
     if table in SYSTEM_GRANTS:
         yield f"CREATE POLICY system ON {table} TO {SYSTEM} USING (true) WITH CHECK (true)"
 
@@ -66,7 +84,8 @@ def grants_of(table: str) -> Iterator[str]:
     if table == "alembic_version":
         yield f"GRANT SELECT ON {table} TO {APP}, {SYSTEM}"
     elif table not in CLOSED:
-        rights = "SELECT, INSERT" if table in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
+        rights = "SELECT, INSERT" + ("" if table in APPEND_ONLY else ", UPDATE")
+        rights += "" if table in APPEND_ONLY | GLOBAL else ", DELETE"
         yield f"GRANT {rights} ON {table} TO {APP}"
     if table in SYSTEM_GRANTS:
         yield f"GRANT {SYSTEM_GRANTS[table]} ON {table} TO {SYSTEM}"

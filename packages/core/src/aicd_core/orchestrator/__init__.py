@@ -1,7 +1,8 @@
 """Drives jobs through their life: claim, act outside of transactions, commit a guarded result."""
 
-from aicd_core.orchestrator.engine import Orchestrator
-from aicd_core.orchestrator.foreground import ForegroundQueue
+from aicd_core.orchestrator.control import Control
+from aicd_core.orchestrator.dispatch import Dispatch, wake_for
+from aicd_core.orchestrator.foreground import Foreground, ForegroundQueue
 from aicd_core.orchestrator.intake import Intake, IssueText
 from aicd_core.orchestrator.ports import CodeHosts, Parts
 from aicd_core.orchestrator.progress import (
@@ -12,21 +13,30 @@ from aicd_core.orchestrator.progress import (
     Progress,
     StateChanged,
 )
+from aicd_core.orchestrator.replay import Replay, Replayed
 from aicd_core.orchestrator.report import JobReport, read_report
+from aicd_core.orchestrator.worker import Worker, WorkerOptions
 
 __all__ = [
     "CodeHosts",
     "CommandEnded",
     "CommandStarted",
+    "Control",
+    "Dispatch",
+    "Foreground",
     "ForegroundQueue",
     "Intake",
     "IssueText",
     "JobReport",
     "Message",
     "Observer",
-    "Orchestrator",
     "Parts",
     "Progress",
+    "Replay",
+    "Replayed",
     "StateChanged",
+    "Worker",
+    "WorkerOptions",
     "read_report",
+    "wake_for",
 ]

@@ -1,161 +1,136 @@
 """The loop: one job, one lease, step after step until it waits or ends (design §4)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from aicd_core.contracts import Agent, Checkout, CodeHost, Usage, Wake
-from aicd_core.errors import ConflictError, InvalidInputError, StepFailedError
-from aicd_core.ids import JobId
-from aicd_core.jobs import repository as jobs
-from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, decide
-from aicd_core.jobs.values import JobView, Transition
-from aicd_core.orchestrator.intake import Intake
-from aicd_core.orchestrator.lease import Lease
+from aicd_core.contracts import Agent, Checkout, CodeHost, Usage
+from aicd_core.errors import InvalidInputError, StepFailedError
+from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
+from aicd_core.jobs.values import JobView
+from aicd_core.orchestrator.budget import over_budget
+from aicd_core.orchestrator.journal import StepJournal
+from aicd_core.orchestrator.lease import Held, LeaseKeeper
+from aicd_core.orchestrator.moves import Mover
 from aicd_core.orchestrator.ports import Parts
-from aicd_core.orchestrator.progress import Message, StateChanged
+from aicd_core.orchestrator.progress import Message
 from aicd_core.orchestrator.records import LeaseLostError, Records
+from aicd_core.orchestrator.retries import BACKOFFS, kind_of
 from aicd_core.orchestrator.session import StepSession
 from aicd_core.orchestrator.steps import coding, planning, reviewing
-from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed
-from aicd_core.tenancy import Tenant
-from aicd_core.tenancy.repositories import repository as repositories
+from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed, step_name
 
 Step = Callable[[StepContext], Awaitable[StepResult]]
 
 STEPS: Mapping[JobState, Step] = MappingProxyType(
     {JobState.PLANNING: planning.run, JobState.CODING: coding.run, JobState.REVIEWING: reviewing.run}
 )
-FOLLOW_SECONDS = 0.5
+_log = logging.getLogger(__name__)
 
 
-def wake_for(job: JobView) -> Wake:
-    """The wake that belongs to a job as it is now."""
-    return Wake(job_id=job.id, key=f"{job.id}-{job.state.value}-{job.version}")
+@dataclass(frozen=True)
+class Engine:
+    """Works on jobs whose lease this process holds.
 
+    Args:
+        retries: what fails for a reason outside of the job is tried again later, by whichever worker; else raised.
+        draining: says that the process is to end: a job is handed over before its next step.
+    """
 
-class Orchestrator:
-    """Works on the jobs of one tenant."""
+    parts: Parts
+    keeper: LeaseKeeper
+    mover: Mover
+    retries: bool = False
+    draining: Callable[[], bool] = bool
+    steps: Mapping[JobState, Step] = field(default_factory=lambda: STEPS)
 
-    def __init__(self, parts: Parts, tenant: Tenant) -> None:
-        self._parts = parts
-        self._tenant = tenant
-        self._intake = Intake(parts.database, tenant)
-
-    async def handle(self, wake: Wake, *, when_stopped: str | None = None) -> None:
-        """Works on the job until it waits for somebody or has ended.
-
-        When another live worker holds it, follows that one, and takes over if it dies.
-
-        Args:
-            when_stopped: cancelling this call while it holds the job cancels the job, for this reason. None leaves the
-                job to whoever resumes it; so does cancelling a call that only follows.
+    async def work(self, held: Held) -> None:
+        """Goes on from step to step under one lease, with one work tree.
 
         Raises:
-            AicdError: something outside of the job is wrong (database, disk); the job can be resumed.
+            LeaseLostError: somebody else has the job, or it was ended.
+            AicdError: without retries: something outside of the job is wrong (database, disk); the job can be resumed.
         """
-        job = await self._job(wake.job_id)
-        lease = Lease(self._parts.database, self._tenant, job.id)
+        host = self.parts.hosts.at(held.taken.source)
         try:
-            job = await self._claim(lease, job)
-            if job.state in AT_WORK:
-                await self._work(lease, job, when_stopped)
-        finally:
-            await asyncio.shield(lease.release())
+            job = await self._drive(held, host)
+        except asyncio.CancelledError:
+            if held.lost:
+                await asyncio.shield(self._clear_away_if_ended(held, host))
+            raise
+        if job.state not in AT_WORK:
+            await host.close(job.id)
 
-    async def _claim(self, lease: Lease, job: JobView) -> JobView:
-        """Waits for the lease or for the end of the work; returns the job as it is then."""
-        following = False
-        while job.state in AT_WORK and not await lease.claim(job):
-            if not following:
-                self._say(job.id, f"another process works on this job ({job.lease_owner}); following it")
-                following = True
-            await asyncio.sleep(FOLLOW_SECONDS)
-            job = await self._refresh(job)
+    async def _drive(self, held: Held, host: CodeHost) -> JobView:
+        job, checkout = held.taken.job, None
+        records = Records(self.parts.database, held.tenant, job.id, held.owner, patience=self.mover.patience)
+        while job.state in AT_WORK:
+            if self.draining():
+                return await self.hand_over(held, job)
+            try:
+                result = await over_budget(self.parts.database, held.taken.terms, job)
+                if result is None:
+                    checkout = checkout or await host.open(job.id, job.base_sha)
+                    result = await self._step(held, job, host, checkout, records)
+            except StepFailedError as error:
+                result = failed(error)
+            except LeaseLostError:
+                raise
+            except Exception as error:
+                if not self.retries:
+                    raise
+                result, delay = self._try_again(job, error)
+                return await self.mover.move(held, job, result, delay=delay)
+            job = await self.mover.move(held, job, result)
         return job
 
-    async def _work(self, lease: Lease, job: JobView, when_stopped: str | None) -> None:
-        try:
-            await lease.run(lambda: self._drive(job, lease.owner))
-        except LeaseLostError:
-            if (await self._job(job.id)).state not in TERMINAL:
-                raise
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if when_stopped is None or task is None:
-                raise
-            task.uncancel()
-            await self.cancel(job.id, when_stopped)
+    async def hand_over(self, held: Held, job: JobView) -> JobView:
+        """Gives the job, as it is, to whichever worker comes next."""
+        result = StepResult(JobEvent.HANDED_OVER, "handed_over", "The worker stopped; another one goes on.")
+        return await self.mover.move(held, job, result)
 
-    async def cancel(self, job_id: JobId, reason: str) -> None:
-        """Ends a job in any open state but that of an open pull request; leaves neither branch nor work tree behind."""
-        while (job := await self._job(job_id)).state not in TERMINAL | {JobState.PR_OPEN}:
-            if await self._move(job, StepResult(JobEvent.CANCELLED, "cancelled", reason)):
-                await self._clear_away(job)
-                return
+    def _try_again(self, job: JobView, error: Exception) -> tuple[StepResult, float | None]:
+        """What becomes of a job whose step failed for a reason outside of it, and after how many seconds."""
+        code, text = getattr(error, "code", "internal"), f"{error}" or type(error).__name__
+        backoff = BACKOFFS.get(kind_of(error))
+        failures = job.status.failures + 1
+        _log.warning("job %s, %s: attempt %d failed: %r", job.id, job.state.value, failures, error, exc_info=error)
+        if backoff is None or failures > backoff.attempts:
+            reason = text if backoff is None else f"{text} (given up after {failures} attempts)"
+            return StepResult(JobEvent.FAILED, code, reason), None
+        delay = backoff.delay(failures)
+        return StepResult(JobEvent.RETRY_SCHEDULED, code, f"{text} Trying again in {delay:.0f} s."), delay
 
-    async def tidy(self, leftovers: Iterable[JobId]) -> None:
-        """Clears away what ended jobs left on this machine because their process was killed while it cleaned up."""
-        for job_id in leftovers:
-            async with self._parts.database.read(self._tenant) as session:
-                job = await jobs.get_job(session, self._tenant, job_id)
-            if job is not None and job.state in TERMINAL:
-                await self._clear_away(job)
+    async def _clear_away_if_ended(self, held: Held, host: CodeHost) -> None:
+        """After a cancellation from elsewhere: what that could not see, this process's tree and a push under way."""
+        job = await self.mover.read(held.tenant, held.job_id)
+        if job.state in TERMINAL:
+            await host.withdraw(job.id)
+            await host.close(job.id)
 
-    async def _clear_away(self, job: JobView) -> None:
-        host = await self._host(job)
-        await host.withdraw(job.id)
-        await host.close(job.id)
-
-    async def approve(self, job_id: JobId) -> None:
-        """Lets a job go on whose plan waits for a person."""
-        await self._expect(job_id, StepResult(JobEvent.APPROVED))
-
-    async def resume(self, job_id: JobId) -> None:
-        """Takes a paused job back to the state that it left."""
-        await self._expect(job_id, StepResult(JobEvent.RESUMED))
-
-    async def _expect(self, job_id: JobId, result: StepResult) -> None:
-        job = await self._job(job_id)
-        if not await self._move(job, result):
-            raise ConflictError(f"Job {job_id} moved on at this very moment. Look at it again: aicd show {job_id}")
-
-    async def _drive(self, job: JobView, owner: str) -> None:
-        """Goes on from step to step under one lease, with one work tree."""
-        host = await self._host(job)
-        records = Records(self._parts.database, self._tenant, job.id, owner)
-        checkout: Checkout | None = None
-        while (job := await self._job(job.id)).state in AT_WORK:
-            if job.state is JobState.QUEUED:
-                result = StepResult(JobEvent.ADMITTED)
-            else:
-                try:
-                    checkout = checkout or await host.open(job.id, job.base_sha)
-                    result = await self._step(job, host, checkout, records)
-                except StepFailedError as error:
-                    result = failed(error)
-            if not await self._move(job, result):
-                raise LeaseLostError(f"Job {job.id} was moved by somebody else, or has ended.")
-        await host.close(job.id)
-
-    async def _step(self, job: JobView, host: CodeHost, checkout: Checkout, records: Records) -> StepResult:
+    async def _step(self, held: Held, job: JobView, host: CodeHost, checkout: Checkout, records: Records) -> StepResult:
         """Runs one step within its deadline; what was spent is booked however it ends."""
-        settings = self._parts.settings
+        settings = self.parts.settings
         left = job.time_limit - job.seconds_worked
-        session = StepSession(lambda text: self._say(job.id, text))
+        journal = StepJournal(records, step_name(job.status), settings.model_call_timeout)
+        session = StepSession(lambda text: self.parts.observe(Message(job.id, text)), journal)
         step = StepContext(
             job=job,
+            terms=held.taken.terms,
             agent=self._agent(job.agent),
             host=host,
             checkout=checkout,
             records=records,
             session=session,
             settings=settings,
-            observe=self._parts.observe,
+            observe=self.parts.observe,
+            confirm=lambda: self.keeper.confirm(held),
         )
         try:
             async with asyncio.timeout(min(left, settings.step_timeout)) as deadline:
-                return await STEPS[job.state](step)
+                return await self.steps[job.state](step)
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -168,42 +143,13 @@ class Orchestrator:
     def _agent(self, name: str) -> Agent:
         """The job's agent; one that is no longer installed fails the job."""
         try:
-            return self._parts.agents(name)
+            return self.parts.agents(name)
         except InvalidInputError as error:
             raise StepFailedError(error.message, code=error.code) from error
 
     def _out_of_time(self, job: JobView, left: float) -> StepResult:
-        if left <= self._parts.settings.step_timeout:
-            reason = f"The time limit of {job.time_limit:g} s is used up. Run it again with a larger --time-limit."
+        if left <= self.parts.settings.step_timeout:
+            reason = f"The time limit of {job.time_limit:g} s is used up. Raise it: aicd resume {job.id} --time-limit S"
             return StepResult(JobEvent.LIMIT_REACHED, "time_limit", reason)
-        reason = f"The step took longer than {self._parts.settings.step_timeout:g} s (AICD_STEP_TIMEOUT)."
+        reason = f"The step took longer than {self.parts.settings.step_timeout:g} s (AICD_STEP_TIMEOUT)."
         return StepResult(JobEvent.FAILED, "step_timeout", reason)
-
-    async def _move(self, job: JobView, result: StepResult) -> bool:
-        """Applies what happened, guarded by the version that was read, and tells the watcher."""
-        status = decide(job.status, result.event)
-        change = Transition(job, result.event, status, result.code, result.reason)
-        async with self._parts.database.write(self._tenant) as session:
-            moved = await jobs.apply_transition(session, self._tenant, change)
-        if moved:
-            self._parts.observe(StateChanged(job.id, status.state, status.round, result.reason))
-        return moved
-
-    async def _refresh(self, job: JobView) -> JobView:
-        """Reads a followed job again and shows what the other process did to it."""
-        now = await self._job(job.id)
-        if now.version != job.version:
-            self._parts.observe(StateChanged(now.id, now.state, now.status.round, now.reason))
-        return now
-
-    async def _host(self, job: JobView) -> CodeHost:
-        async with self._parts.database.read(self._tenant) as session:
-            source = await repositories.get_source(session, self._tenant, job.repository_id)
-        assert source is not None, "the database keeps a job's repository"
-        return self._parts.hosts.at(source)
-
-    async def _job(self, job_id: JobId) -> JobView:
-        return await self._intake.get(job_id)
-
-    def _say(self, job_id: JobId, text: str) -> None:
-        self._parts.observe(Message(job_id, text))

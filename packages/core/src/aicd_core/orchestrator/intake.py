@@ -11,10 +11,12 @@ from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobEvent, JobState, decide
 from aicd_core.jobs.values import JobView, NewJob, Transition
-from aicd_core.orchestrator.lease import is_gone
+from aicd_core.orchestrator.dispatch import NOBODY, Dispatch, wake_for
+from aicd_core.orchestrator.owners import is_gone
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.organizations.repository import get_settings
 from aicd_core.tenancy.repositories.service import take_up
 from aicd_core.text import one_line
 
@@ -43,7 +45,7 @@ class IssueText:
         """
         if len(raw) > max_bytes:
             raise InvalidInputError(
-                f"{name} has {len(raw):,} bytes; at most {max_bytes:,} are taken. Shorten it, or split the work "
+                f"{name} has more than the {max_bytes:,} bytes that are taken. Shorten it, or split the work "
                 "into several issues (the limit is AICD_ISSUE_MAX_BYTES).",
                 code="issue_too_large",
             )
@@ -91,6 +93,7 @@ class Intake:
 
     database: Database
     tenant: Tenant
+    dispatch: Dispatch = NOBODY
 
     async def take(
         self,
@@ -102,8 +105,9 @@ class Intake:
         base: str | None,
         time_limit: float,
         anew: bool,
+        priority: int = 0,
     ) -> Taken:
-        """The open job of this issue, or a new one.
+        """The open job of this issue, or a new one, for which a worker is sent.
 
         A larger time limit raises that of the job found here. With `anew`, it is cancelled first (closed, if
         its pull request is open), and a fresh one is made.
@@ -114,22 +118,27 @@ class Intake:
         start = await host.resolve_base(base)
         async with self.database.write(self.tenant) as session:
             repository_id = await take_up(session, self.tenant, INTAKE, source)
-        new = NewJob(repository_id, agent, issue.title, issue.body, start.branch, start.sha, time_limit)
+            budget = (await get_settings(session, self.tenant)).values.job_budget
+        new = NewJob(
+            *(repository_id, agent, issue.title, issue.body, start.branch, start.sha, time_limit), priority, budget
+        )
         found = await self._find(new)
         if found and anew:
             await self._end(found, host)
             found = None
         if found is None:
-            async with self.database.write(self.tenant) as session:
-                made = await jobs.insert_job(session, self.tenant, new)
+            courier = self.database.courier(self.tenant)
+            made = await jobs.insert_job(courier, self.tenant, new, wake=self.dispatch.in_statement)
             if made is not None:
-                return Taken(await self.get(made), made=True)
+                job = await self.get(made)
+                await self.dispatch.send(job.org_id, job.id, wake_for(job).key)
+                return Taken(job, made=True)
             found = await self._find(new)
         if found is None:
             raise ConflictError("The job for this issue ended at this very moment. Run the command again.")
         if time_limit > found.time_limit:
             async with self.database.write(self.tenant) as session:
-                await jobs.set_time_limit(session, self.tenant, found.id, time_limit)
+                await jobs.raise_limits(session, self.tenant, found.id, time_limit, None)
         return Taken(await self.get(found.id), made=False)
 
     async def get(self, job_id: JobId) -> JobView:

@@ -1,120 +1,137 @@
-"""Holding a job: one worker at a time, lost when its holder is gone (design §4)."""
+"""Holding jobs: one worker at a time, kept by a heartbeat, lost when its holder is gone (design §4)."""
 
 import asyncio
-import os
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
-from aicd_core.db.database import Database
+from aicd_core.db.database import SystemDatabase
 from aicd_core.errors import UnavailableError
-from aicd_core.ids import JobId, new_uuid
-from aicd_core.jobs import repository as jobs
-from aicd_core.jobs.values import JobView
+from aicd_core.ids import JobId
+from aicd_core.jobs.leases import repository as leases
+from aicd_core.jobs.leases.values import Renewal, Taken
 from aicd_core.orchestrator.records import LeaseLostError
-from aicd_core.tenancy import Tenant
 
 LEASE_SECONDS = 15.0
-HEARTBEAT_SECONDS = 4.0
-OWNER_PARTS = 5
+HEARTBEAT_SECONDS = 3.0
 
 ResultT = TypeVar("ResultT")
 
 
-def _process_start(pid: int) -> str:
-    """When a process of this machine started, in clock ticks since boot (proc(5), field 22); '' if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return ""
+class Held:
+    """One lease that this process holds, and the work that is done under it."""
+
+    def __init__(self, taken: Taken) -> None:
+        self.taken = taken
+        self.job_id, self.owner, self.tenant = taken.job.id, taken.owner, taken.tenant
+        self.leaving = False
+        """The lease is just being given back by a transition, or was."""
+        self.lost = False
+        self.task: asyncio.Future[Any] | None = None
+        self._booked = self._renewed = time.monotonic()
+
+    def unbooked(self) -> float:
+        """Seconds worked that are not on the job yet."""
+        return time.monotonic() - self._booked
+
+    def booked(self, seconds: float) -> None:
+        self._booked += seconds
+
+    def renewed(self) -> None:
+        self._renewed = time.monotonic()
+
+    def is_fresh(self) -> bool:
+        """Whether nobody else can have the job, by this machine's clock, which also a stopped process's sleep moves."""
+        return not self.lost and time.monotonic() - self._renewed < LEASE_SECONDS
+
+    def lose(self) -> None:
+        """Ends the work: somebody else has the job, or it has ended."""
+        self.lost = True
+        if self.task is not None:
+            self.task.cancel()
 
 
-def _here() -> str:
-    """This boot of this machine, and the process ids as they are seen here: a container counts its own."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}:{Path('/proc/self/ns/pid').readlink()}"
+class LeaseKeeper:
+    """All leases of one process, prolonged together in one statement."""
 
+    def __init__(self, system: SystemDatabase) -> None:
+        self._system = system
+        self._held: dict[str, Held] = {}
+        self._beating: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
 
-def new_owner() -> str:
-    """A name for one holder that tells, where process ids mean the same, whether its process still lives."""
-    pid = os.getpid()
-    return f"{socket.gethostname()}/{_here()}/{pid}/{_process_start(pid)}/{new_uuid()}"
-
-
-def is_gone(owner: str) -> bool:
-    """True when the owner is known to have ended; False of any whose process cannot be seen from here."""
-    parts = owner.split("/")
-    if len(parts) != OWNER_PARTS or parts[1] != _here():
-        return False
-    return _process_start(int(parts[2])) != parts[3]
-
-
-class Lease:
-    """The right to work on one job, kept alive by a heartbeat while work runs under it."""
-
-    def __init__(self, database: Database, tenant: Tenant, job_id: JobId) -> None:
-        self._database = database
-        self._tenant = tenant
-        self._job_id = job_id
-        self._booked = time.monotonic()
-        self.owner = new_owner()
-
-    async def claim(self, job: JobView) -> bool:
-        """Takes the lease if it is free or its holder is gone; False when somebody else works on the job."""
-        dead = job.lease_owner if job.lease_owner and is_gone(job.lease_owner) else None
-        async with self._database.write(self._tenant) as session:
-            taken = await jobs.claim_lease(session, self._tenant, self._job_id, self.owner, LEASE_SECONDS, dead)
-        self._booked = time.monotonic()
-        return taken
-
-    async def run(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Runs `work` with the heartbeat beside it.
+    async def hold(self, taken: Taken, work: Callable[[Held], Awaitable[ResultT]]) -> ResultT:
+        """Runs `work` under a lease that was just taken, and gives the lease back.
 
         Raises:
-            LeaseLostError: the heartbeat failed; the work was cancelled and has ended.
+            LeaseLostError: the lease was lost; the work was cancelled and has ended.
         """
-        working = asyncio.ensure_future(work())
-        beating = asyncio.ensure_future(self._beat())
+        held = Held(taken)
+        working = asyncio.ensure_future(work(held))
+        held.task = working
+        self._held[held.owner] = held
+        self._begin_to_beat()
         try:
-            await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
-            if beating.done() and not working.done():
-                await _end(working)
-                beating.result()
             return await working
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if held.lost and not (task and task.cancelling()):
+                raise LeaseLostError(f"Job {held.job_id} was taken over by another worker, or has ended.") from None
+            raise
         finally:
-            await _end(working)
-            await _end(beating)
+            await end(working)
+            del self._held[held.owner]
+            await asyncio.shield(self._release(held))
 
-    async def release(self) -> None:
-        """Gives the lease back and books the time since the last heartbeat."""
-        async with self._database.write(self._tenant) as session:
-            unbooked = time.monotonic() - self._booked
-            await jobs.release_lease(session, self._tenant, self._job_id, self.owner, unbooked)
+    def look_at(self, job_id: JobId) -> None:
+        """Something happened to a job: if it is held here, finds out at once whether it still is."""
+        if any(held.job_id == job_id and not held.leaving for held in self._held.values()):
+            self._hurry.set()
+
+    async def confirm(self, held: Held) -> None:
+        """Makes sure that the job is still ours before something is done that a database cannot take back.
+
+        Raises:
+            LeaseLostError: it is not.
+            UnavailableError: Postgres cannot be asked.
+        """
+        if not held.is_fresh():
+            await self._renew([held])
+        if held.lost:
+            raise LeaseLostError(f"Job {held.job_id} was taken over by another worker, or has ended.")
+
+    async def _release(self, held: Held) -> None:
+        if held.leaving or held.lost:
+            return
+        with suppress(UnavailableError):  # it will run out
+            await leases.release(self._system.courier(), Renewal(held.job_id, held.owner, held.unbooked()))
+
+    def _begin_to_beat(self) -> None:
+        if self._beating is None or self._beating.done():
+            self._beating = asyncio.create_task(self._beat(), name="heartbeat")
 
     async def _beat(self) -> None:
-        """Renews the lease in time; a database that is away for less than the lease loses nothing."""
-        renewed = time.monotonic()
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            try:
-                await self._renew()
-                renewed = time.monotonic()
-            except UnavailableError:
-                if time.monotonic() - renewed > LEASE_SECONDS - HEARTBEAT_SECONDS:
-                    raise
+        """While Postgres is away nobody can take a job over, so nothing is given up."""
+        while self._held:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), HEARTBEAT_SECONDS)
+            self._hurry.clear()
+            with suppress(UnavailableError):
+                await self._renew([held for held in self._held.values() if not held.leaving])
 
-    async def _renew(self) -> None:
-        async with self._database.write(self._tenant) as session:
-            unbooked = time.monotonic() - self._booked
-            kept = await jobs.renew_lease(session, self._tenant, self._job_id, self.owner, LEASE_SECONDS, unbooked)
-        self._booked += unbooked
-        if not kept:
-            raise LeaseLostError(f"Job {self._job_id} was taken over by another worker, or has ended.")
+    async def _renew(self, held: list[Held]) -> None:
+        asked = {one.owner: Renewal(one.job_id, one.owner, one.unbooked()) for one in held}
+        kept = await leases.renew(self._system.courier(), list(asked.values()), LEASE_SECONDS) if asked else frozenset()
+        for one in held:
+            if one.owner in kept:
+                one.booked(asked[one.owner].worked)
+                one.renewed()
+            elif not one.leaving:
+                one.lose()
 
 
-async def _end(task: asyncio.Future[ResultT]) -> None:
+async def end(task: asyncio.Future[ResultT]) -> None:
     """Cancels a task and waits until it has ended, also when cancelled meanwhile; raises nothing that the task did."""
     task.cancel()
     cancelled = False

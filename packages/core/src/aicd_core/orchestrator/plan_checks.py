@@ -11,10 +11,15 @@ from aicd_core.contracts import Plan, PlannedFile, PlannedOp, PlanStep
 
 @dataclass(frozen=True)
 class PlanFault:
-    """One thing wrong with a plan; `by_policy` when it is well-formed but forbidden."""
+    """One thing wrong with a plan; `forbidden` names the path that policy will not have touched, if that is it."""
 
     message: str
-    by_policy: bool = False
+    forbidden: str | None = None
+
+    @property
+    def by_policy(self) -> bool:
+        """Whether the plan is well-formed here, but forbidden."""
+        return self.forbidden is not None
 
 
 def numbered(faults: Iterable[PlanFault]) -> tuple[str, ...]:
@@ -93,7 +98,7 @@ def _check_files(
             elif file.op is PlannedOp.DELETE:
                 existing.discard(file.path)
             if reason := forbidden(file.path):
-                yield PlanFault(f"Step {step.id!r} touches {file.path!r}: {reason}", by_policy=True)
+                yield PlanFault(f"Step {step.id!r} touches {file.path!r}: {reason}", forbidden=file.path)
 
 
 def _in_order(plan: Plan) -> list[PlanStep]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aicd_core.contracts import Agent, CodeHost
-from aicd_core.db.database import Database
+from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.orchestrator.dispatch import NOBODY, Dispatch
 from aicd_core.orchestrator.progress import Observer
 from aicd_core.settings import Settings
 
@@ -23,7 +24,9 @@ class Parts:
     """Everything a job needs from outside. `agents` finds an agent by name, or raises InvalidInputError."""
 
     database: Database
+    system: SystemDatabase
     hosts: CodeHosts
     agents: Callable[[str], Agent]
     settings: Settings
     observe: Observer
+    dispatch: Dispatch = NOBODY

@@ -1,18 +1,25 @@
-"""The stored sub-results of one job: what a re-run step finds and skips."""
+"""What is stored of one job: sub-results, calls of models and checkpoints, which a re-run step finds and skips."""
 
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from aicd_core.contracts import Usage
+from aicd_core.contracts import ModelReply, Usage
 from aicd_core.contracts.values import Value
 from aicd_core.db.database import Database
+from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.errors import ConflictError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
+from aicd_core.journal import repository as journal
+from aicd_core.journal.values import Call, Checkpoint, Kept
+from aicd_core.orchestrator.patience import patiently
 from aicd_core.policy import Rules, organization_rules
 from aicd_core.tenancy import Tenant
 from aicd_core.usage import repository as ledger
 
+ResultT = TypeVar("ResultT")
 ValueT = TypeVar("ValueT", bound=Value)
 NOTHING = Usage()
 
@@ -24,9 +31,15 @@ class LeaseLostError(ConflictError):
 
 
 class Records:
-    """Reads and keeps artifacts on behalf of the holder of a job's lease; each call is one transaction."""
+    """Reads and keeps what belongs to a job, for the holder of its lease; each call is one transaction.
 
-    def __init__(self, database: Database, tenant: Tenant, job_id: JobId, owner: str) -> None:
+    Args:
+        patience: seconds for which a call is repeated while Postgres is away. Whatever it keeps has a name of its own,
+            so that what was kept unheard is not kept twice.
+    """
+
+    def __init__(self, database: Database, tenant: Tenant, job_id: JobId, owner: str, *, patience: float = 0) -> None:
+        self._patience = patience
         self._database = database
         self._tenant = tenant
         self._job_id = job_id
@@ -34,14 +47,18 @@ class Records:
 
     async def load(self, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT | None:
         """The sub-result of a round (of an attempt, for plans), or None."""
-        async with self._database.read(self._tenant) as session:
-            content = await jobs.get_artifact(session, self._tenant, self._job_id, kind, number)
+        content = await self._read(lambda session: jobs.get_artifact(session, self._tenant, self._job_id, kind, number))
         return None if content is None else model.model_validate_json(content)
+
+    async def comments(self, attempt: int) -> tuple[str, ...]:
+        """What people said when they sent plans back that were made before an attempt, oldest first."""
+        events = await self._read(lambda session: jobs.list_events(session, self._tenant, self._job_id))
+        counted = [event for event in events if event.event in {JobEvent.SENT_BACK, JobEvent.PLAN_INVALID}][:attempt]
+        return tuple(str(event.detail["comment"]) for event in counted if event.event is JobEvent.SENT_BACK)
 
     async def usage(self) -> Usage:
         """What the job has used up so far."""
-        async with self._database.read(self._tenant) as session:
-            return await ledger.total(session, self._tenant, self._job_id)
+        return await self._read(lambda session: ledger.total(session, self._tenant, self._job_id))
 
     async def organization_rules(self) -> Rules:
         """The rules of the organisation as they are now; a policy that is tightened holds for jobs at work, too.
@@ -49,13 +66,12 @@ class Records:
         Raises:
             InvalidInputError: the stored policy cannot be read.
         """
-        async with self._database.read(self._tenant) as session:
-            return await organization_rules(session, self._tenant)
+        return await self._read(lambda session: organization_rules(session, self._tenant))
 
     async def book(self, usage: Usage) -> None:
         """Puts on the ledger what was spent without a result to show for it."""
-        async with self._database.write(self._tenant) as session:
-            await ledger.add_entry(session, self._tenant, self._job_id, f"no-result/{new_uuid()}", usage)
+        key = f"no-result/{new_uuid()}"
+        await self._write(lambda session: ledger.add_entry(session, self._tenant, self._job_id, key, usage))
 
     async def keep(self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage = NOTHING) -> ValueT:
         """Stores a sub-result; returns the one that is stored, which an earlier run may have made.
@@ -65,13 +81,83 @@ class Records:
         Raises:
             LeaseLostError: this worker no longer holds the job.
         """
-        content = value.model_dump_json().encode()
-        async with self._database.write(self._tenant) as session:
+        content, entry = value.model_dump_json().encode(), f"{kind.value}/{number}/{new_uuid()}"
+
+        async def store(session: WriteSession) -> bytes:
             key = (session, self._tenant, self._job_id)
             await jobs.store_artifact(*key, self._owner, kind, number, content)
             stored = await jobs.get_artifact(*key, kind, number)
             if stored is None:
-                raise LeaseLostError(f"Job {self._job_id} was taken over by another worker.")
-            if usage != Usage():
-                await ledger.add_entry(*key, f"{kind.value}/{number}/{new_uuid()}", usage)
-        return type(value).model_validate_json(stored)
+                raise self._lost()
+            if usage != NOTHING:
+                await ledger.add_entry(*key, entry, usage)
+            return stored
+
+        return type(value).model_validate_json(await self._write(store))
+
+    async def find_reply(self, call: Call) -> ModelReply | None:
+        """The reply that is kept for the call, with what it cost then; or None."""
+        return await self._read(lambda session: stored_reply(session, self._tenant, self._job_id, call))
+
+    async def keep_reply(self, call: Call, reply: ModelReply) -> None:
+        """Stores a reply and books what it cost, once each, in one transaction.
+
+        Raises:
+            LeaseLostError: this worker no longer holds the job; nothing is stored.
+        """
+
+        async def store(session: WriteSession) -> None:
+            key = (session, self._tenant, self._job_id)
+            if await journal.store_call(*key, self._owner, call, reply.content):
+                if reply.usage != NOTHING:
+                    await ledger.add_entry(*key, call.entry_key, reply.usage)
+            elif await journal.get_reply(*key, call) != reply.content:  # else it was kept unheard
+                raise self._lost()
+
+        await self._write(store)
+
+    async def checkpoints(self, number: int) -> Kept:
+        """What the checkpoints of a round kept so far."""
+        return await self._read(lambda session: journal.get_kept(session, self._tenant, self._job_id, number))
+
+    async def keep_checkpoint(self, new: Checkpoint) -> None:
+        """Appends a checkpoint.
+
+        Raises:
+            LeaseLostError: this worker no longer holds the job; nothing is stored.
+        """
+
+        async def store(session: WriteSession) -> None:
+            key = (session, self._tenant, self._job_id)
+            if not await journal.store_checkpoint(*key, self._owner, new):
+                kept = await journal.get_kept(*key, new.round)
+                if kept.history[new.number : new.number + 1] != (new.history,):  # else it was kept unheard
+                    raise self._lost()
+
+        await self._write(store)
+
+    async def _read(self, work: Callable[[ReadSession], Awaitable[ResultT]]) -> ResultT:
+        async def once() -> ResultT:
+            async with self._database.read(self._tenant) as session:
+                return await work(session)
+
+        return await patiently(once, self._patience)
+
+    async def _write(self, work: Callable[[WriteSession], Awaitable[ResultT]]) -> ResultT:
+        async def once() -> ResultT:
+            async with self._database.write(self._tenant) as session:
+                return await work(session)
+
+        return await patiently(once, self._patience)
+
+    def _lost(self) -> LeaseLostError:
+        return LeaseLostError(f"Job {self._job_id} was taken over by another worker.")
+
+
+async def stored_reply(session: ReadSession, tenant: Tenant, job_id: JobId, call: Call) -> ModelReply | None:
+    """A reply of the journal with what it cost, which the ledger knows."""
+    content = await journal.get_reply(session, tenant, job_id, call)
+    if content is None:
+        return None
+    booked = await ledger.get_entry(session, tenant, job_id, call.entry_key)
+    return ModelReply(content=content, usage=booked or NOTHING)

@@ -4,13 +4,18 @@ import asyncio
 from collections.abc import Callable
 
 from aicd_core.contracts import Usage
+from aicd_core.errors import InvalidInputError
+from aicd_core.orchestrator.checkpoints import Trail
+from aicd_core.orchestrator.journal import StepJournal
 
 
 class StepSession:
     """An `AgentSession` that collects the step's usage until its result is stored."""
 
-    def __init__(self, emit: Callable[[str], None]) -> None:
+    def __init__(self, emit: Callable[[str], None], journal: StepJournal) -> None:
         self._emit = emit
+        self._trail: Trail | None = None
+        self.journal = journal
         self.usage = Usage()
         self._task = asyncio.current_task()
 
@@ -18,6 +23,19 @@ class StepSession:
     def cancelled(self) -> bool:
         """Also True past the step's deadline; readable from a thread that the agent works in."""
         return self._task is not None and (self._task.cancelling() > 0 or self._task.done())
+
+    @property
+    def history(self) -> tuple[bytes, ...]:
+        return self._trail.history if self._trail else ()
+
+    async def checkpoint(self, history: bytes) -> None:
+        if self._trail is None:
+            raise InvalidInputError("Only coding changes the tree and can be kept.", code="no_checkpoint_here")
+        await self._trail.add(history)
+
+    def follow(self, trail: Trail) -> None:
+        """From now on checkpoints go there."""
+        self._trail = trail
 
     def drain(self) -> Usage:
         """What was spent since the last time, to be booked now."""

@@ -1,7 +1,7 @@
 """The policy engine: what of a change is allowed, needs a person, or is refused."""
 
 from aicd_core.policy.branches import OWN_BRANCHES, require_own_branch
-from aicd_core.policy.checks.paths import protection_reason
+from aicd_core.policy.checks.paths import protection_finding, protection_reason
 from aicd_core.policy.engine import MAX_FINDINGS_PER_RULE, evaluate
 from aicd_core.policy.organization import organization_rules, parse_rules, publish_rules
 from aicd_core.policy.past import plan_of
@@ -23,6 +23,7 @@ __all__ = [
     "parse_rules",
     "paths_to_read",
     "plan_of",
+    "protection_finding",
     "protection_reason",
     "publish_rules",
     "require_own_branch",

@@ -10,14 +10,19 @@ from unittest.mock import patch
 
 from sqlalchemy import ColumnElement, true
 
+from aicd_core.db.calls import Prepared
 from aicd_core.tenancy import scope
 
 
 @contextmanager
 def without_application_wall() -> Iterator[None]:
     """Queries built within the block are confined to no tenant; what confines them is the database alone."""
-    with patch.object(scope, "_criterion", _everything):
-        yield
+    Prepared.forget_all()
+    try:
+        with patch.object(scope, "_criterion", _everything):
+            yield
+    finally:
+        Prepared.forget_all()
 
 
 def _everything(*_: object) -> ColumnElement[bool]:

@@ -25,6 +25,14 @@ async def add_entry(session: WriteSession, tenant: Tenant, job_id: JobId, entry_
     await session.execute(new.on_conflict_do_nothing(index_elements=["org_id", "job_id", "entry_key"]))
 
 
+async def get_entry(session: ReadSession, tenant: Tenant, job_id: JobId, entry_key: str) -> Usage | None:
+    """One entry of a job; None when nothing was booked under the key."""
+    counters = [getattr(UsageEntry, name) for name in COUNTERS]
+    mine_with_key = (mine(UsageEntry, tenant), UsageEntry.job_id == job_id, UsageEntry.entry_key == entry_key)
+    row = (await session.execute(select(*counters).where(*mine_with_key))).one_or_none()
+    return None if row is None else _usage(row)
+
+
 async def total(session: ReadSession, tenant: Tenant, job_id: JobId) -> Usage:
     """The sum of a job's entries."""
     row = await session.execute(select(*_sums()).where(mine(UsageEntry, tenant), UsageEntry.job_id == job_id))

@@ -17,6 +17,7 @@ from aicd_core.contracts.plan import (
 from aicd_core.contracts.task import Task
 from aicd_core.errors import StepFailedError
 from aicd_core.patches import FilePatch, PatchKind
+from aicd_core.text import one_line
 
 PATCH_APPLIED: Final = "patch-applied"
 TESTS_GREEN: Final = "tests-pass"
@@ -100,12 +101,16 @@ def _ops(files: Sequence[FilePatch]) -> dict[str, PlannedOp]:
 
 
 def _problem(task: Task) -> str:
-    """The title and the first paragraph of prose."""
-    paragraph = re.split(r"\r?\n\s*\r?\n|^ {0,3}(?:```|~~~|<!--)", task.body.strip(), maxsplit=1, flags=re.MULTILINE)[0]
+    """The title and the first paragraph of prose; an issue's text begins with its title, which is not said twice."""
+    title, body = task.title.strip(), task.body.strip()
+    first, _, rest = body.partition("\n")
+    if one_line(first.lstrip("#")) == one_line(title):
+        body = rest.strip()
+    paragraph = re.split(r"\r?\n\s*\r?\n|^ {0,3}(?:```|~~~|<!--)", body, maxsplit=1, flags=re.MULTILINE)[0]
     text = " ".join(paragraph.split())
     if len(text) > _PARAGRAPH:
         text = f"{text[:_PARAGRAPH]}…"
-    return "\n\n".join(part for part in (task.title.strip(), text) if part)
+    return "\n\n".join(part for part in (title, text) if part)
 
 
 def _goal(numbers: Sequence[int]) -> str:

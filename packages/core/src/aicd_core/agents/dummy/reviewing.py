@@ -11,8 +11,11 @@ from aicd_core.contracts.evidence import CommandResult, Evidence, TestReport
 from aicd_core.contracts.plan import Plan
 from aicd_core.contracts.review import CriterionResult, Review, ReviewFinding, ReviewVerdict
 from aicd_core.patches import PatchError, parse_patch
+from aicd_core.text import one_line
 
 _MOST_FINDINGS: Final = 20
+_COMMAND: Final = 200
+"""Characters of a command that a sentence names it by; one entry may be a whole script."""
 _OUTPUT_TAIL: Final = 2_000
 """Characters of a failing command's output that a finding quotes."""
 
@@ -67,7 +70,7 @@ def _finding(name: str, message: str, path: str | None = None) -> ReviewFinding:
 
 
 def _ending(result: CommandResult) -> str:
-    return f"`{result.command}` ended with: {result.outcome()}"
+    return f"`{one_line(result.command, _COMMAND)}` ended with: {result.outcome()}"
 
 
 def _tail(output: str) -> str:
@@ -91,5 +94,5 @@ def _tests_result(tests: TestReport) -> CriterionResult:
     failure = tests.first_failure()
     if failure is not None:
         return CriterionResult(id=TESTS_GREEN, met=False, evidence=f"{_ending(failure)}.")
-    commands = ", ".join(f"`{result.command}`" for result in tests.tests)
+    commands = ", ".join(f"`{one_line(result.command, _COMMAND)}`" for result in tests.tests)
     return CriterionResult(id=TESTS_GREEN, met=True, evidence=f"Passed: {commands}." if commands else NO_TESTS)

@@ -17,6 +17,7 @@ from aicd_core.contracts.config import RepositoryConfig
 from aicd_core.errors import StepFailedError
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
+from aicd_core.orchestrator.checkpoints import Trail
 from aicd_core.orchestrator.progress import CommandEnded, CommandStarted
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
@@ -29,7 +30,7 @@ async def run(step: StepContext) -> StepResult:
     config, plan = await step.config(), await step.plan()
     coded = await step.records.load(ArtifactKind.CHANGE, CodedChange, number)
     if coded is None:
-        coded = await _code(step, plan, number)
+        coded = await code(step, plan, number)
     tests = await step.records.load(ArtifactKind.TEST_REPORT, TestReport, number)
     if tests is None:
         report = await _test(step, config, coded.change_set)
@@ -40,11 +41,13 @@ async def run(step: StepContext) -> StepResult:
     return StepResult(JobEvent.CODED)
 
 
-async def _code(step: StepContext, plan: Plan, number: int) -> CodedChange:
-    """Has the agent work on the tree of the round before, and measures what it did."""
+async def code(step: StepContext, plan: Plan, number: int) -> CodedChange:
+    """Has the agent work on the tree of the last checkpoint or the round before, and measures what it did."""
     feedback = await _feedback(step, number - 1) if number > 1 else None
     before = await step.records.load(ArtifactKind.CHANGE, CodedChange, number - 1)
-    await step.checkout.restore(before.change_set if before else None)
+    trail = Trail(step.records, step.checkout, step.session.journal, number, plan.paths())
+    await trail.resume(before.change_set if before else None)
+    step.session.follow(trail)
     call = step.agent.code(await step.task(), plan, feedback, step.checkout.workspace, step.session)
     change = await answer(call, Change, step.job.agent)
     change_set = await step.checkout.capture(plan.paths())

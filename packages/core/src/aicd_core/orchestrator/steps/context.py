@@ -1,41 +1,69 @@
 """What a step works with and what it gives back."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
-from aicd_core.contracts import Agent, Base, Checkout, CodeHost, Plan, Task
+from aicd_core.contracts import Agent, Base, Checkout, CodeHost, Plan, Task, Usage
 from aicd_core.contracts.config import RepositoryConfig
+from aicd_core.contracts.values import Value
 from aicd_core.errors import InvalidInputError, StepFailedError
-from aicd_core.jobs.machine import JobEvent
+from aicd_core.jobs.leases.values import Terms
+from aicd_core.jobs.machine import JobEvent, JobState, JobStatus
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
+from aicd_core.orchestrator.checkpoints import Checkpoints
+from aicd_core.orchestrator.journal import Replies
 from aicd_core.orchestrator.progress import Message, Observer
-from aicd_core.orchestrator.records import Records
+from aicd_core.orchestrator.records import NOTHING
 from aicd_core.orchestrator.session import StepSession
 from aicd_core.policy import Rules, effective_rules
 from aicd_core.settings import Settings
 
+ValueT = TypeVar("ValueT", bound=Value)
+
 
 @dataclass(frozen=True)
 class StepResult:
-    """What happened; `code` and `reason` say why where that is not plain."""
+    """What happened; `code` and `reason` say why where that is not plain, `detail` what else goes on the record."""
 
     event: JobEvent
     code: str | None = None
     reason: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StepRecords(Replies, Checkpoints, Protocol):
+    """What a step reads and keeps; `Records` says what each does."""
+
+    async def load(self, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT | None: ...
+
+    async def keep(self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage = NOTHING) -> ValueT: ...
+
+    async def usage(self) -> Usage: ...
+
+    async def comments(self, attempt: int) -> tuple[str, ...]: ...
+
+    async def organization_rules(self) -> Rules: ...
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """One step of one job under a held lease. The agent gets `session` and the checkout's workspace only."""
+    """One step of one job under a held lease. The agent gets `session` and the checkout's workspace only.
+
+    `confirm` makes sure that the lease is still held; it is asked before something outside is changed.
+    """
 
     job: JobView
+    terms: Terms
     agent: Agent
     host: CodeHost
     checkout: Checkout
-    records: Records
+    records: StepRecords
     session: StepSession
     settings: Settings
     observe: Observer
+    confirm: Callable[[], Awaitable[None]]
 
     @property
     def base(self) -> Base:
@@ -79,6 +107,20 @@ class StepContext:
             base_sha=self.job.base_sha,
             test_commands=tests or (),
         )
+
+
+def step_name(status: JobStatus) -> str:
+    """What a step is called in the journal; there is one for each state in which an agent is asked.
+
+    Raises:
+        KeyError: no agent is asked in this state.
+    """
+    names = {
+        JobState.PLANNING: f"plan/{status.plan_attempts}",
+        JobState.CODING: f"code/{status.round}",
+        JobState.REVIEWING: f"review/{status.round}",
+    }
+    return names[status.state]
 
 
 def failed(error: StepFailedError) -> StepResult:

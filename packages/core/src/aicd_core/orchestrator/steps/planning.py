@@ -1,6 +1,6 @@
 """PLANNING: the repository's configuration, a plan, and the checks that it must pass."""
 
-from aicd_core.contracts import Plan
+from aicd_core.contracts import Plan, PolicyReport, PolicyVerdict
 from aicd_core.contracts.config import RepositoryConfig
 from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.jobs.machine import JobEvent
@@ -8,8 +8,11 @@ from aicd_core.jobs.models import ArtifactKind
 from aicd_core.orchestrator.plan_checks import PlanFault, check_plan, numbered
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
-from aicd_core.policy import Rules, protection_reason
+from aicd_core.policy import MAX_FINDINGS_PER_RULE, Rules, protection_finding, protection_reason
 from aicd_core.repo_config import FILE_NAME, detect_test_commands, files_to_read, parse_repository_config
+from aicd_core.tenancy.organizations.models import PlanApproval
+
+BEFORE_ANY_ROUND = 0
 
 
 async def run(step: StepContext) -> StepResult:
@@ -20,13 +23,14 @@ async def run(step: StepContext) -> StepResult:
     rules = await step.rules(config)
     plan = await step.records.load(ArtifactKind.PLAN, Plan, attempt)
     if plan is None:
-        plan = await _ask(step, attempt, paths, rules)
+        plan = await ask(step, attempt, paths, config)
     faults = _check(step, plan, paths, rules)
     if not faults:
-        wants_person = config.plan_approval == "always"
+        wants_person = config.plan_approval == "always" or step.terms.plan_approval is PlanApproval.ALWAYS
         return StepResult(JobEvent.APPROVAL_ASKED if wants_person else JobEvent.PLAN_READY)
     if attempt + 1 < step.settings.max_plan_attempts:
         return StepResult(JobEvent.PLAN_INVALID, "invalid_plan", " ".join(numbered(faults)))
+    await _keep_denial(step, faults, config)
     return _refused(faults, f"No valid plan after {attempt + 1} attempts.")
 
 
@@ -48,16 +52,19 @@ async def _configure(step: StepContext, paths: frozenset[str]) -> RepositoryConf
     return await step.records.keep(ArtifactKind.CONFIG, 0, config)
 
 
-async def _ask(step: StepContext, attempt: int, paths: frozenset[str], rules: Rules) -> Plan:
+async def ask(step: StepContext, attempt: int, paths: frozenset[str], config: RepositoryConfig) -> Plan:
     """Has the agent make a plan, told what was wrong with the one before."""
     before = await step.records.load(ArtifactKind.PLAN, Plan, attempt - 1) if attempt else None
-    faults = _check(step, before, paths, rules) if before else ()
+    faults = _check(step, before, paths, await step.rules(config)) if before else ()
+    comments = tuple(f"A person sent the plan back: {comment}" for comment in await step.records.comments(attempt))
     await step.checkout.restore(None)
     try:
-        call = step.agent.plan(await step.task(), numbered(faults), step.checkout.workspace, step.session)
+        errors = (*numbered(faults), *comments)
+        call = step.agent.plan(await step.task(), errors, step.checkout.workspace, step.session)
         plan = await answer(call, Plan, step.job.agent)
     except StepFailedError as error:
         if any(fault.by_policy for fault in faults):
+            await _keep_denial(step, faults, config)
             raise StepFailedError(_words(faults), code="policy_denied") from error
         raise
     return await step.records.keep(ArtifactKind.PLAN, attempt, plan, step.session.drain())
@@ -65,6 +72,17 @@ async def _ask(step: StepContext, attempt: int, paths: frozenset[str], rules: Ru
 
 def _check(step: StepContext, plan: Plan, paths: frozenset[str], rules: Rules) -> tuple[PlanFault, ...]:
     return check_plan(plan, step.job.base_sha, paths, lambda path: protection_reason(path, rules))
+
+
+async def _keep_denial(step: StepContext, faults: tuple[PlanFault, ...], config: RepositoryConfig) -> None:
+    """Puts on the record what policy forbids of a plan that ends the job here: no change will be there to be judged."""
+    paths = sorted({fault.forbidden for fault in faults if fault.forbidden is not None})
+    rules = await step.rules(config)
+    reasons = {path: protection_reason(path, rules) for path in paths}
+    findings = tuple(protection_finding(path, reason) for path, reason in reasons.items() if reason is not None)
+    if findings:
+        report = PolicyReport(verdict=PolicyVerdict.DENY, findings=findings[:MAX_FINDINGS_PER_RULE])
+        await step.records.keep(ArtifactKind.POLICY_REPORT, BEFORE_ANY_ROUND, report)
 
 
 def _words(faults: tuple[PlanFault, ...]) -> str:

@@ -29,10 +29,10 @@ ValueT = TypeVar("ValueT", bound=Value)
 async def run(step: StepContext) -> StepResult:
     """One review and what follows from it."""
     number = step.job.status.round
-    plan, evidence = await step.plan(), await _evidence(step, number)
+    plan, evidence = await step.plan(), await gather(step, number)
     review = await step.records.load(ArtifactKind.REVIEW, Review, number)
     if review is None:
-        review = await _review(step, plan, evidence)
+        review = await ask(step, plan, evidence)
     approved = review.verdict is ReviewVerdict.APPROVE
     if approved and evidence.policy.verdict is not PolicyVerdict.DENY:
         return await _publish(step, plan, evidence, review, escalated=False)
@@ -44,7 +44,8 @@ async def run(step: StepContext) -> StepResult:
     return await _publish(step, plan, evidence, review, escalated=True)
 
 
-async def _evidence(step: StepContext, number: int) -> Evidence:
+async def gather(step: StepContext, number: int) -> Evidence:
+    """All that is stored of a round, as the critic is shown it."""
     coded = await _stored(step, ArtifactKind.CHANGE, CodedChange, number)
     return Evidence(
         round=number,
@@ -61,7 +62,7 @@ async def _stored(step: StepContext, kind: ArtifactKind, model: type[ValueT], nu
     return value
 
 
-async def _review(step: StepContext, plan: Plan, evidence: Evidence) -> Review:
+async def ask(step: StepContext, plan: Plan, evidence: Evidence) -> Review:
     """The critic's review; what policy denies is rejected without paying for one."""
     number = evidence.round
     if evidence.policy.verdict is PolicyVerdict.DENY:
@@ -104,6 +105,7 @@ async def _publish(step: StepContext, plan: Plan, evidence: Evidence, review: Re
         when=step.job.created_at,
     )
     head = await step.checkout.commit(request)
+    await step.confirm()
     outcome = Outcome(step.job, plan, evidence, review, await step.records.usage(), escalated)
     opened = await step.host.publish(step.job.id, step.checkout, head, step.base, draft(outcome))
     await step.records.keep(ArtifactKind.PULL_REQUEST, evidence.round, opened)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from aicd_core.contracts.change import FileChange, FileOp
+from aicd_core.contracts.evidence import PolicyFinding, PolicyVerdict
 from aicd_core.contracts.plan import PlannedOp
 from aicd_core.policy.case import Case, Objection, shown
 from aicd_core.policy.globs import first_match
@@ -14,6 +15,14 @@ SYMLINK_MODE = "120000"
 """git's mode of a symbolic link."""
 SUBMODULE_MODE = "160000"
 """git's mode of a commit of another repository."""
+
+
+BY_HAND = "Leave the file as it is; a person makes such a change by hand."
+
+
+def protection_finding(path: str, reason: str) -> PolicyFinding:
+    """What is told of a protected path before there is a change to be judged."""
+    return PolicyFinding(rule="protected_path", verdict=PolicyVerdict.DENY, path=path, message=reason, remedy=BY_HAND)
 
 
 def protection_reason(path: str, rules: Rules) -> str | None:
@@ -29,7 +38,7 @@ def protected_path(case: Case) -> Iterator[Objection]:
     for path in case.change.paths():
         reason = protection_reason(path, case.rules)
         if reason is not None:
-            yield Objection(reason, "Leave the file as it is; a person makes such a change by hand.", path)
+            yield Objection(reason, BY_HAND, path)
 
 
 def outside_plan(case: Case) -> Iterator[Objection]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from aicd_core.db.sessions import AccountsSession
-from aicd_core.errors import ConflictError, ForbiddenError, NotFoundError
+from aicd_core.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from aicd_core.ids import UserId
 from aicd_core.tenancy.accounts import logins, repository
 from aicd_core.tenancy.accounts.emails import require_email, same_email
@@ -14,6 +14,8 @@ NAME_MOST = 200
 ISSUER_MOST = 2048
 SUBJECT_MOST = 255
 """Characters of a subject (OpenID Connect Core 1.0, section 2)."""
+IDENTITY_MOST = 2600
+"""Bytes of both: together they are a key, and a row of Postgres's index must fit into a third of a page (2,704)."""
 
 
 async def create_user(session: AccountsSession, fields: UserFields) -> UserView:
@@ -85,9 +87,14 @@ async def find_by_identity(session: AccountsSession, issuer: str, subject: str) 
 
     Raises:
         ForbiddenError: `user_deleted`.
+        InvalidInputError: an issuer or a subject that cannot be stored.
     """
     require_text(issuer, "The issuer", most=ISSUER_MOST, least=1)
     require_text(subject, "The subject", most=SUBJECT_MOST, least=1)
+    if (size := len((issuer + subject).encode())) > IDENTITY_MOST:
+        raise InvalidInputError(
+            f"Issuer and subject have {size:,} bytes; together they may have {IDENTITY_MOST:,}.", code="bad_length"
+        )
     user = await repository.find_user_by_identity(session, issuer, subject)
     if user is not None and user.deleted_at is not None:
         raise ForbiddenError(

@@ -1,0 +1,98 @@
+"""`aicd up`: the API server and a worker in one process, on one database."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from aicd_backend.app import create_app
+from aicd_backend.settings import BackendSettings
+from aicd_cli.runtime import LocalHosts, load_settings_of, load_workers, make_parts, open_store, require_disk_space
+from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
+from aicd_core.errors import UnavailableError
+from aicd_core.orchestrator import WorkerOptions
+from aicd_core.orchestrator.lease import end
+
+REQUESTS = 5
+"""Connections to the database for the API server, beside those of the worker."""
+BACKLOG = 2048
+log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process around it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(host: str, port: int, concurrency: int, drain_timeout: float, data_dir: Path | None) -> None:
+    """Serves and works until a stop signal; if either ends by itself, so does the other.
+
+    Raises:
+        UnavailableError: the port cannot be had, or something that a worker needs is missing.
+    """
+    settings = load_settings_of(BackendSettings, data_dir)
+    hosts = LocalHosts(settings)
+    with _listening(host, port) as listener:
+        async with open_store(settings, pool_size=concurrency + POOL_SPARE + REQUESTS) as store:
+            require_disk_space(settings)
+            await hosts.sandbox.check()
+            app = create_app(settings, ready=store.database.refuse_unsafe_role)
+            server = _Server(
+                uvicorn.Config(
+                    app,
+                    ws="none",
+                    log_config=None,
+                    server_header=False,
+                    timeout_graceful_shutdown=settings.shutdown_timeout,
+                )
+            )
+            parts = make_parts(settings, store, hosts, log_progress)
+            options = WorkerOptions(drain_timeout)
+            async with load_workers().open_worker(parts, options, concurrency) as worker:
+
+                def stop() -> None:
+                    server.should_exit = True
+                    worker.stop()
+
+                address = listener.getsockname()
+                log.info("listening on http://%s:%d, and ready for %d job(s) at once", *address[:2], concurrency)
+                with stopped_by_signals(stop):
+                    await _until_both_end(server.serve([listener]), worker.run(), stop)
+
+
+async def _until_both_end(serving: Awaitable[None], working: Awaitable[None], stop: Callable[[], None]) -> None:
+    """Waits for both; whichever ends first stops the other one, and what it raises is raised."""
+    tasks = [asyncio.ensure_future(serving), asyncio.ensure_future(working)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        stop()
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            await end(task)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket.
+
+    Raises:
+        UnavailableError: the address or the port cannot be had.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UnavailableError(
+            f"{host}:{port} cannot be listened on ({error.strerror or error}). Choose another with --host and --port.",
+            code="port_unavailable",
+        ) from error
+    with listener:
+        yield listener

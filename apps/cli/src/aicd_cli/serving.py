@@ -1,0 +1,57 @@
+"""What processes that run until they are told to stop have in common."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from aicd_cli.exit_codes import ExitCode
+from aicd_cli.process import STOP_SIGNALS
+from aicd_core.orchestrator import CommandEnded, Message, Progress, StateChanged
+from aicd_core.text import one_line
+
+POOL_SPARE = 4
+"""Connections of a worker beside one for each job: heartbeats, admission, sweeps."""
+
+
+@contextmanager
+def stopped_by_signals(begin_to_stop: Callable[[], None]) -> Iterator[None]:
+    """The first stop signal has the process come to its end; the second one ends it at once."""
+    asked = False
+
+    def stop() -> None:
+        nonlocal asked
+        if asked:
+            os._exit(ExitCode.CANCELLED)
+        asked = True
+        begin_to_stop()
+
+    loop = asyncio.get_running_loop()
+    for sign in STOP_SIGNALS:
+        loop.add_signal_handler(sign, stop)
+    try:
+        yield
+    finally:
+        for sign in STOP_SIGNALS:
+            loop.remove_signal_handler(sign)
+            signal.signal(sign, signal.SIG_IGN)
+
+
+def log_progress(progress: Progress) -> None:
+    """One line of the log for each thing that happens to a job."""
+    log = logging.getLogger("aicd.jobs")
+    match progress:
+        case StateChanged():
+            log.info(
+                "job %s: %s (round %d) %s",
+                progress.job_id,
+                progress.state.value,
+                progress.round,
+                one_line(progress.reason or "", 200),
+            )
+        case Message():
+            log.info("job %s: %s", progress.job_id, one_line(progress.text, 300))
+        case CommandEnded():
+            log.info("job %s: $ %s: %s", progress.job_id, one_line(progress.command, 200), progress.outcome)

@@ -1,0 +1,55 @@
+"""The door through which an agent calls a model: what was answered once is never paid for again."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Protocol
+
+from pydantic import StringConstraints
+
+from aicd_core.contracts.usage import Usage
+from aicd_core.contracts.values import Value
+
+ModelName = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,200}$")]
+
+
+class ModelRequest(Value):
+    """One request to a model, as bytes that are the same whenever it is asked again.
+
+    So `content` holds no time, no random id and nothing of this machine; keys of JSON objects are sorted.
+    """
+
+    model: ModelName
+    content: bytes
+
+    def canonical(self) -> bytes:
+        """The model's name, a NUL and the content: all that makes two requests the same."""
+        return self.model.encode() + b"\0" + self.content
+
+    def digest(self) -> bytes:
+        """SHA-256 of the canonical form."""
+        return hashlib.sha256(self.canonical()).digest()
+
+
+class ModelReply(Value):
+    """What a model answered, as it came, and what the call cost."""
+
+    content: bytes
+    usage: Usage
+
+
+class Journal(Protocol):
+    """Keeps each reply before anybody uses it."""
+
+    async def call(self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]]) -> ModelReply:
+        """The reply to the request: the one that is kept, or that of `send`, which is kept before it is returned.
+
+        Calls of a step are numbered in the order in which they are made, and a kept reply is found again by job, step,
+        number and the digest of the request. What it cost goes to the ledger with it, so it is not to be given to
+        `AgentSession.spend`. Retries of a call belong into `send`.
+
+        Raises:
+            UnavailableError: code `model_timeout`: `send` took longer than AICD_MODEL_CALL_TIMEOUT.
+            ConflictError: code `lease_lost`: another worker has the job; nothing was kept.
+            Exception: whatever `send` raises; nothing is kept, and a retry has the same number.
+        """
+        ...

@@ -1,0 +1,97 @@
+"""SQL of the journal. What is stored, is stored for the holder of the job's lease only; nothing is ever changed."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, String, Uuid, and_, column, literal, select, table
+from sqlalchemy.dialects.postgresql import insert
+
+from aicd_core.contracts import ChangeSet, ModelRequest
+from aicd_core.db.sessions import ReadSession, WriteSession
+from aicd_core.ids import JobId
+from aicd_core.journal.models import Checkpoint as CheckpointRow
+from aicd_core.journal.models import ModelCall
+from aicd_core.journal.values import Call, Checkpoint, Kept
+from aicd_core.tenancy import Tenant, mine
+
+_JOBS = table("jobs", column("org_id", Uuid()), column("id", Uuid()), column("lease_owner", String()))
+"""What the journal needs of jobs, whose module stands beside this one, not below it."""
+
+
+async def get_reply(session: ReadSession, tenant: Tenant, job_id: JobId, call: Call) -> bytes | None:
+    """The content of the reply to a call, or None."""
+    query = select(ModelCall.reply).where(
+        mine(ModelCall, tenant),
+        ModelCall.job_id == job_id,
+        ModelCall.step == call.step,
+        ModelCall.number == call.number,
+        ModelCall.request_hash == call.request_hash,
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def get_request(session: ReadSession, tenant: Tenant, job_id: JobId, call: Call) -> ModelRequest | None:
+    """The oldest request stored under the call's step and number, whatever its hash; None when there is none."""
+    query = select(ModelCall.model, ModelCall.request).where(
+        mine(ModelCall, tenant),
+        ModelCall.job_id == job_id,
+        ModelCall.step == call.step,
+        ModelCall.number == call.number,
+    )
+    row = (await session.execute(query.order_by(ModelCall.id).limit(1))).one_or_none()
+    return None if row is None else ModelRequest(model=row.model, content=row.request)
+
+
+async def store_call(
+    session: WriteSession,
+    tenant: Tenant,
+    job_id: JobId,
+    owner: str,
+    call: Call,
+    reply: bytes,
+) -> bool:
+    """Keeps a call for the holder of the job's lease; False when it is not held, or the call is there already."""
+    values: dict[str, ColumnElement[Any]] = {
+        "step": literal(call.step),
+        "number": literal(call.number),
+        "request_hash": literal(call.request_hash),
+        "model": literal(call.request.model),
+        "request": literal(call.request.content),
+        "reply": literal(reply),
+    }
+    guarded = _held(tenant, job_id, owner).add_columns(*values.values())
+    new = insert(ModelCall).from_select(["org_id", "job_id", *values], guarded)
+    made = await session.execute(new.on_conflict_do_nothing().returning(ModelCall.id))
+    return made.first() is not None
+
+
+async def store_checkpoint(session: WriteSession, tenant: Tenant, job_id: JobId, owner: str, new: Checkpoint) -> bool:
+    """Appends a checkpoint for the holder of the job's lease; False when it is not held, or the number is taken."""
+    values: dict[str, ColumnElement[Any]] = {
+        "round": literal(new.round),
+        "number": literal(new.number),
+        "calls": literal(new.calls),
+        "change_set": literal(new.change_set.model_dump_json().encode()),
+        "history": literal(new.history),
+    }
+    guarded = _held(tenant, job_id, owner).add_columns(*values.values())
+    added = insert(CheckpointRow).from_select(["org_id", "job_id", *values], guarded)
+    made = await session.execute(added.on_conflict_do_nothing().returning(CheckpointRow.id))
+    return made.first() is not None
+
+
+async def get_kept(session: ReadSession, tenant: Tenant, job_id: JobId, number: int) -> Kept:
+    """What the checkpoints of round `number` kept; of the changes only the last one is read."""
+    of_round = and_(mine(CheckpointRow, tenant), CheckpointRow.job_id == job_id, CheckpointRow.round == number)
+    fragments = select(CheckpointRow.history).where(of_round).order_by(CheckpointRow.number)
+    history = tuple((await session.execute(fragments)).scalars())
+    newest = select(CheckpointRow.change_set, CheckpointRow.calls).where(of_round)
+    last = (await session.execute(newest.order_by(CheckpointRow.number.desc()).limit(1))).one_or_none()
+    if last is None:
+        return Kept()
+    return Kept(history, ChangeSet.model_validate_json(last.change_set), last.calls)
+
+
+def _held(tenant: Tenant, job_id: JobId, owner: str) -> Select[tuple[object, ...]]:
+    """The job, if this owner has its lease; whoever would take it over waits until what is stored can be seen."""
+    held = and_(_JOBS.c.org_id == tenant.org_id, _JOBS.c.id == job_id, _JOBS.c.lease_owner == owner)
+    return select(_JOBS.c.org_id, _JOBS.c.id).where(held).with_for_update(read=True)

@@ -1,0 +1,53 @@
+"""Work by the clock: sweeping up what was committed and never queued, and letting go of what is old."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from aicd_core.contracts import Chore
+from aicd_core.db.database import SystemDatabase
+from aicd_core.deliveries import repository as deliveries
+from aicd_core.jobs.leases import repository as leases
+from aicd_core.orchestrator.owners import is_gone
+from aicd_core.orchestrator.ports import Parts
+
+SWEEP_SECONDS = 5.0
+UNANSWERED_SECONDS = 30.0
+"""A worker was sent for, and nobody came for so long: one is sent again."""
+SWEEP_MOST = 200
+"""Wakes of one sweep. Each brings a worker that takes jobs until none is ready: few are enough for many jobs."""
+RETENTION_SECONDS = 3600.0
+RETENTION_MOST = 1000
+
+_log = logging.getLogger(__name__)
+
+
+def chores_of(parts: Parts) -> tuple[Chore, ...]:
+    """Every chore, each to be done on one of the machines."""
+    return (
+        Chore("sweep", SWEEP_SECONDS, lambda: sweep(parts)),
+        Chore("retention", RETENTION_SECONDS, lambda: let_go(parts)),
+    )
+
+
+async def sweep(parts: Parts) -> None:
+    """Sends for workers to jobs that wait for one, and have waited too long for the one that was sent for."""
+    wake = parts.dispatch.in_statement
+    for due in await leases.mark_due(parts.system.courier(), UNANSWERED_SECONDS, SWEEP_MOST, wake=wake):
+        await parts.dispatch.send(due.org_id, due.job_id, due.key)
+
+
+async def let_go(parts: Parts) -> None:
+    """Removes deliveries that were handled, after the days of AICD_DELIVERY_DAYS."""
+    before = datetime.now(UTC) - timedelta(days=parts.settings.delivery_days)
+    removed = RETENTION_MOST
+    while removed == RETENTION_MOST:
+        async with parts.system.write() as session:
+            removed = await deliveries.delete_handled(session, before, RETENTION_MOST)
+    _log.info("retention: deliveries handled before %s are gone", before.date())
+
+
+async def free_dead_leases(system: SystemDatabase) -> None:
+    """Takes leases away from processes of this machine that are gone, so that nobody waits until they run out."""
+    dead = [owner for owner in await leases.list_owners(system.courier()) if is_gone(owner)]
+    if dead:
+        _log.warning("%d job(s) of dead workers are free again", await leases.free_leases(system.courier(), dead))

@@ -1,0 +1,141 @@
+"""What people, and the code host on their behalf, do to a job from outside."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aicd_core.contracts import CodeHost, Plan
+from aicd_core.errors import ConflictError, InvalidInputError
+from aicd_core.ids import JobId
+from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
+from aicd_core.jobs.models import ArtifactKind
+from aicd_core.jobs.values import JobView
+from aicd_core.orchestrator.moves import Mover
+from aicd_core.orchestrator.ports import Parts
+from aicd_core.orchestrator.steps.context import StepResult
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.repositories import repository as repositories
+
+COMMENT_MAX = 10_000
+"""Characters of a comment that sends a plan back."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """Decisions about the jobs of one tenant. `by` says whose they are, on the job's record."""
+
+    parts: Parts
+    tenant: Tenant
+    by: str
+
+    async def cancel(self, job_id: JobId, reason: str, *, open_pull_request: bool = False) -> JobView:
+        """Ends a job in any open state; its worker stops, and no branch is left unless a pull request stands on it.
+
+        Args:
+            open_pull_request: cancels a job also whose pull request is open, which then stays as it is.
+
+        Returns:
+            the job, cancelled; or as it is, when it has ended already or its pull request is to stay followed.
+
+        Raises:
+            NotFoundError: the tenant has no such job.
+        """
+        ended = TERMINAL if open_pull_request else TERMINAL | {JobState.PR_OPEN}
+        while (job := await self._job(job_id)).state not in ended:
+            cancelled = StepResult(JobEvent.CANCELLED, "cancelled", reason, {"by": self.by})
+            now = await self._mover.push(self.tenant, job, cancelled)
+            if now is not None:
+                await self._clear_away(now)
+                return now
+        return job
+
+    async def approve(self, job_id: JobId, plan_hash: str | None = None) -> JobView:
+        """Lets a job go on whose plan waits for a person.
+
+        Args:
+            plan_hash: hash (or the first 12 characters or more of it) of the plan that was looked at; None: whichever
+                waits now.
+
+        Raises:
+            ConflictError: another plan waits by now, the job moved on, or no plan of it waits.
+        """
+        job = await self._job(job_id)
+        waiting = await self._plan_hash(job)
+        if plan_hash is not None and (len(plan_hash) < 12 or not waiting.startswith(plan_hash)):
+            raise ConflictError(
+                f"The plan that waits has the hash {waiting}, not {plan_hash}. Look at it with `aicd show {job_id}`, "
+                "then approve that one.",
+                code="other_plan",
+            )
+        detail = {"by": self.by, "plan_hash": waiting}
+        return await self._push(job, StepResult(JobEvent.APPROVED, detail=detail))
+
+    async def send_back(self, job_id: JobId, comment: str) -> JobView:
+        """Has the plan made anew; the comment goes to the planner.
+
+        Raises:
+            InvalidInputError: nothing is said, or too much.
+            ConflictError: no plan of the job waits.
+        """
+        if not comment.strip() or len(comment) > COMMENT_MAX or "\x00" in comment:
+            raise InvalidInputError(
+                f"A plan is sent back with a comment of 1 to {COMMENT_MAX:,} characters that says what to do otherwise."
+            )
+        job = await self._job(job_id)
+        detail = {"by": self.by, "comment": comment, "plan_hash": await self._plan_hash(job)}
+        return await self._push(job, StepResult(JobEvent.SENT_BACK, "sent_back", comment, detail))
+
+    async def resume(self, job_id: JobId, *, time_limit: float | None = None, cost_limit: int | None = None) -> JobView:
+        """Takes a paused job back to the state that it left, its limits raised: in seconds at work, in micro-USD.
+
+        Raises:
+            ConflictError: the job is not paused.
+        """
+        job = await self._job(job_id)
+        if time_limit is not None or cost_limit is not None:
+            async with self.parts.database.write(self.tenant) as session:
+                await jobs.raise_limits(session, self.tenant, job_id, time_limit, cost_limit)
+        return await self._push(job, StepResult(JobEvent.RESUMED, detail={"by": self.by}))
+
+    async def tidy(self, leftovers: Iterable[JobId]) -> None:
+        """Clears away what jobs left on this machine that ended while their process was away.
+
+        The work tree of a job that waits for somebody goes, too; it is laid again when it goes on.
+        """
+        for job_id in leftovers:
+            async with self.parts.database.read(self.tenant) as session:
+                job = await jobs.get_job(session, self.tenant, job_id)
+            if job is not None and job.state in TERMINAL:
+                await self._clear_away(job)
+            elif job is not None and job.state not in AT_WORK:
+                await (await self._host(job)).close(job_id)
+
+    @property
+    def _mover(self) -> Mover:
+        return Mover(self.parts.database, self.parts.dispatch, self.parts.observe, patience=0)
+
+    async def _push(self, job: JobView, result: StepResult) -> JobView:
+        now = await self._mover.push(self.tenant, job, result)
+        if now is None:
+            raise ConflictError(f"Job {job.id} moved on at this very moment. Look at it again: aicd show {job.id}")
+        return now
+
+    async def _plan_hash(self, job: JobView) -> str:
+        """The hash of the plan that waits; '' when there is none, which the transition then refuses."""
+        async with self.parts.database.read(self.tenant) as session:
+            content = await jobs.get_artifact(session, self.tenant, job.id, ArtifactKind.PLAN)
+        return Plan.model_validate_json(content).structure_hash() if content else ""
+
+    async def _clear_away(self, job: JobView) -> None:
+        host = await self._host(job)
+        await host.withdraw(job.id)
+        await host.close(job.id)
+
+    async def _host(self, job: JobView) -> CodeHost:
+        async with self.parts.database.read(self.tenant) as session:
+            source = await repositories.get_source(session, self.tenant, job.repository_id)
+        assert source is not None, "the database keeps a job's repository"
+        return self.parts.hosts.at(source)
+
+    async def _job(self, job_id: JobId) -> JobView:
+        return await self._mover.read(self.tenant, job_id)

@@ -1,0 +1,82 @@
+"""The journal of one step: numbers its calls, finds kept replies, keeps new ones before they are used."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from aicd_core.contracts import ModelReply, ModelRequest
+from aicd_core.errors import UnavailableError
+from aicd_core.journal.values import Call
+
+
+class Replies(Protocol):
+    """Where replies are kept."""
+
+    async def find_reply(self, call: Call) -> ModelReply | None: ...
+
+    async def keep_reply(self, call: Call, reply: ModelReply) -> None: ...
+
+
+class StepJournal:
+    """A `Journal` for one step of a job.
+
+    Args:
+        step: `plan/<attempt>`, `code/<round>` or `review/<round>`.
+        timeout: seconds that one call may take.
+    """
+
+    def __init__(self, replies: Replies, step: str, timeout: float) -> None:
+        self._replies = replies
+        self._step = step
+        self._timeout = timeout
+        self.next_number = 0
+        self.under_way = 0
+
+    async def call(self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]]) -> ModelReply:
+        # The number is taken before anything is awaited: it tells in which order the calls were made.
+        number = self.next_number
+        self.next_number += 1
+        self.under_way += 1
+        try:
+            return await self._answer(Call(self._step, number, request), send)
+        except BaseException:
+            # A retry stands where the failed call stood, so that a re-run, which has no failure to retry, finds it.
+            if self.next_number == number + 1:
+                self.next_number = number
+            raise
+        finally:
+            self.under_way -= 1
+
+    async def _answer(self, call: Call, send: Callable[[], Awaitable[ModelReply]]) -> ModelReply:
+        kept = await self._replies.find_reply(call)
+        if kept is not None:
+            return kept
+        reply = await self._send(call.request, send)
+        await _to_the_end(self._replies.keep_reply(call, reply))
+        return reply
+
+    async def _send(self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]]) -> ModelReply:
+        try:
+            async with asyncio.timeout(self._timeout) as deadline:
+                return await send()
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise UnavailableError(
+                f"The model {request.model!r} did not answer within {self._timeout:g} s (AICD_MODEL_CALL_TIMEOUT). "
+                "The job goes on from the call before when it is resumed.",
+                code="model_timeout",
+            ) from error
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Awaits what must not be left half done: a cancellation meanwhile takes effect afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if task.cancelled():
+            raise
+        await asyncio.wait({task})
+        task.exception()  # the cancellation is what the caller hears of
+        raise

@@ -1,0 +1,156 @@
+"""The one place that knows BullMQ's classes (they carry no types), with the guards that stand inside of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlencode
+
+from bullmq.queue import Queue as BullQueue
+from bullmq.worker import Worker as BullWorker
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+
+from aicd_core.errors import InvalidInputError
+from aicd_core.queues.options import (
+    ENTRY_OPTIONS,
+    LONGEST_WAIT,
+    REDIS_PRODUCER_TIMEOUT,
+    REDIS_RETRIES,
+    REDIS_WORKER_TIMEOUT,
+    WORKER_OPTIONS,
+)
+
+Data: TypeAlias = Mapping[str, object]
+"""What an entry carries: plain JSON, so that Node's tools can read it."""
+Process: TypeAlias = Callable[[str, Data], Awaitable[None]]
+"""Handles an entry, given its name and data."""
+
+LOST = (RedisError, OSError)
+"""What is raised where Redis cannot be reached, or does not do as it is told."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where queues live: a Postgres, as the system role, or a Redis; `url` may hold a password, and is not shown."""
+
+    backend: Literal["postgres", "redis"]
+    url: str = field(repr=False)
+
+    @classmethod
+    def redis(cls, url: str) -> "Broker":
+        """A Redis.
+
+        Raises:
+            InvalidInputError: that is not the URL of one.
+        """
+        try:
+            parse_url(url)
+        except ValueError as error:
+            raise InvalidInputError(
+                "That is not a URL of a Redis; it should look like redis://user@host:6379/0 (the value is not shown, "
+                "since it may hold a password). Mend AICD_REDIS_URL.",
+                code="bad_redis_url",
+            ) from error
+        return cls("redis", url)
+
+    def options(self, timeout: int) -> dict[str, Any]:
+        """BullMQ's options of a connection; a Redis that is silent for `timeout` seconds is given up."""
+        if self.backend == "postgres":
+            return {"backend": "postgres", "connection": self.url}
+        extra = urlencode({"socket_timeout": timeout, "socket_connect_timeout": 5, "socket_keepalive": "true"})
+        return {"connection": f"{self.url}{'&' if '?' in self.url else '?'}{extra}"}
+
+
+class Worker(BullWorker):
+    """A BullMQ worker that can be drained, and looks for delayed entries often enough.
+
+    Args:
+        process: handles an entry; it does not raise CancelledError unless it is cancelled.
+        concurrency: entries at work at once.
+    """
+
+    maximumBlockTimeout = LONGEST_WAIT  # noqa: N815 - BullMQ's name
+
+    def __init__(self, broker: Broker, queue: str, process: Process, concurrency: int) -> None:
+        async def run_entry(job: Any, _token: str) -> None:
+            # None is returned: text that Postgres cannot store would mark the entry failed after the work was done.
+            await process(job.name, job.data)
+
+        connection = broker.options(REDIS_WORKER_TIMEOUT)
+        options: Any = {**WORKER_OPTIONS, **connection, "concurrency": concurrency}
+        processor: Any = run_entry
+        super().__init__(queue, processor, options)
+        _tame(self.backend)
+
+    async def prepare(self) -> None:
+        """Asks Redis for its version: until that is known, every wait is rounded up to a whole second."""
+        blocking = getattr(self.backend, "blocking_connection", None)
+        if blocking is not None:
+            await blocking.getRedisVersion()
+
+    async def getNextJob(self, token: str) -> Any:  # noqa: N802 - BullMQ's name
+        """As BullMQ's; while it is drained, an entry that still arrives is handled here, and no error is retried."""
+        try:
+            job = await super().getNextJob(token)
+        except Exception:
+            if self.paused:
+                return None
+            raise
+        if job is None or not self.paused:
+            return job
+        await self.processJob(job, job.token)
+        return None
+
+    async def drain(self) -> None:
+        """Takes no more entries and waits for those at work, whose locks are kept until the last has ended."""
+        await self.pause(do_not_wait_active=True)
+        while left := [task for task in self.processing if _at_work(task)]:
+            await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+
+
+class Producer:
+    """Adds entries to a queue, and schedules them."""
+
+    def __init__(self, broker: Broker, queue: str) -> None:
+        options: Any = broker.options(REDIS_PRODUCER_TIMEOUT)
+        self._queue = BullQueue(queue, options)
+        _tame(self._queue.backend)
+
+    async def add(self, name: str, data: Data, *, key: str, delay_ms: int) -> None:
+        """Adds an entry unless there is one with this key."""
+        options: Any = {**ENTRY_OPTIONS, "jobId": key, "delay": delay_ms}
+        await self._queue.add(name, data, options)
+
+    async def schedule(self, name: str, every_ms: int) -> None:
+        """Has an entry of this name added at every interval, or changes the interval."""
+        await self._queue.upsertJobScheduler(name, {"every": every_ms}, name, {}, dict(ENTRY_OPTIONS))
+
+    async def unschedule(self, name: str) -> None:
+        """Ends what `schedule` began; nothing if there is none."""
+        await self._queue.removeJobScheduler(name)
+
+    async def schedules(self) -> dict[str, tuple[int, int]]:
+        """What is scheduled: by name, the interval and when the next entry is due (ms since 1970)."""
+        found = await self._queue.getJobSchedulers()
+        return {item["key"]: (int(item.get("every") or 0), int(item.get("next") or 0)) for item in found}
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._queue.close()
+
+
+def _tame(backend: Any) -> None:
+    """Postgres: leaves the schema to `aicd migrate`, since no worker may change it. Redis: bounds the retries."""
+    if hasattr(backend, "schema"):
+        backend.connection._ready = True  # noqa: SLF001 - BullMQ has no option for it
+        return
+    for connection in filter(None, (backend.connection, backend.blocking_connection)):
+        connection.conn.set_retry(Retry(ExponentialBackoff(cap=1, base=0.1), REDIS_RETRIES))
+
+
+def _at_work(task: "asyncio.Future[Any]") -> bool:
+    """Whether a task of the worker still runs, or brought an entry that the loop has yet to see."""
+    return not task.done() or (not task.cancelled() and task.exception() is None and task.result() is not None)
