@@ -1,11 +1,12 @@
 """Reading a JavaScript or TypeScript test file: Jest, Vitest, Mocha, Jasmine, Playwright, node:test."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aicd_core.policy.tampering import javascript_assertions as assertions
+from aicd_core.policy.tampering import javascript_measures as measures
 from aicd_core.policy.tampering.grammars import head, line, literals, normal, parse, text, walk
 from aicd_core.policy.tampering.model import Assertion, Routine, Strength, TestModule
 
@@ -19,11 +20,9 @@ _MAYBE_OFF = frozenset({"skipIf", "runIf"})
 _FUNCTIONS = frozenset({"arrow_function", "function_expression", "function_declaration", "function"})
 _SKIP_CALL = re.compile(r"^(?:this|test|it|t|ctx|context) \. (?:skip|fixme|todo) \(|^pending \(")
 _RETRY = re.compile(r"\b(?:jest\.retryTimes|this\.retries|retries|retry)\b\s*[:(]")
-_MOCKING = frozenset({"spyOn", "replace", "stub", "replaceProperty"})
 _EXITS = re.compile(r"\bprocess\.exit\s*\(\s*0?\s*\)")
 _FILE_SKIPS = re.compile(r"^(?:test|describe|it|suite)\.(?:skip|only|fixme)\s*\(\s*\)")
 _ENDINGS = {"ts": "typescript", "mts": "typescript", "cts": "typescript", "tsx": "tsx"}
-_TIMEOUT_CALLS = frozenset({"setTimeout", "timeout", "setConfig"})
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,8 @@ def _test(call: "Node", names: list[str], title: str, suite: _Suite) -> Routine:
             "skip": skip or routine.skip,
             "conditional": conditional if skip else routine.conditional,
             "marks": marks | routine.marks,
-            "rows": max(routine.rows, _rows(call)),
-            "bounds": {**routine.bounds, **_timeout(call)},
+            "rows": max(routine.rows, measures.rows(call)),
+            "bounds": {**routine.bounds, **measures.timeout(call)},
             "literals": routine.literals | literals(call.child_by_field_name("function")),
         }
     )
@@ -161,12 +160,12 @@ def _routine(name: str, short: str, place: "Node", body: "Node", *, collected: b
         assertions=tuple(scan.found),
         skip=scan.skip,
         conditional=scan.conditional,
-        bounds=_bounds(calls),
+        bounds=measures.bounds(calls),
         marks=frozenset({"retried"} if _RETRY.search(text(body)) else ()),
         literals=literals(body),
         calls=frozenset(called),
         helpers=called,
-        mocked=frozenset(_mocked(calls)),
+        mocked=frozenset(measures.mocked(calls)),
         body=normal(body),
     )
 
@@ -258,52 +257,3 @@ class _Scan:
                     stack.append(body)
             else:
                 stack.extend(reversed(current.named_children))
-
-
-def _rows(call: "Node") -> int:
-    """The cases of `it.each([...])`."""
-    function = call.child_by_field_name("function")
-    if function is None:
-        return 0
-    arrays = [child for node in [function] for child in walk(node) if child.type == "array"]
-    templates = [child for child in walk(function) if child.type == "template_string"]
-    lines = max((len(text(child).strip("`").strip().splitlines()) - 1 for child in templates), default=0)
-    return max([lines, *(len(array.named_children) for array in arrays[:1])])
-
-
-def _timeout(call: "Node") -> dict[str, float]:
-    numbers = [argument for argument in assertions.arguments_of(call)[1:] if argument.type == "number"]
-    return _as_bounds(("time-out", text(number)) for number in numbers)
-
-
-def _bounds(calls: Iterable["Node"]) -> dict[str, float]:
-    """Time-outs, digits of `toBeCloseTo`, and the constants that values are compared with."""
-    return _as_bounds(pair for call in calls for pair in _bounds_of(call))
-
-
-def _bounds_of(call: "Node") -> Iterator[tuple[str, str]]:
-    names, innermost = assertions.chain_of(call)
-    arguments = [normal(argument) for argument in assertions.arguments_of(call)]
-    if names[-1] in _TIMEOUT_CALLS and names[0] in {"jest", "vi", "this", "test"} and arguments:
-        yield "time-out", arguments[-1]
-    elif names[-1] == "toBeCloseTo" and len(arguments) > 1:
-        yield "digits", arguments[1]
-    elif names[-1] in {"toBeLessThan", "toBeLessThanOrEqual"} and arguments and innermost is not None:
-        yield f"below {normal(innermost)}", arguments[0]
-
-
-def _as_bounds(pairs: Iterable[tuple[str, str]]) -> dict[str, float]:
-    widest: dict[str, float] = {}
-    for name, value in pairs:
-        try:
-            widest[name] = max(widest.get(name, 0.0), float(value.replace("_", "")))
-        except ValueError:
-            continue
-    return widest
-
-
-def _mocked(calls: Iterable["Node"]) -> Iterator[str]:
-    """The names of what is replaced by a stand-in."""
-    for call in calls:
-        if assertions.called_name(call) in _MOCKING:
-            yield from (normal(a).strip('"') for a in assertions.arguments_of(call)[1:2] if a.type == "string")
