@@ -6,12 +6,22 @@ from aicd_core.contracts.change import Change, ChangeSet
 from aicd_core.contracts.values import RepoPath, Value
 
 
+class Denial(Value):
+    """A way out of the sandbox that a command tried and was refused."""
+
+    host: str
+    port: int
+    reason: str
+
+
 class CommandResult(Value):
     """One command in the sandbox.
 
     `exit_code` is None when the command was ended from outside: `timed_out`, or `killed` by a limit whose
     name is in `killed`. `output` is stdout and stderr interleaved, head and tail kept when it was longer
-    than the limit (`truncated_bytes` tells how much is missing). `duration` is in seconds.
+    than the limit (`truncated_bytes` tells how much is missing; `log` is then the path, on the worker's machine,
+    of a file with all of it up to the log's own limit, there until the job's work tree is removed). `duration` is
+    in seconds. `denials` are the connections that the egress proxy refused, each once.
     """
 
     command: str
@@ -21,6 +31,8 @@ class CommandResult(Value):
     timed_out: bool = False
     killed: str | None = None
     truncated_bytes: int = 0
+    log: str | None = None
+    denials: tuple[Denial, ...] = ()
 
     @property
     def ok(self) -> bool:
