@@ -128,7 +128,7 @@ def limit_options(limits: SandboxLimits, hard: Mapping[str, int], *, grouped: bo
         "stack": (min(STACK, limits.memory), limits.memory),
     }
     return [
-        f"--{name}={_clamped(soft, hard[name])}:{_clamped(ceiling, hard[name])}"
+        f"--{name}={clamped(soft, hard[name])}:{clamped(ceiling, hard[name])}"
         for name, (soft, ceiling) in wanted.items()
     ]
 
@@ -207,7 +207,8 @@ def _parents(paths: Iterable[str]) -> list[str]:
     return sorted({str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"/"})
 
 
-def _clamped(wanted: int, hard: int) -> int:
+def clamped(wanted: int, hard: int) -> int:
+    """A limit that can be set: at most the hard one, where -1 is none."""
     return wanted if hard < 0 else min(wanted, hard)
 
 

@@ -86,7 +86,7 @@ class BubblewrapBox:
     async def _kill(self, ending: asyncio.Future[None]) -> None:
         if self._init is not None:
             # Its parent reaps it and ends by itself: no zombie is left to others.
-            _signal(self._init)
+            kill_by_handle(self._init)
         else:
             self._child.kill()
         await asyncio.wait((ending,), timeout=GRACE_SECONDS)
@@ -105,7 +105,7 @@ class BubblewrapBox:
         self._child.wait()
         if self._init is None:
             return
-        _signal(self._init)
+        kill_by_handle(self._init)
         await readable(self._init)
         # The process became our own child if we are the first one of a container: leave no zombie behind.
         _reap(self._init)
@@ -157,6 +157,12 @@ def _reap(handle: int) -> None:
         os.waitid(os.P_PIDFD, handle, os.WEXITED | os.WNOHANG)
 
 
-def _signal(handle: int) -> None:
-    with suppress(ProcessLookupError):
+def kill_by_handle(handle: int) -> bool:
+    """Kills a process; whether that was ours to do. One that is dead already is fine."""
+    try:
         signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return True

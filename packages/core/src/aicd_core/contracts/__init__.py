@@ -10,9 +10,9 @@ from aicd_core.contracts.code_host import (
     PullRequest,
     PullRequestDraft,
 )
+from aicd_core.contracts.egress import Denial
 from aicd_core.contracts.evidence import (
     CommandResult,
-    Denial,
     Evidence,
     PolicyFinding,
     PolicyReport,

@@ -3,15 +3,8 @@
 from enum import StrEnum
 
 from aicd_core.contracts.change import Change, ChangeSet
+from aicd_core.contracts.egress import Denial
 from aicd_core.contracts.values import RepoPath, Value
-
-
-class Denial(Value):
-    """A way out of the sandbox that a command tried and was refused."""
-
-    host: str
-    port: int
-    reason: str
 
 
 class CommandResult(Value):
@@ -89,10 +82,20 @@ class PolicyReport(Value):
 
 
 class Evidence(Value):
-    """All that a critic is shown of one round; `change` is the coder's own claim."""
+    """All that a critic is shown of one round; `change` is the coder's own claim.
+
+    `denials` are the connections that the egress proxy refused to the coder's commands; those of set-up and tests are
+    with their results.
+    """
 
     round: int
     change: Change
     change_set: ChangeSet
     tests: TestReport
     policy: PolicyReport
+    denials: tuple[Denial, ...] = ()
+
+    def all_denials(self) -> tuple[Denial, ...]:
+        """Every connection that was refused in this round, each once."""
+        results = (*self.tests.setup, *self.tests.tests)
+        return tuple(dict.fromkeys((*self.denials, *(denial for result in results for denial in result.denials))))

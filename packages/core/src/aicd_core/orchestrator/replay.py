@@ -89,6 +89,7 @@ class Replay:
                 step = self._step(replace(job, status=result.status), host, checkout, records)
                 compared += await self._again(step, result, records)
                 calls += records.answered
+                await checkout.close_sandbox()
         finally:
             await asyncio.shield(host.close(scratch))
         return Replayed(job_id, tuple(compared), calls)

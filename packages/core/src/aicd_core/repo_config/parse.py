@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from aicd_core.contracts.config import COMMAND_PATTERN, GLOB_PATTERN, RepositoryConfig
+from aicd_core.contracts.config import COMMAND_PATTERN, GLOB_PATTERN, HOST_PATTERN, RepositoryConfig
 from aicd_core.errors import InvalidInputError
 from aicd_core.repo_config.yaml_tree import Path, Plain, Tree, YamlFaultError, read_tree
 from aicd_core.text import one_line
@@ -106,6 +106,7 @@ def _model_at(path: Path) -> type[BaseModel]:
 
 _PATTERNS = {
     COMMAND_PATTERN: "this must be a command: not blank, and without NUL characters",
+    HOST_PATTERN: "this must be a host's name in lower case, like pypi.org or *.example.com; no address, no port",
     GLOB_PATTERN: "this must be a path pattern with *, ?, ** and /, without !, #, [ ] and \\",
 }
 

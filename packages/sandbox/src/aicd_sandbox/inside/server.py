@@ -16,7 +16,6 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 HEADER = struct.Struct("!I")
 PROXY_PORT = 3128
@@ -167,8 +166,9 @@ def become_unreachable() -> None:
 def main() -> None:
     channel = open_channel(sys.argv[1])
     # When the machine's memory ends, the kernel shall end something of the sandbox and not the worker.
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(score, b"1000")
+    os.close(score)
     become_unreachable()
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in range(3):
