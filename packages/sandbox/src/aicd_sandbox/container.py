@@ -93,18 +93,21 @@ class ContainerSandbox:
         box = ContainerBox(program, name, child, folder)
         try:
             end = await box.connected(listener)
+        except BaseException as error:
+            await to_the_end(box.end())
+            if isinstance(error, StartError):
+                raise self._no_start(error) from error
+            raise
+        try:
             return await establish(Place(self._limits, tree, cache, logs, owner), box, Channel(end), self._internet)
         except StartError as error:
-            await to_the_end(box.end())
-            raise unavailable(
-                f"{self._engine} could not start a container of {self._image} ({error}). Put that right, then type "
-                "`aicd doctor`."
-            ) from error
-        except BaseException:
-            await to_the_end(box.end())
-            raise
-        finally:
-            listener.close()
+            raise self._no_start(error) from error
+
+    def _no_start(self, error: StartError) -> UnavailableError:
+        return unavailable(
+            f"{self._engine} could not start a container of {self._image} ({error}). Put that right, then type "
+            "`aicd doctor`."
+        )
 
     def _arguments(self, name: str, folder: Path, tree: Path, cache: CacheMount | None) -> list[str]:
         mounts = [(str(folder), INSIDE, "ro"), (str(tree), WORK, "rw")]

@@ -31,7 +31,8 @@ class ContainerBox:
         self.init = 0
 
     async def connected(self, listener: socket.socket) -> socket.socket:
-        """Waits for the command server to connect.
+        """Waits for the command server to connect; takes ownership of the listener. A server that comes too late finds
+        nobody and ends, and its container with it.
 
         Raises:
             StartError: the container ended or hung before.
@@ -46,6 +47,7 @@ class ContainerBox:
             for task in (accepting, dying):
                 task.cancel()
             await asyncio.gather(accepting, dying, return_exceptions=True)
+            listener.close()
         end, _ = accepting.result()
         self.init, self._first = _first_process(end)
         return end
@@ -77,7 +79,7 @@ class ContainerBox:
 
     async def _kill(self, gone: asyncio.Future[None]) -> None:
         # Not ours to signal where the engine is a server of root's; the engine is asked then.
-        if self._first is None or not kill_by_handle(self._first):
+        if self._first is not None and not kill_by_handle(self._first):
             await self._tell("kill", self._name)
         await asyncio.wait((gone,), timeout=DEATH_SECONDS)
         if not gone.done():
