@@ -1,7 +1,6 @@
 """The sandbox made with a container engine, podman or docker, rootless or not; its socket never gets inside."""
 
 import asyncio
-import json
 import os
 import shutil
 import socket
@@ -21,7 +20,7 @@ from aicd_sandbox.egress.proxy import Internet
 from aicd_sandbox.host import read_host
 from aicd_sandbox.launch import TMPFS_SHARE, server_source
 from aicd_sandbox.programs import unavailable
-from aicd_sandbox.seccomp import profile
+from aicd_sandbox.seccomp import filter_program
 from aicd_sandbox.session import CommandSession, Place, establish
 
 INSIDE = "/run/aicd"
@@ -115,11 +114,13 @@ class ContainerSandbox:
         return [
             *["run", "--rm", "--name", name, "--pull", "never", "--network", "none", "--hostname", "sandbox"],
             *["--read-only", "--cap-drop", "all", "--user", self._user(), "--workdir", WORK],
-            *["--security-opt", "no-new-privileges", "--security-opt", f"seccomp={folder}/seccomp.json"],
+            *["--security-opt", "no-new-privileges"],
             *self._engines_own(),
             *self._limiting(),
             *[word for mount in mounts for word in ("--volume", ":".join(mount))],
-            *["--entrypoint", "python3", self._image, "-I", "-S", "-B", f"{INSIDE}/server.py", f"{INSIDE}/control"],
+            *["--entrypoint", "python3", self._image, "-I", "-S", "-B", f"{INSIDE}/server.py"],
+            # On top of the engine's own filter, which differs from engine to engine.
+            *[f"{INSIDE}/control", f"{INSIDE}/seccomp"],
         ]
 
     def _limiting(self) -> list[str]:
@@ -195,19 +196,19 @@ def start(words: list[str]) -> subprocess.Popen[bytes]:
 
 
 def make_folder(folder: Path, owner: tuple[int, int] | None) -> socket.socket:
-    """Fills the folder that the container sees: the command server, the seccomp profile, and the socket to us.
+    """Fills the folder that the container sees: the command server, its filter, and the socket to us.
 
     Returns the socket, listening; only the container's user can connect to it.
     """
     (folder / "server.py").write_bytes(server_source())
-    (folder / "seccomp.json").write_text(json.dumps(profile()))
+    (folder / "seccomp").write_bytes(filter_program())
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / "control"))
     (folder / "control").chmod(0o600)
     if owner is not None:
         os.chown(folder / "control", *owner)
         os.chown(folder, *owner)
-    for name in ("server.py", "seccomp.json"):
+    for name in ("server.py", "seccomp"):
         (folder / name).chmod(0o644)
     listener.listen(1)
     listener.setblocking(False)

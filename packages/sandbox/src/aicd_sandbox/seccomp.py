@@ -108,28 +108,6 @@ def filter_program() -> bytes:
         return file.read()
 
 
-def profile() -> dict[str, Any]:
-    """The rules as a profile for container engines
-    (https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#seccomp)."""
-    return {
-        "defaultAction": "SCMP_ACT_ALLOW",
-        "syscalls": [
-            {"names": [rule.call], "action": "SCMP_ACT_ERRNO", "errnoRet": rule.error, "args": _oci_arguments(rule)}
-            for rule in rules()
-        ],
-    }
-
-
-def _oci_arguments(rule: Rule) -> list[dict[str, Any]]:
-    if rule.argument is None:
-        return []
-    if rule.mask is None:
-        return [{"index": rule.argument, "value": rule.value, "op": "SCMP_CMP_GE"}]
-    if rule.mask == 2**64 - 1:
-        return [{"index": rule.argument, "value": rule.value, "op": "SCMP_CMP_EQ"}]
-    return [{"index": rule.argument, "value": rule.mask, "valueTwo": rule.value, "op": "SCMP_CMP_MASKED_EQ"}]
-
-
 def _comparison(library: Any, rule: Rule) -> tuple[Any, ...]:
     if rule.argument is None:
         return ()
