@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aicd_core.contracts import CommandResult
+from aicd_core.contracts import CacheMount, CommandResult, Sandbox
 
 MIB = 1024 * 1024
 Attack = Callable[..., Awaitable[CommandResult]]
@@ -341,3 +341,33 @@ async def test_a_hard_link_to_a_file_of_the_host_cannot_be_made(attack: Attack, 
     result = await attack("ln /etc/hostname stolen; ln /usr/bin/env mine; ls")
     assert "stolen" not in result.output.splitlines()
     assert not (tree / "mine").exists()
+
+
+async def test_a_disk_bomb_in_a_cache_ends_too(make: Callable[..., Sandbox], tree: Path, tmp_path: Path) -> None:
+    sandbox = make(tree_size=100 * MIB)
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o700)
+    if sandbox.owner is not None:
+        os.chown(cache, *sandbox.owner)
+    bomb = "for n in $(seq 1 100); do head -c 20000000 /dev/zero > /cache/big$n || exit; done; sleep 30"
+    session = await sandbox.open(tree, cache=CacheMount(cache, writable=True))
+    result = await session.run(bomb, timeout=60)
+    await session.close()
+    assert result.killed == "disk limit"
+
+
+async def test_a_shared_cache_cannot_be_changed(make: Callable[..., Sandbox], tree: Path, tmp_path: Path) -> None:
+    sandbox = make()
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o755)
+    (cache / "package").write_text("good")
+    if sandbox.owner is not None:
+        os.chown(cache, *sandbox.owner)
+        os.chown(cache / "package", *sandbox.owner)
+    session = await sandbox.open(tree, cache=CacheMount(cache, writable=False))
+    attacks = "cat $AICD_CACHE/package; echo bad > /cache/package; rm /cache/package; touch /cache/new; mv /cache /work"
+    result = await session.run(attacks, timeout=20)
+    await session.close()
+    assert result.output.startswith("good")
+    assert [path.name for path in cache.iterdir()] == ["package"]
+    assert (cache / "package").read_text() == "good"

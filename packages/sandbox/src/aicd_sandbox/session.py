@@ -57,7 +57,8 @@ class CommandSession:
         self._channel = channel
         self._proxy = EgressProxy(listener, internet)
         self._cgroup = cgroup
-        self._watch = TreeWatch(place.tree, place.limits.tree_size, place.limits.tree_files, box.init)
+        written = (place.tree, *((place.cache.folder,) if place.cache and place.cache.writable else ()))
+        self._watch = TreeWatch(written, place.limits.tree_size, place.limits.tree_files, box.init)
         self._turn = asyncio.Lock()
         self._alive = True
 

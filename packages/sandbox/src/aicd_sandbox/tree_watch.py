@@ -33,13 +33,14 @@ class Usage:
 
 @dataclass
 class TreeWatch:
-    """Watches one tree through all commands of a sandbox.
+    """Watches a tree through all commands of a sandbox.
 
     Args:
+        places: the tree, and whatever else of the disk its commands can write to; on one file system.
         init: the host's number of the sandbox's first process, whose namespace the open files are looked up in.
     """
 
-    tree: Path
+    places: tuple[Path, ...]
     size: int
     files: int
     init: int
@@ -53,24 +54,24 @@ class TreeWatch:
         """
         loop = asyncio.get_running_loop()
         allowed = Usage(max(self.size, self.known.size), max(self.files, self.known.files))
-        free, measured, cost = free_space(self.tree), loop.time(), 0.0
+        free, measured, cost = free_space(self.places[0]), loop.time(), 0.0
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            gone = _difference(free, free_space(self.tree))
+            gone = _difference(free, free_space(self.places[0]))
             suspicious = _beyond(gone, _half_of_room(allowed, self.known))
             waited = loop.time() - measured
             if waited < PATIENCE * cost or not (suspicious or waited > SLOW_SECONDS):
                 continue
-            before = free_space(self.tree)
+            before = free_space(self.places[0])
             self.known = await self._measure()
             free, measured, cost = before, loop.time(), loop.time() - measured - waited
             if _beyond(self.known, allowed) or (not self.known.certain and _beyond(gone, allowed)):
                 raise LimitError("disk limit")
 
     async def _measure(self) -> Usage:
-        size, whole = await _du(self.tree, "--block-size=1")
-        files, _ = await _du(self.tree, "--inodes")
-        hidden = await asyncio.to_thread(deleted_but_open, self.init, self.tree.stat().st_dev)
+        size, whole = await _du(self.places, "--block-size=1")
+        files, _ = await _du(self.places, "--inodes")
+        hidden = await asyncio.to_thread(deleted_but_open, self.init, self.places[0].stat().st_dev)
         return Usage(size + hidden, files, whole)
 
 
@@ -95,10 +96,10 @@ def deleted_but_open(init: int, device: int) -> int:
     return sum(sizes.values())
 
 
-async def _du(tree: Path, unit: str) -> tuple[int, bool]:
+async def _du(places: tuple[Path, ...], unit: str) -> tuple[int, bool]:
     """The sum, and whether du could look everywhere."""
     process = await asyncio.create_subprocess_exec(
-        *("du", "--summarize", "--one-file-system", unit, "--", str(tree)),
+        *("du", "--summarize", "--total", "--one-file-system", unit, "--", *map(str, places)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -109,8 +110,8 @@ async def _du(tree: Path, unit: str) -> tuple[int, bool]:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    words = output.split()
-    return (int(words[0]) if words else 0), process.returncode == 0
+    lines = output.splitlines()
+    return (int(lines[-1].split()[0]) if lines else 0), process.returncode == 0
 
 
 def _difference(before: Usage, now: Usage) -> Usage:

@@ -15,7 +15,8 @@ class SandboxLimits(Value):
 
     `memory` and `processes` hold for all of a sandbox where the kernel lets us count (cgroups), else for each process
     and for the sandbox's user. `file_size` is per file. `output` is what is kept of a command's output, head and tail;
-    `log` is how much of a longer one is written to a file. `tree_size` and `tree_files` cap the whole work tree.
+    `log` is how much of a longer one is written to a file. `tree_size` and `tree_files` cap the whole work tree,
+    together with a cache that can be written.
     """
 
     memory: int
