@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aicd_cli.runtime import LocalHosts
 from aicd_core.jobs.machine import JobState
-from aicd_core.orchestrator import Orchestrator, Parts
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from conftest import Body
 from histories import git
@@ -69,8 +67,6 @@ async def test_set_up_fills_a_cache_that_the_next_job_of_the_same_organization_i
     outputs = []
     for number in range(2):
         agent_for(body)
-        orchestrator = with_caches(body)
-        body.orchestrator = lambda orchestrator=orchestrator: orchestrator  # type: ignore[method-assign]
         report = await body.run(source, f"Add a file, number {number}")
         assert report.tests is not None
         assert report.tests.passed
@@ -79,8 +75,3 @@ async def test_set_up_fills_a_cache_that_the_next_job_of_the_same_organization_i
     assert outputs[1] == "downloaded\n"
     caches = body.settings.resolved_data_dir() / "caches"
     assert [folder.name for folder in caches.iterdir()] == [str(body.tenant.org_id)]
-
-
-def with_caches(body: Body) -> Orchestrator:
-    hosts = LocalHosts(body.settings).of(body.tenant)
-    return Orchestrator(Parts(body.database, hosts, body.agents, body.settings, body.seen.append), body.tenant)

@@ -87,9 +87,11 @@ class Replay:
             for result in stored:
                 records = ReplayRecords(self._parts.database, self._tenant, job.id)
                 step = self._step(replace(job, status=result.status), host, checkout, records)
-                compared += await self._again(step, result, records)
+                try:
+                    compared += await self._again(step, result, records)
+                finally:
+                    await checkout.close_sandbox()
                 calls += records.answered
-                await checkout.close_sandbox()
         finally:
             await asyncio.shield(host.close(scratch))
         return Replayed(job_id, tuple(compared), calls)
