@@ -244,6 +244,18 @@ async def test_a_closed_session_says_so(session: SandboxSession) -> None:
         await session.run("true", timeout=5)
 
 
+async def test_a_session_closed_while_a_command_runs_ends_both(session: SandboxSession, nap: str) -> None:
+    running = asyncio.ensure_future(session.run(f"sleep {nap}", timeout=60))
+    waiting = asyncio.ensure_future(session.run("true", timeout=60))
+    await asyncio.sleep(0.2)
+    began = time.monotonic()
+    await session.close()
+    assert (await running).killed == "the end of the sandbox"
+    with pytest.raises(UnavailableError, match="open another one"):
+        await waiting
+    assert time.monotonic() - began < 5
+
+
 async def test_the_output_can_be_opened_by_its_name(run: Run) -> None:
     result = await run("echo one > /dev/stdout; echo two > /dev/stderr; cat /dev/stdin", stdin=b"three\n")
     assert result.output == "one\ntwo\nthree\n"

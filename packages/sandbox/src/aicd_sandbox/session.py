@@ -106,10 +106,13 @@ class CommandSession:
                 if output.total > MOST_OUTPUT:
                     raise LimitError("output limit")
 
+            call = Call(command, variables, stdin, timeout, sink, self._watch.watch)
             async with self._turn:
-                return await self._take_turn(
-                    Call(command, variables, stdin, timeout, sink, self._watch.watch), output, hosts
-                )
+                try:
+                    return await self._take_turn(call, output, hosts)
+                finally:
+                    if not self._alive:
+                        await to_the_end(self._clear_up())
 
     async def _take_turn(self, call: Call, output: CommandOutput, hosts: Sequence[str]) -> CommandResult:
         if not self._alive:
@@ -117,14 +120,15 @@ class CommandSession:
         kills = self._cgroup.memory_kills() if self._cgroup else 0
         self._proxy.begin(hosts)
         began = time.monotonic()
+        running = RunningCommand(self._channel, self._box, call, self._place.owner)
         try:
-            ending = await RunningCommand(self._channel, self._box, call, self._place.owner).run()
+            ending = await running.run()
         finally:
             duration = time.monotonic() - began
-            denials = await self._proxy.finish()
+            if running.ending.lost:
+                self._alive = False
+            denials = await to_the_end(self._proxy.finish())
         killed = self._cause(ending, kills)
-        if ending.lost:
-            await self.close()
         text, missing = output.result()
         return CommandResult(
             command=call.command,
@@ -148,13 +152,19 @@ class CommandSession:
         await to_the_end(self._close())
 
     async def _close(self) -> None:
-        self._channel.close()
         try:
             await self._box.end()
         finally:
-            await self._proxy.close()
-            if self._cgroup is not None:
-                await asyncio.to_thread(self._cgroup.remove)
+            # A command that runs sees its sandbox end, and clears up then: it still listens to the channel.
+            if not self._turn.locked():
+                await self._clear_up()
+
+    async def _clear_up(self) -> None:
+        """What is left of a sandbox that has ended; a second time does nothing."""
+        self._channel.close()
+        await self._proxy.close()
+        if self._cgroup is not None:
+            await asyncio.to_thread(self._cgroup.remove)
 
     def _cause(self, ending: Ending, kills_before: int) -> str | None:
         """The limit that ended the command, or what else did from outside."""
