@@ -6,7 +6,7 @@ BIN := .venv/bin
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-install: ## uv, the locked packages, bubblewrap
+install: ## uv, the locked packages, bubblewrap, libseccomp
 	@scripts/bootstrap.sh
 
 demo: install ## an issue becomes a pull request on a sample repository
@@ -32,6 +32,7 @@ bench: install ## measure, as ratios against a floor in the same run
 	@$(BIN)/python bench/run_overhead.py
 	@$(BIN)/python bench/tenancy.py
 	@$(BIN)/python bench/policy.py
+	@$(BIN)/python bench/sandbox.py
 
 lock: install ## lock the newest packages that fit
 	@scripts/lock.sh --upgrade

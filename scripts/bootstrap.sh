@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings a bare Debian machine (python3, git, make) to where `make` can do everything: uv in .tools, the locked
-# packages in .venv, bubblewrap and python3-venv from Debian. A second run with nothing changed does nothing.
+# packages in .venv, bubblewrap, libseccomp2 and python3-venv from Debian. A second run with nothing changed does nothing.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -55,6 +55,7 @@ locked() { cat requirements.lock pyproject.toml packages/*/pyproject.toml apps/*
 
 need 'command -v bwrap' bubblewrap
 need 'command -v git' git
+need 'ldconfig -p | grep -q libseccomp.so.2 || /sbin/ldconfig -p | grep -q libseccomp.so.2' libseccomp2
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(locked)" ]; then exit 0; fi
 
 python=$(find_python)

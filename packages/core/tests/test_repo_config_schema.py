@@ -37,6 +37,8 @@ def test_the_published_schema_is_the_models_own():
         {"policy": {}},
         {"policy": {"protected_paths": ["a/**", "*.pem", "é"], "max_files": 1, "max_file_bytes": 10**9}},
         {"policy": {"rules": {"secret": "deny", "size": "ask"}}},
+        {"network": {}},
+        {"network": {"setup": ["pypi.org", "*.pythonhosted.org"], "coding": ["a.b-c.example.com"]}},
     ],
 )
 def test_what_the_parser_takes_the_schema_takes(value: dict[str, object]):
@@ -76,6 +78,16 @@ def test_what_the_parser_takes_the_schema_takes(value: dict[str, object]):
         {"policy": {"protected_paths": ["a" * 501]}},
         {"policy": {"rules": {"secret": "allow"}}},
         {"policy": {"rules": {"secrets": "deny"}}},
+        {"network": ["pypi.org"]},
+        {"network": {"setup": ["127.0.0.1"]}},
+        {"network": {"setup": ["[::1]"]}},
+        {"network": {"setup": ["localhost"]}},
+        {"network": {"setup": ["*"]}},
+        {"network": {"setup": ["*.com"]}},
+        {"network": {"setup": ["pypi.org:8080"]}},
+        {"network": {"setup": ["https://pypi.org"]}},
+        {"network": {"setup": ["PyPI.org"]}},
+        {"network": {"review": ["pypi.org"]}},
     ],
 )
 def test_what_the_parser_refuses_the_schema_refuses(value: object):

@@ -5,14 +5,14 @@ import hashlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from aicd_core.contracts import ChangeSet, CommandResult, CommitRequest, PullRequestDraft
+from aicd_core.contracts import CacheMount, ChangeSet, CommandResult, CommitRequest, Denial, PullRequestDraft
 from aicd_core.ids import JobId, new_uuid
 from aicd_github.local.host import LocalCodeHost
 
@@ -21,41 +21,68 @@ DRAFT = PullRequestDraft(title="Fix the sum", body="It was off by one.", draft=F
 
 
 @dataclass
-class DirectSandbox:
+class DirectSession:
     """Runs commands as they are: no walls, for tests of what is around the sandbox."""
 
-    owner: tuple[int, int] | None = None
-    timeouts: list[float] = field(default_factory=list)
-
-    async def check(self) -> str:
-        return "no sandbox at all"
+    tree: Path
+    cache: CacheMount | None
+    timeouts: list[float]
+    alive: bool = True
+    hosts: list[tuple[str, ...]] = field(default_factory=list)
+    refuses: tuple[Denial, ...] = ()
 
     async def run(
         self,
         command: str,
         *,
-        tree: Path,
         timeout: float,
         stdin: bytes = b"",
         env: dict[str, str] | None = None,
         on_output: Callable[[str], None] | None = None,
+        hosts: Sequence[str] = (),
     ) -> CommandResult:
+        assert self.alive, "a closed session was used"
         self.timeouts.append(timeout)
+        self.hosts.append(tuple(hosts))
         started = time.monotonic()
+        cache = {"AICD_CACHE": str(self.cache.folder)} if self.cache else {}
         process = await asyncio.create_subprocess_exec(
             *("/bin/sh", "-c", command),
-            cwd=tree,
+            cwd=self.tree,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            env=os.environ | cache,
         )
         output, _ = await process.communicate(stdin)
         text = output.decode("utf-8", "replace")
         if on_output:
             on_output(text)
+        duration = time.monotonic() - started
+        code = process.returncode
         return CommandResult(
-            command=command, exit_code=process.returncode, output=text, duration=time.monotonic() - started
+            command=command, exit_code=code, output=text, duration=duration, denials=self.refuses if hosts else ()
         )
+
+    async def close(self) -> None:
+        self.alive = False
+
+
+@dataclass
+class DirectSandbox:
+    """Opens sessions without walls and keeps them."""
+
+    owner: tuple[int, int] | None = None
+    timeouts: list[float] = field(default_factory=list)
+    sessions: list[DirectSession] = field(default_factory=list)
+    refuses: tuple[Denial, ...] = ()
+
+    async def check(self) -> str:
+        return "no sandbox at all"
+
+    async def open(self, tree: Path, *, cache: CacheMount | None = None, logs: Path | None = None) -> DirectSession:
+        self.sessions.append(DirectSession(tree, cache, self.timeouts, refuses=self.refuses))
+        return self.sessions[-1]
 
 
 def git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:

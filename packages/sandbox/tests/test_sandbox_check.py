@@ -1,4 +1,5 @@
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,9 +7,15 @@ import pytest
 
 from aicd_core.contracts import Sandbox, SandboxLimits
 from aicd_core.errors import UnavailableError
-from aicd_sandbox import BubblewrapSandbox
+from aicd_sandbox import BubblewrapSandbox, ContainerSandbox, seccomp
 from aicd_sandbox.diagnosis import Restrictions, explain, read_restrictions
 from aicd_sandbox.programs import find_programs, parse_version
+
+
+@pytest.fixture(params=["bubblewrap"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
 
 FREE = Restrictions(no_user_namespaces=False, debian_switch_off=False, apparmor=False, in_container=False)
 
@@ -39,7 +46,7 @@ async def test_without_bubblewrap_the_check_says_how_to_install_it(limits: Sandb
 
 async def test_without_a_check_a_run_refuses_just_the_same(limits: SandboxLimits, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="apt-get install bubblewrap"):
-        await BubblewrapSandbox(limits, path=str(tmp_path)).run("true", tree=tmp_path, timeout=5)
+        await BubblewrapSandbox(limits, path=str(tmp_path)).open(tmp_path)
 
 
 async def test_an_old_bubblewrap_is_refused(limits: SandboxLimits, tmp_path: Path) -> None:
@@ -72,12 +79,38 @@ async def test_a_bubblewrap_that_may_not_make_namespaces_is_explained(limits: Sa
     assert f"could not be started ({complaint})" in message
 
 
+async def test_without_libseccomp_the_check_says_how_to_install_it(
+    limits: SandboxLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyseccomp", None)
+    seccomp.filter_program.cache_clear()
+    with pytest.raises(UnavailableError, match="sudo apt-get install libseccomp2"):
+        await BubblewrapSandbox(limits).check()
+
+
+async def test_without_an_engine_the_container_says_what_to_do(
+    limits: SandboxLimits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnavailableError, match="AICD_SANDBOX=podman is not installed"):
+        await ContainerSandbox(limits, engine="podman", image="none").check()
+
+
+async def test_an_engine_without_the_image_says_how_to_get_it(
+    limits: SandboxLimits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script(tmp_path, "podman", 'if [ "$1" = version ]; then echo 5.0; else echo no such image >&2; exit 1; fi')
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnavailableError, match=r"no such image.*Type `podman pull example/none`"):
+        await ContainerSandbox(limits, engine="podman", image="example/none").check()
+
+
 async def test_a_helper_that_fails_is_not_taken_for_the_command(limits: SandboxLimits, tmp_path: Path) -> None:
     text = 'if [ "$1" != --version ]; then echo "setpriv: setresuid failed" >&2; exit 127; fi; echo bubblewrap 0.8.0'
     script(tmp_path, "bwrap", text)
     sandbox = BubblewrapSandbox(limits, path=f"{tmp_path}:/usr/bin")
     with pytest.raises(UnavailableError, match="setresuid failed"):
-        await sandbox.run("true", tree=tmp_path, timeout=5)
+        await sandbox.open(tmp_path)
 
 
 @pytest.mark.parametrize(

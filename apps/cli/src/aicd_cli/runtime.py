@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from aicd_core.agents.registry import load_agent
-from aicd_core.contracts import Queue, SandboxLimits
+from aicd_core.contracts import Queue, Sandbox, SandboxLimits
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import InvalidInputError, UnavailableError
@@ -27,7 +27,7 @@ from aicd_core.settings import MIB, Settings
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.organizations.service import ensure_organization
 from aicd_github.local.host import LocalCodeHost
-from aicd_sandbox import BubblewrapSandbox
+from aicd_sandbox import BubblewrapSandbox, ContainerSandbox
 
 LOCAL_ORGANIZATION = "local"
 
@@ -62,22 +62,31 @@ class LocalHosts:
         self._settings = settings
         self.sandbox = make_sandbox(settings)
 
-    def at(self, source: str) -> LocalCodeHost:
+    def at(self, source: str, tenant: Tenant | None = None) -> LocalCodeHost:
+        place = self._settings.resolved_data_dir()
         return LocalCodeHost(
-            source, self._settings.resolved_data_dir(), self.sandbox, command_timeout=self._settings.command_timeout
+            source,
+            place,
+            self.sandbox,
+            command_timeout=self._settings.command_timeout,
+            caches=place / "caches" / str(tenant.org_id) if tenant else None,
         )
 
 
-def make_sandbox(settings: Settings) -> BubblewrapSandbox:
-    """The sandbox with the limits of the settings."""
-    return BubblewrapSandbox(
-        SandboxLimits(
-            memory=settings.sandbox_memory,
-            processes=settings.sandbox_processes,
-            file_size=settings.sandbox_file_size,
-            output=settings.sandbox_output,
-        )
+def make_sandbox(settings: Settings) -> Sandbox:
+    """The sandbox of the settings, with their limits."""
+    limits = SandboxLimits(
+        memory=settings.sandbox_memory,
+        processes=settings.sandbox_processes,
+        file_size=settings.sandbox_file_size,
+        output=settings.sandbox_output,
+        log=settings.sandbox_log,
+        tree_size=settings.sandbox_tree_size,
+        tree_files=settings.sandbox_tree_files,
     )
+    if settings.sandbox == "bubblewrap":
+        return BubblewrapSandbox(limits)
+    return ContainerSandbox(limits, engine=settings.sandbox, image=settings.sandbox_image)
 
 
 def load_settings(data_dir: Path | None) -> Settings:

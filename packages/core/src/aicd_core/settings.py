@@ -1,6 +1,7 @@
 """Everything that an operator may set, declared once; each field is the environment variable `AICD_<NAME>`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -44,11 +45,20 @@ class Settings(BaseSettings):
     command_timeout: float = Field(default=600, gt=0, description="Deadline of one command in the sandbox.")
     model_call_timeout: float = Field(default=600, gt=0, description="Deadline of one call of a model.")
     step_timeout: float = Field(default=3600, gt=0, description="Deadline of one step: plan, code or review.")
-    sandbox_memory: int = Field(default=4096 * MIB, gt=0, description="Memory of one process in the sandbox.")
+    sandbox: Literal["bubblewrap", "podman", "docker"] = Field(
+        default="bubblewrap", description="What commands are run in."
+    )
+    sandbox_image: str = Field(
+        default="docker.io/library/python:3.12", description="Image of podman's and docker's sandboxes; has python3."
+    )
+    sandbox_memory: int = Field(default=4096 * MIB, gt=0, description="Memory of one sandbox.")
     sandbox_processes: int = Field(default=512, gt=0, description="Processes of one sandbox.")
     sandbox_file_size: int = Field(default=1024 * MIB, gt=0, description="Largest file the sandbox writes.")
     sandbox_output: int = Field(default=1 * MIB, gt=0, description="Output kept of a command, head and tail.")
     delivery_days: float = Field(default=30, gt=0, description="Handled deliveries are kept so many days.")
+    sandbox_log: int = Field(default=64 * MIB, gt=0, description="Largest log file of a command with more output.")
+    sandbox_tree_size: int = Field(default=8192 * MIB, gt=0, description="Largest work tree, all files together.")
+    sandbox_tree_files: int = Field(default=1_000_000, gt=0, description="Files and folders of a work tree.")
     min_free_disk: int = Field(default=256 * MIB, ge=0, description="Refuse to start a job below this.")
     max_rounds: int = Field(default=3, gt=0, description="Reviews before a job escalates to a person.")
     max_plan_attempts: int = Field(default=3, gt=0, description="Plans asked for before a job fails.")

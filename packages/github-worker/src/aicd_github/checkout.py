@@ -1,13 +1,16 @@
 """A job's work tree as the Body sees it: laid out, measured, committed."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from aicd_core.contracts.change import ChangeSet, FileOp
 from aicd_core.contracts.code_host import CommitRequest
-from aicd_core.contracts.sandbox import Sandbox
+from aicd_core.contracts.egress import Denial
+from aicd_core.contracts.sandbox import Phase, Sandbox
 from aicd_core.errors import InvalidInputError, StepFailedError
+from aicd_github.caches import RepositoryCache
+from aicd_github.commands import StepSandbox
 from aicd_github.faults import disk_errors
 from aicd_github.git.delta import GITLINK, SYMLINK, Delta, RawChange, TreeEntry, file_changes
 from aicd_github.git.job_repository import Identity, JobRepository
@@ -31,6 +34,7 @@ class GitCheckout:
         sandbox: runs the workspace's commands; says who must own the tree's files.
         command_timeout: longest time, in seconds, that one command may take.
         by: author and committer of the commits.
+        cache: the repository's dependencies, shared by its jobs.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class GitCheckout:
         command_timeout: float,
         observer: CommandObserver,
         by: Identity = IDENTITY,
+        cache: RepositoryCache | None = None,
     ) -> None:
         self._repository = repository
         self._entries = entries
@@ -51,7 +56,8 @@ class GitCheckout:
         self._index_known = False
         self._pristine: str | None = None
         self._staged: ChangeSet | None = None
-        self._workspace = TreeWorkspace(self, self._files, sandbox, command_timeout, observer)
+        self._sandbox = StepSandbox(sandbox, repository.tree, repository.folder / "logs", cache)
+        self._workspace = TreeWorkspace(self, self._files, self._sandbox, command_timeout, observer)
 
     @property
     def repository(self) -> JobRepository:
@@ -61,6 +67,23 @@ class GitCheckout:
     @property
     def workspace(self) -> TreeWorkspace:
         return self._workspace
+
+    @property
+    def denials(self) -> tuple[Denial, ...]:
+        """What commands were refused on their way out since the tree was laid, each once."""
+        return self._sandbox.denials
+
+    async def enter(self, phase: Phase, hosts: Sequence[str]) -> None:
+        """Says what the commands from now on are for; see `Checkout.enter`."""
+        await self._sandbox.enter(phase, hosts)
+
+    async def keep_cache(self) -> None:
+        """Shows what set-up downloaded to the jobs to come; see `Checkout.keep_cache`."""
+        await self._sandbox.keep_cache()
+
+    async def close_sandbox(self) -> None:
+        """Ends every process that runs in the tree; see `Checkout.close_sandbox`."""
+        await self._sandbox.close()
 
     def touched(self) -> None:
         """Notes that the tree may have changed since it was laid or measured."""
@@ -85,6 +108,7 @@ class GitCheckout:
             StepFailedError: the recorded change is not one of this base commit, or is damaged.
             UnavailableError: the disk refused.
         """
+        await self._sandbox.begin_anew()
         wanted = self._repository.base_sha if change_set is None else change_set.tree_sha
         if self._pristine == wanted:
             return

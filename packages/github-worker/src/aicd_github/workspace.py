@@ -13,9 +13,9 @@ import aicd_core
 import aicd_github
 from aicd_core.contracts.change import ChangeSet
 from aicd_core.contracts.evidence import CommandResult
-from aicd_core.contracts.sandbox import Sandbox
 from aicd_core.contracts.workspace import Match
 from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_github.commands import StepSandbox
 from aicd_github.threads import in_thread
 from aicd_github.tree.files import TreeFiles
 from aicd_github.tree.listing import list_files
@@ -57,7 +57,7 @@ class TreeWorkspace:
         self,
         tree: Tree,
         files: TreeFiles,
-        sandbox: Sandbox,
+        sandbox: StepSandbox,
         command_timeout: float,
         observer: CommandObserver,
     ) -> None:
@@ -140,22 +140,16 @@ class TreeWorkspace:
         Raises:
             InvalidInputError: code `network_refused`, or a time-out that is no time.
         """
-        if network:
-            raise InvalidInputError(
-                "Commands of a job have no network in this version. Add what the command would fetch to the "
-                "repository, or have it installed on the machine beforehand.",
-                code="network_refused",
-            )
         if timeout is not None and not timeout > 0:
             raise InvalidInputError(f"A time-out of {timeout} s is no time; give more than 0.")
         self._observer.on_command(command)
         self._tree.touched()
         return await self._sandbox.run(
             command,
-            tree=self._files.root,
             timeout=min(timeout or self._command_timeout, self._command_timeout),
             stdin=stdin,
             on_output=self._observer.on_output,
+            network=network,
         )
 
     async def diff(self) -> bytes:

@@ -1,6 +1,6 @@
-"""Running untrusted commands: no network, a read-only system, limits, and one folder to write to."""
+"""Running untrusted commands: one way out at most, a read-only system, limits, and one folder to write to."""
 
 from aicd_sandbox.bubblewrap import BubblewrapSandbox
-from aicd_sandbox.host import SANDBOX_GID, SANDBOX_UID
+from aicd_sandbox.container import ContainerSandbox
 
-__all__ = ["SANDBOX_GID", "SANDBOX_UID", "BubblewrapSandbox"]
+__all__ = ["BubblewrapSandbox", "ContainerSandbox"]

@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from aicd_core.contracts import SandboxLimits
+from aicd_core.contracts import CacheMount, SandboxLimits
 from aicd_core.errors import InvalidInputError
 from aicd_sandbox.host import Host
 from aicd_sandbox.programs import Programs
 
 WORK = "/work"
 HOME = "/tmp/home"  # noqa: S108  (a folder of the sandbox's own private /tmp)
-COMMAND_FILE = "/etc/sandbox-command"
+SERVER_FILE = "/etc/command-server.py"
+CACHE = "/cache"
+PROXY = "http://127.0.0.1:3128"
+"""Where the command server listens for the egress proxy, inside."""
 
 BASE_ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -21,6 +24,7 @@ BASE_ENVIRONMENT = {
     "CI": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+"""What every command has, in every kind of sandbox."""
 
 LONGEST_ARGUMENT = 120_000
 """Bytes. Linux takes single arguments below 32 pages (MAX_ARG_STRLEN in execve(2)): 128 KiB at the least."""
@@ -31,20 +35,27 @@ LARGEST_ENVIRONMENT = 1_000_000
 OPEN_FILES = (1024, 16384)
 STACK = 8 * 1024 * 1024
 
-READY = b"ready\n"
+CACHE_ENVIRONMENT = {"AICD_CACHE": CACHE, "GOMODCACHE": f"{CACHE}/go", "CARGO_HOME": f"{CACHE}/cargo"}
+"""Tools that read their cache also where they cannot write to it."""
 
-# The first line on standard output says that everything up to here worked, so that what bubblewrap, setpriv
-# or prlimit complain of is never taken for the command's output. Then the command waits for a line on
-# standard input: it starts only when the worker holds a handle on its namespace, and never when the
-# worker has died in the meantime. `read` takes one byte at a time, so the command's own input stays whole.
-# When the machine's memory ends, the kernel shall end the command and not the worker.
-GATE = 'echo ready; read -r go || exit 1; echo 1000 2>/dev/null >/proc/self/oom_score_adj; exec "$@"'
+CACHE_SETUP_ENVIRONMENT = {
+    "PIP_CACHE_DIR": f"{CACHE}/pip",
+    "UV_CACHE_DIR": f"{CACHE}/uv",
+    "npm_config_cache": f"{CACHE}/npm",
+    "YARN_CACHE_FOLDER": f"{CACHE}/yarn",
+}
+"""Tools that fail, or go without, where their cache cannot be written."""
+
+PROXY_ENVIRONMENT = {
+    **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), PROXY),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1"),
+}
 
 
-def made_up_files(ids: tuple[int, int], command: bytes) -> dict[str, bytes]:
+def made_up_files(ids: tuple[int, int], server: bytes) -> dict[str, bytes]:
     """Files that the sandbox gets instead of the host's, by path."""
     uid, gid = ids
-    files = {
+    return {
         "/etc/passwd": (
             "root:x:0:0:root:/:/usr/sbin/nologin\n"
             f"sandbox:x:{uid}:{gid}:sandbox:{HOME}:/bin/sh\n"
@@ -54,14 +65,12 @@ def made_up_files(ids: tuple[int, int], command: bytes) -> dict[str, bytes]:
         "/etc/hosts": b"127.0.0.1 localhost sandbox\n::1 localhost sandbox\n",
         "/etc/hostname": b"sandbox\n",
         "/etc/nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files dns\n",
+        SERVER_FILE: server,
     }
-    if len(command) > LONGEST_ARGUMENT:
-        files[COMMAND_FILE] = command
-    return files
 
 
-def command_bytes(command: str) -> bytes:
-    """The command as the shell gets it.
+def require_runnable(command: str) -> None:
+    """Refuses what no shell can be given.
 
     Raises:
         InvalidInputError: it holds a NUL or a lone surrogate, which no program can be given.
@@ -69,15 +78,15 @@ def command_bytes(command: str) -> bytes:
     if "\0" in command:
         raise InvalidInputError("The command holds a NUL character; a shell cannot be given one: take it out.")
     try:
-        return command.encode()
+        command.encode()
     except UnicodeEncodeError as error:
         raise InvalidInputError(
             f"The command is not valid Unicode at character {error.start}: write that character as UTF-8."
         ) from error
 
 
-def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of a command: what every sandbox has, then `extra`, which wins.
+def environment(own: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of a command: what every sandbox has, what this one has, then `extra`, which wins.
 
     Raises:
         InvalidInputError: a name or a value that an environment cannot hold.
@@ -99,14 +108,19 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
                 f"The environment variable {name!r} makes the environment too large: the limit is "
                 f"{LONGEST_ARGUMENT} bytes each and {LARGEST_ENVIRONMENT} in all. Put the text into a file."
             )
-    return BASE_ENVIRONMENT | dict(extra)
+    return {**BASE_ENVIRONMENT, **own, **extra}
 
 
-def limit_options(limits: SandboxLimits, hard: Mapping[str, int]) -> list[str]:
-    """Options of prlimit(1). Address space is left alone: V8 and Go reserve far more than they use."""
+def limit_options(limits: SandboxLimits, hard: Mapping[str, int], *, grouped: bool) -> list[str]:
+    """Options of prlimit(1). Address space is left alone: V8 and Go reserve far more than they use.
+
+    Args:
+        grouped: a control group counts the sandbox's processes. Without one the kernel counts those of the sandbox's
+            user, in all sandboxes together.
+    """
     wanted = {
         "data": (limits.memory, limits.memory),
-        "nproc": (limits.processes, limits.processes),
+        **({} if grouped else {"nproc": (limits.processes, limits.processes)}),
         "fsize": (limits.file_size, limits.file_size),
         "core": (0, 0),
         "nofile": OPEN_FILES,
@@ -114,18 +128,17 @@ def limit_options(limits: SandboxLimits, hard: Mapping[str, int]) -> list[str]:
         "stack": (min(STACK, limits.memory), limits.memory),
     }
     return [
-        f"--{name}={_clamped(soft, hard[name])}:{_clamped(ceiling, hard[name])}"
+        f"--{name}={clamped(soft, hard[name])}:{clamped(ceiling, hard[name])}"
         for name, (soft, ceiling) in wanted.items()
     ]
 
 
-def inner_command(host: Host, programs: Programs, limits: SandboxLimits, command: bytes) -> list[bytes | str]:
-    """What bubblewrap starts: become the sandbox's user, take on the limits, wait at the gate, run."""
-    script: bytes | str = command if len(command) <= LONGEST_ARGUMENT else f". {COMMAND_FILE}"
+def inner_command(host: Host, programs: Programs, limits: SandboxLimits, channel: int, *, grouped: bool) -> list[str]:
+    """What bubblewrap starts: become the sandbox's user, take on the limits, serve commands."""
     return [
         *(_drop_root(host, programs) if host.is_root else []),
-        *[programs.prlimit, *limit_options(limits, host.hard_limits)],
-        *["/bin/sh", "-c", GATE, "sh", "/bin/sh", "-c", script],
+        *[programs.prlimit, *limit_options(limits, host.hard_limits, grouped=grouped)],
+        *[programs.python, "-I", "-S", "-B", SERVER_FILE, str(channel)],
     ]
 
 
@@ -133,7 +146,7 @@ def options(
     host: Host,
     *,
     tree: str,
-    env: Mapping[str, str],
+    cache: CacheMount | None,
     files: Iterable[tuple[int, str]],
     tmpfs_size: int | None,
 ) -> list[str]:
@@ -141,6 +154,7 @@ def options(
 
     Args:
         tree: host path of the folder that becomes /work.
+        cache: the folder that becomes /cache.
         files: (file descriptor to read, path inside) of made-up files.
         tmpfs_size: bytes that /tmp and /dev/shm may each take, or None when it cannot be set.
     """
@@ -151,7 +165,7 @@ def options(
         *_flat(["--symlink", target, path] for target, path in host.links),
         *_flat(["--ro-bind", path, path] for path in host.folders),
         # Left to bubblewrap, these would be for their maker only.
-        *_flat(["--perms", "0755", "--dir", path] for path in _parents((*host.etc, COMMAND_FILE))),
+        *_flat(["--perms", "0755", "--dir", path] for path in _parents((*host.etc, SERVER_FILE))),
         *_flat(["--ro-bind", path, path] for path in host.etc),
         *_flat(["--perms", "0644", "--file", str(fd), path] for fd, path in files),
         *["--proc", "/proc", "--dev", "/dev"],
@@ -159,8 +173,8 @@ def options(
         *["--perms", "1777", *size, "--tmpfs", "/tmp"],  # noqa: S108
         # Open to all because bubblewrap makes it as root, and the sandbox has only one user.
         *["--perms", "0777", "--dir", HOME],
+        *([] if cache is None else ["--bind" if cache.writable else "--ro-bind", str(cache.folder), CACHE]),
         *["--bind", tree, WORK, "--remount-ro", "/dev", "--remount-ro", "/"],
-        *_flat(["--setenv", name, value] for name, value in env.items()),
         *["--chdir", WORK],
     ]
 
@@ -176,7 +190,7 @@ def _namespaces(host: Host) -> list[str]:
     return [
         *user,
         *["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup"],
-        *["--hostname", "sandbox", "--new-session", "--die-with-parent"],
+        *["--hostname", "sandbox", "--new-session", "--die-with-parent", "--as-pid-1"],
     ]
 
 
@@ -193,7 +207,8 @@ def _parents(paths: Iterable[str]) -> list[str]:
     return sorted({str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"/"})
 
 
-def _clamped(wanted: int, hard: int) -> int:
+def clamped(wanted: int, hard: int) -> int:
+    """A limit that can be set: at most the hard one, where -1 is none."""
     return wanted if hard < 0 else min(wanted, hard)
 
 

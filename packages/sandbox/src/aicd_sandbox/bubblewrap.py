@@ -1,50 +1,44 @@
-"""The sandbox made with bubblewrap: one per command."""
+"""The sandbox made with bubblewrap."""
 
 import asyncio
 import os
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-from aicd_core.contracts import CommandResult, SandboxLimits
+from aicd_core.contracts import CacheMount, SandboxLimits
 from aicd_core.errors import InvalidInputError
-from aicd_sandbox.arguments import command_bytes, environment
+from aicd_sandbox.cgroups import make_cgroup
+from aicd_sandbox.command import StartError
 from aicd_sandbox.diagnosis import explain, read_restrictions
-from aicd_sandbox.host import SANDBOX_GID, SANDBOX_UID, read_host
+from aicd_sandbox.egress.proxy import Internet
+from aicd_sandbox.host import read_host, service_ids
 from aicd_sandbox.launch import launch
-from aicd_sandbox.output import HeadAndTail, TextStream
-from aicd_sandbox.process import SandboxProcess, StartError, to_the_end
 from aicd_sandbox.programs import Programs, find_programs, unavailable
-
-MOST_OUTPUT = 1024**3
-"""Bytes that a command may print before it is ended: far beyond any test run, and before an endless loop
-has kept the worker busy for the whole of its time."""
+from aicd_sandbox.seccomp import filter_program
+from aicd_sandbox.session import CommandSession, Place, establish
 
 CHECK_SECONDS = 30.0
 
 
-class OutputLimitError(Exception):
-    """The command printed more than `MOST_OUTPUT`."""
-
-
 class BubblewrapSandbox:
-    """Runs each command in a bubblewrap of its own (see `aicd_core.contracts.Sandbox`).
+    """Makes sandboxes with bubblewrap (see `aicd_core.contracts.Sandbox`).
 
     Args:
-        limits: what a command may use; see there for the units.
-        path: where bwrap, setpriv and prlimit are looked up, `:`-separated; None takes the process's PATH.
+        limits: what the commands may use; see there for the units.
+        path: where bwrap, setpriv, prlimit and python3 are looked up, `:`-separated; None takes the process's PATH.
+        internet: how the egress proxy gets out.
     """
 
-    def __init__(self, limits: SandboxLimits, *, path: str | None = None) -> None:
+    def __init__(self, limits: SandboxLimits, *, path: str | None = None, internet: Internet | None = None) -> None:
         self._limits = limits
         self._path = path
+        self._internet = internet or Internet()
         self._programs: Programs | None = None
 
     @property
     def owner(self) -> tuple[int, int] | None:
-        """Root's commands run as another user, who must own the tree; everybody else's run as they are."""
-        return (SANDBOX_UID, SANDBOX_GID) if os.geteuid() == 0 else None
+        """Root's commands run as an account of their own, which must own the tree; everybody else's run as they are."""
+        return service_ids() if os.geteuid() == 0 else None
 
     async def check(self) -> str:
         """Looks the programs up anew and starts a sandbox that does nothing.
@@ -52,96 +46,49 @@ class BubblewrapSandbox:
         Raises:
             UnavailableError: `sandbox_unavailable`, saying what to type.
         """
-        self._programs = await asyncio.to_thread(find_programs, self._path)
+        self._programs = None
         with tempfile.TemporaryDirectory(prefix="aicd-check-") as tree:
-            result = await self.run("true", tree=Path(tree), timeout=CHECK_SECONDS)
+            session = await self.open(Path(tree))
+            try:
+                result = await session.run("true", timeout=CHECK_SECONDS)
+            finally:
+                await session.close()
         if not result.ok:
             raise unavailable(
                 f"A sandbox starts, but `true` in it ended with: {result.outcome()} "
                 f"({result.output.strip()[:500]}). Check that /bin/sh and the folders "
                 "under /usr are readable for everybody."
             )
-        uid, _ = read_host().sandbox_ids
-        mode = "" if os.geteuid() == 0 else " in a user namespace"
-        return f"bubblewrap {self._programs.version_text}, as uid {uid}{mode}"
+        host, programs = read_host(), await self._find_programs()
+        mode = "" if host.is_root else " in a user namespace"
+        limits = "control groups" if session.grouped else "limits per process only, no control group can be written"
+        return f"bubblewrap {programs.version_text}, as uid {host.sandbox_ids[0]}{mode}, {limits}"
 
-    async def run(
-        self,
-        command: str,
-        *,
-        tree: Path,
-        timeout: float,
-        stdin: bytes = b"",
-        env: dict[str, str] | None = None,
-        on_output: Callable[[str], None] | None = None,
-    ) -> CommandResult:
-        """Runs `/bin/sh -c command` in `tree`; see `aicd_core.contracts.Sandbox.run`.
-
-        A command that prints more than a gigabyte is ended, `killed` by the `output limit`. NUL characters
-        in what it prints are replaced.
-
-        Raises:
-            InvalidInputError: a command or an environment that no process can be given, or no such tree.
-            UnavailableError: `sandbox_unavailable`, the sandbox could not be started; `sandbox_stuck`, the
-                kernel could not end it.
-        """
-        script, variables = command_bytes(command), environment(env or {})
+    async def open(self, tree: Path, *, cache: CacheMount | None = None, logs: Path | None = None) -> CommandSession:
+        """See `aicd_core.contracts.Sandbox.open`."""
         tree, is_folder = await asyncio.to_thread(lambda: (tree.absolute(), tree.is_dir()))
         if not is_folder:
             raise InvalidInputError(f"The work tree {tree} is not a folder: create it before a command runs.")
-        output = _Output(self._limits.output, on_output)
-        process = await self._start(script, tree, variables)
-        timed_out, killed, began = False, None, time.monotonic()
+        programs = await self._find_programs()
+        await asyncio.to_thread(filter_program)
+        cgroup = await asyncio.to_thread(make_cgroup, self._limits.memory, self._limits.processes)
         try:
-            await process.ready()
-            began = time.monotonic()
-            timed_out = await process.communicate(stdin, output.feed, timeout)
-        except StartError as error:
-            message = explain(str(error), read_restrictions(), is_root=os.geteuid() == 0)
-            raise unavailable(message) from error
-        except OutputLimitError:
-            killed = "output limit"
-        finally:
-            returned = await to_the_end(process.close())
-        duration = time.monotonic() - began
-        text, missing = output.result()
-        return CommandResult(
-            command=command,
-            exit_code=None if timed_out or killed else returned,
-            output=text,
-            duration=duration,
-            timed_out=timed_out,
-            killed=killed,
-            truncated_bytes=missing,
-        )
-
-    async def _start(self, script: bytes, tree: Path, variables: dict[str, str]) -> SandboxProcess:
-        if self._programs is None:
-            self._programs = await asyncio.to_thread(find_programs, self._path)
-        try:
-            return launch(read_host(), self._programs, self._limits, command=script, tree=tree, env=variables)
+            box, channel = launch(read_host(), programs, self._limits, cgroup, tree=tree, cache=cache)
         except OSError as error:
+            if cgroup is not None:
+                cgroup.remove()
             raise unavailable(
                 f"The sandbox could not be started ({error}): this user is out of processes, memory or open "
                 "files, or Linux is older than 5.3. Put that right, then type `aicd doctor`."
             ) from error
+        try:
+            place = Place(self._limits, tree, cache, logs, self.owner)
+            return await establish(place, box, channel, self._internet, cgroup)
+        except StartError as error:
+            message = explain(str(error), read_restrictions(), is_root=os.geteuid() == 0)
+            raise unavailable(message) from error
 
-
-class _Output:
-    """What a command prints, kept within its limit and handed on as it comes."""
-
-    def __init__(self, limit: int, on_output: Callable[[str], None] | None) -> None:
-        self._kept = HeadAndTail(limit)
-        self._stream = TextStream(on_output) if on_output else None
-
-    def feed(self, data: bytes) -> None:
-        self._kept.feed(data)
-        if self._stream:
-            self._stream.feed(data)
-        if self._kept.total > MOST_OUTPUT:
-            raise OutputLimitError
-
-    def result(self) -> tuple[str, int]:
-        if self._stream:
-            self._stream.feed(b"", final=True)
-        return self._kept.result()
+    async def _find_programs(self) -> Programs:
+        if self._programs is None:
+            self._programs = await asyncio.to_thread(find_programs, self._path)
+        return self._programs

@@ -1,15 +1,20 @@
 """What of this machine a sandbox is built from: the caller's user, the system's folders, hard limits."""
 
 import os
+import pwd
 import resource
+import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-SANDBOX_UID = 65533
-"""The user that commands run as when the caller is root: next to `nobody` (65534), which file servers and
-user namespaces already use for other people's files, and above what distributions hand out to accounts."""
+SERVICE_USER = "aicd-sandbox"
+"""The account that commands run as when the caller is root."""
 
-SANDBOX_GID = 65533
+NUMBERS_WITHOUT_ACCOUNT = (65533, 65533)
+"""(uid, gid) where no account can be made: next to `nobody` (65534), which file servers and user namespaces already
+use for other people's files, and above what distributions hand out to accounts."""
 
 SYSTEM_LINKS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 
@@ -55,6 +60,8 @@ class Host:
 
     uid: int
     gid: int
+    service: tuple[int, int]
+    """(uid, gid) of the account that root's commands run as."""
     links: tuple[tuple[str, str], ...]
     """(target, path) of system folders that are symbolic links."""
     folders: tuple[str, ...]
@@ -70,7 +77,26 @@ class Host:
     @property
     def sandbox_ids(self) -> tuple[int, int]:
         """(uid, gid) of the commands: root's are another user's, everybody else's their own."""
-        return (SANDBOX_UID, SANDBOX_GID) if self.is_root else (self.uid, self.gid)
+        return self.service if self.is_root else (self.uid, self.gid)
+
+
+@cache
+def service_ids() -> tuple[int, int]:
+    """(uid, gid) of the account that root runs commands as; made when it is not there, which takes root."""
+    with suppress(KeyError):
+        return _account()
+    with suppress(OSError):
+        words = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVICE_USER]
+        subprocess.run(words, capture_output=True, check=False)
+    try:
+        return _account()
+    except KeyError:
+        return NUMBERS_WITHOUT_ACCOUNT
+
+
+def _account() -> tuple[int, int]:
+    account = pwd.getpwnam(SERVICE_USER)
+    return account.pw_uid, account.pw_gid
 
 
 def read_host() -> Host:
@@ -87,6 +113,7 @@ def read_host() -> Host:
     return Host(
         uid=os.geteuid(),
         gid=os.getegid(),
+        service=service_ids() if os.geteuid() == 0 else NUMBERS_WITHOUT_ACCOUNT,
         links=tuple(links),
         folders=tuple(folders),
         etc=tuple(etc),

@@ -1,88 +1,102 @@
-"""Starting bubblewrap: an empty environment, options and files by descriptor, two pipes."""
+"""Starting bubblewrap: an empty environment, everything it reads by descriptor, a socket to the command server."""
 
 import os
+import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib import resources
 from pathlib import Path
 
-from aicd_core.contracts import SandboxLimits
+from aicd_core.contracts import CacheMount, SandboxLimits
 from aicd_sandbox.arguments import inner_command, made_up_files, options
+from aicd_sandbox.cgroups import Cgroup
+from aicd_sandbox.channel import Channel
 from aicd_sandbox.host import Host
-from aicd_sandbox.process import SandboxProcess
+from aicd_sandbox.process import BubblewrapBox
 from aicd_sandbox.programs import Programs
+from aicd_sandbox.seccomp import filter_program
+
+TMPFS_SHARE = 4
+"""The private folders in memory may each take one part in so many of the memory, which they count against."""
+
+
+def server_source() -> bytes:
+    """The command server, as text."""
+    return resources.files("aicd_sandbox.inside").joinpath("server.py").read_bytes()
 
 
 def launch(
     host: Host,
     programs: Programs,
     limits: SandboxLimits,
+    cgroup: Cgroup | None,
     *,
-    command: bytes,
     tree: Path,
-    env: Mapping[str, str],
-) -> SandboxProcess:
-    """Starts a sandbox whose command waits at its gate.
+    cache: CacheMount | None,
+) -> tuple[BubblewrapBox, Channel]:
+    """Starts a sandbox whose command server is about to say that it is ready.
 
     To be called on the event loop's own thread: a sandbox dies with the thread that started it
     (PR_SET_PDEATHSIG in prctl(2)).
 
     Raises:
         OSError: out of processes, memory or file descriptors.
+        UnavailableError: `sandbox_unavailable`; there is no libseccomp.
     """
     with ExitStack() as stack:
-        files = [
-            (_memory_file(stack, content), path) for path, content in made_up_files(host.sandbox_ids, command).items()
-        ]
-        size = limits.memory if programs.sized_tmpfs else None
-        words = options(host, tree=str(tree), env=env, files=files, tmpfs_size=size)
+        made_up = made_up_files(host.sandbox_ids, server_source())
+        files = [(_memory_file(stack, content), path) for path, content in made_up.items()]
+        seccomp = _memory_file(stack, filter_program())
+        size = limits.memory // TMPFS_SHARE if programs.sized_tmpfs else None
+        words = options(host, tree=str(tree), cache=cache, files=files, tmpfs_size=size)
         args = _memory_file(stack, b"\0".join(word.encode("utf-8", "surrogateescape") for word in words) + b"\0")
-        return _start(
-            programs.bwrap,
-            ["--args", str(args), "--", *inner_command(host, programs, limits, command)],
-            inherited=[args, *(fd for fd, _ in files)],
-        )
+        theirs = stack.enter_context(ExitStack())
+        end, their_end = socket.socketpair()
+        theirs.callback(their_end.close)
+        inner = inner_command(host, programs, limits, their_end.fileno(), grouped=cgroup is not None)
+        command = [programs.bwrap, "--args", str(args), "--seccomp", str(seccomp), "--", *inner]
+        try:
+            box = _start(command, cgroup, [args, seccomp, their_end.fileno(), *(fd for fd, _ in files)])
+        except BaseException:
+            end.close()
+            raise
+        return box, Channel(end)
 
 
-def _start(bwrap: str, arguments: Sequence[bytes | str], *, inherited: Sequence[int]) -> SandboxProcess:
-    with ExitStack() as theirs, ExitStack() as ours:
-        stdin_theirs, stdin = _pipe(theirs, ours)
-        output, output_theirs = _pipe(ours, theirs)
+def _start(command: list[str], cgroup: Cgroup | None, inherited: Sequence[int]) -> BubblewrapBox:
+    with ExitStack() as ours:
+        complaint, complaint_theirs = os.pipe()
+        ours.callback(os.close, complaint)
         # Not a pipe: bubblewrap, writing into one whose reader was killed, would die between making its child and
         # letting it go, and the child would wait for ever.
         status = _memory_file(ours)
-        child = subprocess.Popen(
-            [bwrap, "--json-status-fd", str(status), *arguments],
-            stdin=stdin_theirs,
-            stdout=output_theirs,
-            stderr=subprocess.STDOUT,
-            pass_fds=(status, *inherited),
-            # bubblewrap's own environment can be read inside, as that of process 1.
-            env={},
-            cwd="/",
-            # The terminal's Ctrl-C is the worker's to handle.
-            start_new_session=True,
-            umask=0o022,
-        )
-        for end in (stdin, output):
-            os.set_blocking(end, False)
+        words = [command[0], "--json-status-fd", str(status), *command[1:]]
         try:
-            process = SandboxProcess(child, stdin=stdin, output=output, status=status)
+            child = subprocess.Popen(
+                words if cgroup is None else cgroup.entering(words),
+                stdin=subprocess.DEVNULL,
+                stdout=complaint_theirs,
+                stderr=subprocess.STDOUT,
+                pass_fds=(status, *inherited),
+                # bubblewrap's own environment can be read inside, as that of process 1.
+                env={},
+                cwd="/",
+                # The terminal's Ctrl-C is the worker's to handle.
+                start_new_session=True,
+                umask=0o022,
+            )
+        finally:
+            os.close(complaint_theirs)
+        os.set_blocking(complaint, False)
+        try:
+            box = BubblewrapBox(child, complaint=complaint, status=status)
         except OSError:
-            # Its gate sees the end of its input, and it ends by itself.
-            ours.close()
+            child.kill()
             child.wait()
             raise
         ours.pop_all()
-        return process
-
-
-def _pipe(reading: ExitStack, writing: ExitStack) -> tuple[int, int]:
-    """A pipe (read end, write end), each end closed with its stack."""
-    read_end, write_end = os.pipe()
-    reading.callback(os.close, read_end)
-    writing.callback(os.close, write_end)
-    return read_end, write_end
+        return box
 
 
 def _memory_file(stack: ExitStack, content: bytes = b"") -> int:

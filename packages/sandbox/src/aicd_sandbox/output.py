@@ -1,7 +1,14 @@
 """What a command prints: the head and the tail of it, as text, in bounded memory."""
 
 import codecs
+import os
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+MOST_LOGS = 16
+"""The newest ones of a job that are kept: output is a way to fill the disk, too."""
 
 
 class HeadAndTail:
@@ -27,6 +34,14 @@ class HeadAndTail:
         if len(self._tail) > 2 * self._tail_limit:
             del self._tail[: len(self._tail) - self._tail_limit]
 
+    def fits(self, data: bytes) -> bool:
+        """Whether all would still be kept with this data fed."""
+        return self.total + len(data) <= self._head_limit + self._tail_limit
+
+    def everything(self) -> bytes:
+        """All that was fed, as long as nothing was left out."""
+        return bytes(self._head + self._tail)
+
     def result(self) -> tuple[str, int]:
         """The text kept, with a line in the place of what is missing; and how many bytes are missing."""
         if self.total <= self._head_limit + self._tail_limit:
@@ -37,6 +52,81 @@ class HeadAndTail:
         newline = "" if not head or head.endswith(b"\n") else "\n"
         text = f"{head.decode(errors='replace')}{newline}[... {missing} bytes left out ...]\n"
         return printable(text + tail.decode(errors="replace")), missing
+
+
+class LogFile:
+    """A file of the full output, up to a limit. A disk that refuses ends the log, never the command.
+
+    Args:
+        folder: made when it is not there; holds the newest logs of a job.
+        limit: bytes.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.path: Path | None = None
+        self._room = limit
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for old in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)[: 1 - MOST_LOGS]:
+                old.unlink()
+            descriptor, name = tempfile.mkstemp(prefix="command-", suffix=".log", dir=folder)
+            self._file = os.fdopen(descriptor, "wb", buffering=0)
+            self.path = Path(name)
+
+    def feed(self, data: bytes) -> None:
+        if self.path is None or self._room <= 0:
+            return
+        try:
+            self._file.write(data[: self._room])
+        except OSError:
+            self.close()
+            self.path = None
+        self._room -= len(data)
+
+    def close(self) -> None:
+        if self.path is not None:
+            self._file.close()
+
+
+class CommandOutput:
+    """What a command prints: kept within its limit, handed on as it comes, and whole in a file when it is longer."""
+
+    def __init__(self, limit: int, on_text: Callable[[str], None] | None, logs: Path | None, log_limit: int) -> None:
+        self._kept = HeadAndTail(limit)
+        self._stream = TextStream(on_text) if on_text else None
+        self._logs = logs
+        self._log_limit = log_limit
+        self._file: LogFile | None = None
+
+    @property
+    def total(self) -> int:
+        """Bytes printed so far."""
+        return self._kept.total
+
+    @property
+    def log(self) -> Path | None:
+        """The file with the full output, or None when all of it was kept or no file could be written."""
+        return self._file.path if self._file else None
+
+    def feed(self, data: bytes) -> None:
+        if self._file is None and self._logs is not None and not self._kept.fits(data):
+            self._file = LogFile(self._logs, self._log_limit)
+            self._file.feed(self._kept.everything())
+        if self._file is not None:
+            self._file.feed(data)
+        self._kept.feed(data)
+        if self._stream:
+            self._stream.feed(data)
+
+    def result(self) -> tuple[str, int]:
+        """The text kept, and how many bytes are missing in it."""
+        if self._stream:
+            self._stream.feed(b"", final=True)
+        return self._kept.result()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 class TextStream:

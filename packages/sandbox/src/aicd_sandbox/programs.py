@@ -25,6 +25,7 @@ INSTALL_BWRAP = (
     "Arch: `sudo pacman -S bubblewrap`)"
 )
 INSTALL_UTIL_LINUX = "install it with `sudo apt-get install util-linux` (Fedora, RHEL: `sudo dnf install util-linux`)"
+INSTALL_PYTHON = "install it with `sudo apt-get install python3` (Fedora, RHEL: `sudo dnf install python3`)"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Programs:
     bwrap: str
     setpriv: str
     prlimit: str
+    python: str
     version: Version
     sized_tmpfs: bool
     """Whether a private file system in memory can be given a size: not by an old or a setuid bubblewrap."""
@@ -73,6 +75,7 @@ def find_programs(path: str | None) -> Programs:
         bwrap=bwrap,
         setpriv=_system_program("setpriv", path),
         prlimit=_system_program("prlimit", path),
+        python=_system_python(path),
         version=version,
         sized_tmpfs=version >= SIZED_TMPFS_VERSION and not setuid,
     )
@@ -94,6 +97,16 @@ def _version_of(bwrap: str) -> Version:
         said = (done.stdout + done.stderr).decode(errors="replace").strip()[:500]
         raise unavailable(f"{bwrap} does not tell its version (it said: {said!r}): {INSTALL_BWRAP}.")
     return version
+
+
+def _system_python(path: str | None) -> str:
+    """The system's own Python, for the command server; the one that runs us may be anywhere."""
+    folders = [folder for folder in (path or os.environ.get("PATH", os.defpath)).split(":") if folder]
+    own = [folder for folder in folders if f"{folder}/".startswith(SYSTEM_FOLDERS)]
+    found = shutil.which("python3", path=":".join([*own, "/usr/bin"]))
+    if found is None:
+        raise unavailable(f"The sandbox needs a python3 of the system, which is not installed: {INSTALL_PYTHON}.")
+    return found
 
 
 def _system_program(name: str, path: str | None) -> str:

@@ -10,6 +10,7 @@ from aicd_core.contracts.code_host import (
     PullRequest,
     PullRequestDraft,
 )
+from aicd_core.contracts.egress import Denial
 from aicd_core.contracts.evidence import (
     CommandResult,
     Evidence,
@@ -30,7 +31,7 @@ from aicd_core.contracts.plan import (
 )
 from aicd_core.contracts.queue import Chore, Queue, Scheduler, Wake, WakeHandler
 from aicd_core.contracts.review import CriterionResult, Feedback, Review, ReviewFinding, ReviewVerdict
-from aicd_core.contracts.sandbox import Sandbox, SandboxLimits
+from aicd_core.contracts.sandbox import CacheMount, Phase, Sandbox, SandboxLimits, SandboxSession
 from aicd_core.contracts.task import Task
 from aicd_core.contracts.tenant import Tenant
 from aicd_core.contracts.usage import MICRO_USD, Usage
@@ -42,6 +43,7 @@ __all__ = [
     "Agent",
     "AgentSession",
     "Base",
+    "CacheMount",
     "Change",
     "ChangeSet",
     "Checkout",
@@ -51,6 +53,7 @@ __all__ = [
     "CommandResult",
     "CommitRequest",
     "CriterionResult",
+    "Denial",
     "Estimate",
     "Evidence",
     "Feedback",
@@ -60,6 +63,7 @@ __all__ = [
     "Match",
     "ModelReply",
     "ModelRequest",
+    "Phase",
     "Plan",
     "PlanStep",
     "PlannedFile",
@@ -76,6 +80,7 @@ __all__ = [
     "Risk",
     "Sandbox",
     "SandboxLimits",
+    "SandboxSession",
     "Scheduler",
     "Task",
     "Tenant",

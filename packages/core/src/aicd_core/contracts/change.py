@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
+from aicd_core.contracts.egress import Denial
 from aicd_core.contracts.values import GitSha, RepoPath, Value
 from aicd_core.patches import AddedLine, parse_patch
 
@@ -66,7 +67,8 @@ class Change(Value):
 
 
 class CodedChange(Value):
-    """The result of one coding round: what was claimed and what was measured."""
+    """The result of one coding round: what was claimed, what was measured, what commands were refused."""
 
     change: Change
     change_set: ChangeSet
+    denials: tuple[Denial, ...] = ()

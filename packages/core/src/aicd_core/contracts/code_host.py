@@ -1,10 +1,12 @@
 """Where repositories and pull requests live, and the host's own view of a work tree."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from aicd_core.contracts.change import ChangeSet
+from aicd_core.contracts.egress import Denial
+from aicd_core.contracts.sandbox import Phase
 from aicd_core.contracts.values import GitSha, Value
 from aicd_core.contracts.workspace import Workspace
 from aicd_core.ids import JobId
@@ -51,7 +53,28 @@ class Checkout(Protocol):
     def workspace(self) -> Workspace: ...
 
     async def restore(self, change_set: ChangeSet | None) -> None:
-        """Lays the tree as at the base commit plus the given change."""
+        """Lays the tree as at the base commit plus the given change; every process in it ends."""
+        ...
+
+    @property
+    def denials(self) -> tuple[Denial, ...]:
+        """What commands were refused on their way out since the tree was laid, each once."""
+        ...
+
+    async def enter(self, phase: Phase, hosts: Sequence[str]) -> None:
+        """Says what the commands from now on are for and which hosts they reach when they ask for the network.
+
+        In SETUP the dependency cache is a copy that commands can change; in CODING it is the shared one, read-only,
+        unless set-up ran in the same sandbox before.
+        """
+        ...
+
+    async def keep_cache(self) -> None:
+        """Shows what set-up put into its copy of the cache to later jobs of this repository in this organization."""
+        ...
+
+    async def close_sandbox(self) -> None:
+        """Ends every process that runs in the tree. The next command begins with a new sandbox."""
         ...
 
     async def capture(self, planned: Collection[str]) -> ChangeSet:

@@ -16,6 +16,10 @@ GLOB_PATTERN = r"^[^!#\s\\\[\]\x00-\x1f][^\\\[\]\x00-\x1f]*$"
 Left out on purpose: `!`, which would loosen, and classes and escapes, which can fail to compile.
 """
 
+HOST_PATTERN = r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
+"""A name of at least two parts, or `*.` and one for all names below it; the last part begins with a letter, which
+leaves out addresses."""
+
 MAX_COMMAND_TIMEOUT = 3600.0
 """Seconds; a longer command would outlive the default deadline of the step that runs it."""
 
@@ -24,6 +28,9 @@ Command = Annotated[str, Field(pattern=COMMAND_PATTERN, max_length=8192)]
 
 PathGlob = Annotated[str, Field(pattern=GLOB_PATTERN, max_length=500)]
 """Paths, in the syntax of `.gitignore`, reduced as `GLOB_PATTERN` says."""
+
+HostName = Annotated[str, Field(pattern=HOST_PATTERN, max_length=253)]
+"""A host that commands may reach, in lower case, on ports 80 and 443."""
 
 StricterVerdict = Literal["ask", "deny"]
 """What a repository may demand of a rule: a person decides, or nobody may."""
@@ -143,6 +150,17 @@ class PolicySettings(Value):
     )
 
 
+class NetworkSettings(Value):
+    """Which hosts commands may reach, through a proxy that lets nothing else pass. Not given: none."""
+
+    setup: tuple[HostName, ...] = Field(
+        default=(), max_length=100, description="Hosts that set-up commands may reach. *.example.com is all below it."
+    )
+    coding: tuple[HostName, ...] = Field(
+        default=(), max_length=100, description="Hosts that tests, and commands of the agent, may reach."
+    )
+
+
 class RepositoryConfig(Value):
     """All of `.aicd.yml`; an absent or empty file is `RepositoryConfig()`."""
 
@@ -166,6 +184,9 @@ class RepositoryConfig(Value):
     )
     plan_approval: Literal["never", "always"] = Field(
         default="never", description="Whether a person approves each plan before any code is written."
+    )
+    network: NetworkSettings = Field(
+        default=NetworkSettings(), description="Which hosts commands may reach; without it, none."
     )
     policy: PolicySettings = Field(
         default=PolicySettings(), description="How this repository tightens its organisation's policy."

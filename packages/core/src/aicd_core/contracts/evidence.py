@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from aicd_core.contracts.change import Change, ChangeSet
+from aicd_core.contracts.egress import Denial
 from aicd_core.contracts.values import RepoPath, Value
 
 
@@ -11,7 +12,9 @@ class CommandResult(Value):
 
     `exit_code` is None when the command was ended from outside: `timed_out`, or `killed` by a limit whose
     name is in `killed`. `output` is stdout and stderr interleaved, head and tail kept when it was longer
-    than the limit (`truncated_bytes` tells how much is missing). `duration` is in seconds.
+    than the limit (`truncated_bytes` tells how much is missing; `log` is then the path, on the worker's machine,
+    of a file with all of it up to the log's own limit, there until the job's work tree is removed). `duration` is
+    in seconds. `denials` are the connections that the egress proxy refused, each once.
     """
 
     command: str
@@ -21,6 +24,8 @@ class CommandResult(Value):
     timed_out: bool = False
     killed: str | None = None
     truncated_bytes: int = 0
+    log: str | None = None
+    denials: tuple[Denial, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -77,10 +82,20 @@ class PolicyReport(Value):
 
 
 class Evidence(Value):
-    """All that a critic is shown of one round; `change` is the coder's own claim."""
+    """All that a critic is shown of one round; `change` is the coder's own claim.
+
+    `denials` are the connections that the egress proxy refused to the coder's commands; those of set-up and tests are
+    with their results.
+    """
 
     round: int
     change: Change
     change_set: ChangeSet
     tests: TestReport
     policy: PolicyReport
+    denials: tuple[Denial, ...] = ()
+
+    def all_denials(self) -> tuple[Denial, ...]:
+        """Every connection that was refused in this round, each once."""
+        results = (*self.tests.setup, *self.tests.tests)
+        return tuple(dict.fromkeys((*self.denials, *(denial for result in results for denial in result.denials))))

@@ -50,7 +50,8 @@ class Workspace(Protocol):
 
         Args:
             timeout: seconds; None is the sandbox's default.
-            network: ask for the allow-list proxy; refused where the repository does not allow it.
+            network: ask for the hosts that the repository allows in this phase, through the egress proxy; refused where
+                it allows none. What the proxy refuses is in the result's `denials`.
         """
         ...
 

@@ -53,7 +53,7 @@ class Engine:
             LeaseLostError: somebody else has the job, or it was ended.
             AicdError: without retries: something outside of the job is wrong (database, disk); the job can be resumed.
         """
-        host = self.parts.hosts.at(held.taken.source)
+        host = self.parts.hosts.at(held.taken.source, held.tenant)
         try:
             job = await self._drive(held, host)
         except asyncio.CancelledError:
@@ -136,6 +136,7 @@ class Engine:
                 raise
             return self._out_of_time(job, left)
         finally:
+            await checkout.close_sandbox()
             spent = session.drain()
             if spent != Usage():
                 await asyncio.shield(records.book(spent))

@@ -9,13 +9,18 @@ from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.orchestrator.dispatch import NOBODY, Dispatch
 from aicd_core.orchestrator.progress import Observer
 from aicd_core.settings import Settings
+from aicd_core.tenancy import Tenant
 
 
 class CodeHosts(Protocol):
     """Finds the code host of a repository."""
 
-    def at(self, source: str) -> CodeHost:
-        """The host for a clone URL or path, as stored in `repositories.source`."""
+    def at(self, source: str, tenant: Tenant | None = None) -> CodeHost:
+        """The host for a clone URL or path, as stored in `repositories.source`.
+
+        Args:
+            tenant: whose job runs commands there, and so whose dependency cache they see; None gives them none.
+        """
         ...
 
 

@@ -47,6 +47,7 @@ def draft(outcome: Outcome) -> PullRequestDraft:
         _decide(outcome) if needs_person else "",
         _plan(outcome),
         _tests(outcome),
+        _network(outcome),
         _policy(outcome),
         _cost(outcome),
     )
@@ -87,6 +88,14 @@ def _tests(outcome: Outcome) -> str:
         return "## Tests\n\nNo test command is declared or was found; nothing was run."
     rows = [f"| `{_cell(r.command)}` | {r.outcome()} | {r.duration:.1f} s |" for r in results]
     return "\n".join(("## Tests", "", "| command | outcome | time |", "|---|---|---|", *rows))
+
+
+def _network(outcome: Outcome) -> str:
+    denials = outcome.evidence.all_denials()
+    if not denials:
+        return ""
+    rows = [f"- `{_cell(denial.host)}:{denial.port}`: {denial.reason}" for denial in denials]
+    return "\n".join(("## Refused network connections", "", *rows))
 
 
 def _policy(outcome: Outcome) -> str:

@@ -87,7 +87,10 @@ class Replay:
             for result in stored:
                 records = ReplayRecords(self._parts.database, self._tenant, job.id)
                 step = self._step(replace(job, status=result.status), host, checkout, records)
-                compared += await self._again(step, result, records)
+                try:
+                    compared += await self._again(step, result, records)
+                finally:
+                    await checkout.close_sandbox()
                 calls += records.answered
         finally:
             await asyncio.shield(host.close(scratch))

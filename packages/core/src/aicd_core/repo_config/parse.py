@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from aicd_core.contracts.config import (
     COMMAND_PATTERN,
     GLOB_PATTERN,
+    HOST_PATTERN,
     LICENCE_PATTERN,
     RULE_ID_PATTERN,
     RepositoryConfig,
@@ -115,6 +116,7 @@ _PATTERNS = {
     COMMAND_PATTERN: "this must be a command: not blank, and without NUL characters",
     RULE_ID_PATTERN: "this must begin with a small letter and have only small letters, digits, _ and -",
     LICENCE_PATTERN: "this must be an SPDX identifier, or the beginning of some with a * behind it",
+    HOST_PATTERN: "this must be a host's name in lower case, like pypi.org or *.example.com; no address, no port",
     GLOB_PATTERN: "this must be a path pattern with *, ?, ** and /, without !, #, [ ] and \\",
 }
 

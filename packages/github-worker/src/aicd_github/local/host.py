@@ -6,6 +6,7 @@ from aicd_core.contracts.code_host import Base, Checkout, PullRequest, PullReque
 from aicd_core.contracts.sandbox import Sandbox
 from aicd_core.ids import JobId
 from aicd_core.policy import OWN_BRANCHES, require_own_branch
+from aicd_github.caches import RepositoryCache
 from aicd_github.checkout import IDENTITY, GitCheckout
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
@@ -47,6 +48,7 @@ class LocalCodeHost:
         command_timeout: longest time, in seconds, that one command may take.
         observer: watches the commands.
         by: author and committer of the commits.
+        caches: absolute; holds the dependency caches of one organization. None goes without.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class LocalCodeHost:
         *,
         by: Identity = IDENTITY,
         git: Git | None = None,
+        caches: Path | None = None,
     ) -> None:
         self._named = source
         self._data_dir = data_dir
@@ -67,6 +70,7 @@ class LocalCodeHost:
         self._observer = observer or CommandObserver()
         self._by = by
         self._git = git or Git()
+        self._caches = caches
         self._opened: tuple[Source, Remote] | None = None
 
     async def source(self) -> Source:
@@ -112,7 +116,15 @@ class LocalCodeHost:
                     place.chmod(mode)
         repository = JobRepository(self._git, folder, base_sha)
         entries = await self._entries(repository, mirror)
-        checkout = GitCheckout(repository, entries, self._sandbox, self._command_timeout, self._observer, self._by)
+        checkout = GitCheckout(
+            repository,
+            entries,
+            self._sandbox,
+            self._command_timeout,
+            self._observer,
+            self._by,
+            await self._cache(),
+        )
         await checkout.take_over()
         return checkout
 
@@ -193,6 +205,12 @@ class LocalCodeHost:
 
     def _book(self, source: Source) -> PullRequestBook:
         return PullRequestBook(self._data_dir / "pulls" / source.key)
+
+    async def _cache(self) -> RepositoryCache | None:
+        if self._caches is None:
+            return None
+        source, _ = await self._open_source()
+        return RepositoryCache(self._caches / source.key, self._sandbox.owner)
 
     def _job_folder(self, job_id: JobId) -> Path:
         return self._data_dir / "jobs" / str(job_id)

@@ -8,6 +8,7 @@ from aicd_core.contracts import (
     CodedChange,
     CommandResult,
     Feedback,
+    Phase,
     Plan,
     PolicyReport,
     Review,
@@ -48,6 +49,7 @@ async def code(step: StepContext, plan: Plan, number: int) -> CodedChange:
     trail = Trail(step.records, step.checkout, step.session.journal, number, plan.paths())
     await trail.resume(before.change_set if before else None)
     step.session.follow(trail)
+    await step.checkout.enter(Phase.CODING, (await step.config()).network.coding)
     call = step.agent.code(await step.task(), plan, feedback, step.checkout.workspace, step.session)
     change = await answer(call, Change, step.job.agent)
     change_set = await step.checkout.capture(plan.paths())
@@ -57,7 +59,7 @@ async def code(step: StepContext, plan: Plan, number: int) -> CodedChange:
             "Perhaps the change is already there.",
             code="empty_change",
         )
-    coded = CodedChange(change=change, change_set=change_set)
+    coded = CodedChange(change=change, change_set=change_set, denials=step.checkout.denials)
     return await step.records.keep(ArtifactKind.CHANGE, number, coded, step.session.drain())
 
 
@@ -85,18 +87,26 @@ async def _feedback(step: StepContext, number: int) -> Feedback:
 async def _test(step: StepContext, config: RepositoryConfig, change_set: ChangeSet) -> TestReport:
     """Runs the declared commands on exactly the tree that would be committed."""
     await step.checkout.restore(change_set)
-    setup = await _run_all(step, config.setup, config)
-    if not all(result.ok for result in setup):
-        return TestReport(setup=setup)
-    return TestReport(setup=setup, tests=await _run_all(step, config.tests or (), config))
+    setup: tuple[CommandResult, ...] = ()
+    if config.setup:
+        await step.checkout.enter(Phase.SETUP, config.network.setup)
+        setup = await _run_all(step, config.setup, config, network=bool(config.network.setup))
+        if not all(result.ok for result in setup):
+            return TestReport(setup=setup)
+        await step.checkout.keep_cache()
+    await step.checkout.enter(Phase.CODING, config.network.coding)
+    tests = await _run_all(step, config.tests or (), config, network=bool(config.network.coding))
+    return TestReport(setup=setup, tests=tests)
 
 
-async def _run_all(step: StepContext, commands: tuple[str, ...], config: RepositoryConfig) -> tuple[CommandResult, ...]:
+async def _run_all(
+    step: StepContext, commands: tuple[str, ...], config: RepositoryConfig, *, network: bool
+) -> tuple[CommandResult, ...]:
     """The results in order; a failed set-up or test command ends the row."""
     results: list[CommandResult] = []
     for command in commands:
         step.observe(CommandStarted(step.job.id, command))
-        result = await step.checkout.workspace.run(command, timeout=config.command_timeout)
+        result = await step.checkout.workspace.run(command, timeout=config.command_timeout, network=network)
         step.observe(CommandEnded(step.job.id, command, result.outcome(), result.duration))
         results.append(result)
         if not result.ok:

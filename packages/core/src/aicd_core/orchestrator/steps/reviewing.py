@@ -53,6 +53,7 @@ async def gather(step: StepContext, number: int) -> Evidence:
         change_set=coded.change_set,
         tests=await _stored(step, ArtifactKind.TEST_REPORT, TestReport, number),
         policy=await _stored(step, ArtifactKind.POLICY_REPORT, PolicyReport, number),
+        denials=coded.denials,
     )
 
 
