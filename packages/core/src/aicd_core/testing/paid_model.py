@@ -48,6 +48,7 @@ class PaidModel:
         self.delay = delay
         self._hold_from: int | None = None
         self._let_go = threading.Event()
+        self._refusals = 0
         self._writing = threading.Lock()
         self._number = len(self.calls())
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -84,8 +85,17 @@ class PaidModel:
         self._hold_from = None
         self._let_go.set()
 
-    def _answer(self, request: bytes) -> bytes:
+    def refuse(self, calls: int) -> None:
+        """Turns the next calls away, unpaid and unwritten, as a server that has too much to do."""
         with self._writing:
+            self._refusals = calls
+
+    def _answer(self, request: bytes) -> bytes | None:
+        """The reply; None for a call that is turned away."""
+        with self._writing:
+            if self._refusals:
+                self._refusals -= 1
+                return None
             self._number += 1
             number = self._number
             line = json.dumps({"number": number, "request": base64.b64encode(request).decode()})
@@ -105,6 +115,9 @@ class PaidModel:
             def do_POST(self) -> None:
                 reply = model._answer(self.rfile.read(int(self.headers["Content-Length"])))
                 with suppress(OSError):  # whoever asked may have been killed
+                    if reply is None:
+                        self.send_error(503)
+                        return
                     self.send_response(200)
                     self.send_header("Content-Length", str(len(reply)))
                     self.end_headers()
