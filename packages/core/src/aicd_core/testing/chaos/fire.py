@@ -149,6 +149,6 @@ class Fire:
 
     def _is_over(self) -> bool:
         try:
-            return count_not_in(self.installation.postgres.url(), ENDED) == 0
+            return count_not_in(self.installation.urls.admin, ENDED) == 0
         except psycopg.OperationalError:
             return False

@@ -1,4 +1,4 @@
-"""An installation for tests of processes: a Postgres and a Redis that can be killed, a paid model, machines, workers."""
+"""An installation for tests of processes: servers that can be killed, a paid model, machines and their workers."""
 
 import asyncio
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.migrations import migrate
+from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.journaled import AGENT, NAME
 from aicd_core.testing.paid_model import PaidModel
 from aicd_core.testing.plugins import offer_agent
@@ -53,11 +54,15 @@ class AicdProcess:
 
 @dataclass
 class Installation:
-    """Servers and machines that work on one repository. A machine is a data directory of its own."""
+    """Servers and machines that work on one repository. A machine is a data directory of its own.
+
+    `server` is the Postgres that belongs to it alone, and can be killed; None where it is shared.
+    """
 
     root: Path
     source: Path
-    postgres: EmbeddedPostgres
+    urls: TestUrls
+    server: EmbeddedPostgres | None
     model: PaidModel
     redis: RedisServer | None
     settings: dict[str, str] = field(default_factory=dict)
@@ -70,8 +75,8 @@ class Installation:
             "PATH": os.environ["PATH"],
             "HOME": str(self.root),
             "PYTHONPATH": str(self.root / "plugins"),
-            "AICD_DATABASE_URL": self.postgres.url("aicd_app"),
-            "AICD_SYSTEM_DATABASE_URL": self.postgres.url("aicd_system"),
+            "AICD_DATABASE_URL": self.urls.app,
+            "AICD_SYSTEM_DATABASE_URL": self.urls.system,
             **redis,
             **self.settings,
         }
@@ -98,6 +103,12 @@ class Installation:
         """Runs git in the repository; returns its stdout."""
         return git(self.source, *arguments)
 
+    @property
+    def postgres(self) -> EmbeddedPostgres:
+        """The Postgres that belongs to this installation alone."""
+        assert self.server is not None, "a shared server is not ours to stop"
+        return self.server
+
     def kill_postgres(self) -> None:
         """Kills the server as the kernel would; `start` brings it back with what was committed."""
         number = self.postgres.pid()
@@ -119,25 +130,39 @@ def git(root: Path, *arguments: str) -> bytes:
 
 
 @contextmanager
-def installation(root: Path, *, with_redis: bool, delay: float = 0) -> Iterator[Installation]:
+def installation(
+    root: Path, urls: TestUrls | None = None, *, with_redis: bool = False, delay: float = 0
+) -> Iterator[Installation]:
     """A running installation whose repository declares no tests; everything it started is gone at the end.
 
     Args:
+        urls: a migrated database on a shared server; None: on a server of its own.
         delay: seconds that the model takes for an answer.
     """
-    postgres = EmbeddedPostgres(root / "postgres", durable=False)
+    offer_agent(root / "plugins", NAME, AGENT)
+    with (
+        _database(root / "postgres", urls) as (server, found),
+        PaidModel(root / "paid.jsonl", delay=delay) as model,
+        _redis(root / "redis", wanted=with_redis) as redis,
+    ):
+        made = Installation(root, new_source(root / "source"), found, server, model, redis)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@contextmanager
+def _database(root: Path, urls: TestUrls | None) -> Iterator[tuple[EmbeddedPostgres | None, TestUrls]]:
+    if urls is not None:
+        yield None, urls
+        return
+    server = EmbeddedPostgres(root, durable=False)
     try:
-        asyncio.run(migrate(postgres.start()))
-        offer_agent(root / "plugins", NAME, AGENT)
-        with PaidModel(root / "paid.jsonl", delay=delay) as model, _redis(root, wanted=with_redis) as redis:
-            made = Installation(root, new_source(root / "source"), postgres, model, redis)
-            try:
-                yield made
-            finally:
-                made.close()
+        asyncio.run(migrate(server.start()))
+        yield server, TestUrls(*(server.url(role) for role in ("postgres", "aicd_app", "aicd_system")))
     finally:
-        postgres.start()
-        postgres.stop()
+        server.stop()
 
 
 def new_source(root: Path, config: str = "version: 1\ntests: []\n") -> Path:
@@ -168,7 +193,7 @@ def _redis(root: Path, *, wanted: bool) -> Iterator[RedisServer | None]:
     if not wanted:
         yield None
         return
-    with redis_server(root / "redis") as server:
+    with redis_server(root) as server:
         try:
             yield server
         finally:

@@ -23,7 +23,7 @@ class Payment:
     @classmethod
     def of(cls, installation: Installation) -> "Payment":
         paid = Counter(call.request for call in installation.model.calls())
-        needed = list_requests(installation.postgres.url())
+        needed = list_requests(installation.urls.admin)
         return cls(paid.total(), len(needed), max(paid.values(), default=0))
 
 
@@ -33,7 +33,7 @@ def breaches(installation: Installation, at_risk: int) -> Iterator[str]:
     Args:
         at_risk: calls of the model that were perhaps in flight when their worker was struck.
     """
-    url = installation.postgres.url()
+    url = installation.urls.admin
     jobs, events = list_jobs(url), defaultdict[object, list[EventRow]](list)
     for event in list_events(url):
         events[event.job_id].append(event)
@@ -91,7 +91,7 @@ def _of_branch(installation: Installation, job: JobRow, script: Script) -> Itera
     if commits != b"1":
         yield f"its branch has {commits.decode()} commits"
     turns = [(number, turn) for number in range(1, script.rejections + 2) for turn in range(script.turns)]
-    replies = list_replies(installation.postgres.url(), job.id)
+    replies = list_replies(installation.urls.admin, job.id)
     lines = [b"%d %d %s" % (*turn, reply) for turn, reply in zip(turns, replies, strict=False)]
     diary = installation.git("show", f"{branch}:{DIARY}").splitlines()
     if diary != lines:

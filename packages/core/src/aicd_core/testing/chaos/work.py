@@ -1,9 +1,8 @@
 """Jobs for an installation: what is asked for, and how it gets there."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aicd_core.contracts import Wake
@@ -70,8 +69,8 @@ async def tenant_of(installation: Installation, organization: str) -> Tenant:
 
 @asynccontextmanager
 async def _connected(installation: Installation) -> AsyncIterator[tuple[Database, SystemDatabase]]:
-    database = Database.connect(installation.postgres.url("aicd_app"))
-    system = SystemDatabase.connect(installation.postgres.url("aicd_system"))
+    database = Database.connect(installation.urls.app)
+    system = SystemDatabase.connect(installation.urls.system)
     try:
         yield database, system
     finally:
