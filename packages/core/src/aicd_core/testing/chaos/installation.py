@@ -90,9 +90,9 @@ class Installation:
         self.started.append(AicdProcess(process, log))
         return self.started[-1]
 
-    def worker(self, machine: str, *options: str) -> AicdProcess:
-        """Starts a worker on a machine."""
-        return self.begin(machine, "worker", *options)
+    def worker(self, machine: str, *options: str, within: Sequence[str] = ()) -> AicdProcess:
+        """Starts a worker on a machine; `within` as for `begin`."""
+        return self.begin(machine, "worker", *options, within=within)
 
     def aicd(self, machine: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         """Runs `aicd …` on a machine to its end."""
@@ -131,18 +131,24 @@ def git(root: Path, *arguments: str) -> bytes:
 
 @contextmanager
 def installation(
-    root: Path, urls: TestUrls | None = None, *, with_redis: bool = False, delay: float = 0
+    root: Path,
+    urls: TestUrls | None = None,
+    *,
+    with_redis: bool = False,
+    delay: float = 0,
+    model_socket: Path | None = None,
 ) -> Iterator[Installation]:
     """A running installation whose repository declares no tests; everything it started is gone at the end.
 
     Args:
         urls: a migrated database on a shared server; None: on a server of its own.
         delay: seconds that the model takes for an answer.
+        model_socket: where the model listens instead of on the loopback address.
     """
     offer_agent(root / "plugins", NAME, AGENT)
     with (
         _database(root / "postgres", urls) as (server, found),
-        PaidModel(root / "paid.jsonl", delay=delay) as model,
+        PaidModel(root / "paid.jsonl", delay=delay, place=model_socket) as model,
         _redis(root / "redis", wanted=with_redis) as redis,
     ):
         made = Installation(root, new_source(root / "source"), found, server, model, redis)
