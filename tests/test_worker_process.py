@@ -12,10 +12,12 @@ import psycopg
 import pytest
 
 from aicd_core.jobs.machine import JobEvent, JobState
-from aicd_core.testing.chaos.installation import AicdProcess, Installation, installation, wait_until
+from aicd_core.tenancy.organizations.models import PlanApproval
+from aicd_core.tenancy.organizations.values import SettingsValues
+from aicd_core.testing.chaos.installation import Installation, installation, wait_until
 from aicd_core.testing.chaos.repository import JobRow, list_events, list_jobs
 from aicd_core.testing.chaos.verdict import Payment, breaches
-from aicd_core.testing.chaos.work import Order, place
+from aicd_core.testing.chaos.work import Order, place, settle
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.journaled import Script, journaled_issue
 
@@ -212,14 +214,14 @@ def test_a_job_out_of_money_pauses_and_goes_on_with_a_higher_budget(made: Instal
     if budget == "cost_limit":
         change(made, "UPDATE jobs SET cost_limit = 3000")
     else:
-        settle(made, "monthly_budget", "3000")
+        asyncio.run(settle(made, SettingsValues(monthly_budget=3000)))
     made.worker("first")
     wait_for(made, JobState.PAUSED)
     job = the_job(made)
     assert job.status.paused_from is JobState.CODING
     assert "0.00 USD" in (job.reason or "")
     if budget == "monthly_budget":
-        change(made, "UPDATE organization_settings SET monthly_budget = 1000000")
+        asyncio.run(settle(made, SettingsValues(monthly_budget=1_000_000)))
     done = made.aicd("first", "resume", str(job.id), "--budget", "1")
     assert done.returncode == 0, done.stderr
     ends_well(made)
@@ -227,7 +229,7 @@ def test_a_job_out_of_money_pauses_and_goes_on_with_a_higher_budget(made: Instal
 
 def test_a_plan_is_approved_by_its_hash_only(made: Installation):
     job_id = ordered(made, turns=1)
-    settle(made, "plan_approval", "'always'")
+    asyncio.run(settle(made, SettingsValues(plan_approval=PlanApproval.ALWAYS)))
     made.worker("first")
     wait_for(made, JobState.AWAITING_APPROVAL)
     wrong = made.aicd("first", "approve", str(job_id), "--plan", "0" * 64)
@@ -242,7 +244,7 @@ def test_a_plan_is_approved_by_its_hash_only(made: Installation):
 
 def test_a_plan_that_is_sent_back_is_made_anew_with_the_comment(made: Installation):
     job_id = ordered(made, turns=1)
-    settle(made, "plan_approval", "'always'")
+    asyncio.run(settle(made, SettingsValues(plan_approval=PlanApproval.ALWAYS)))
     made.worker("first")
     wait_for(made, JobState.AWAITING_APPROVAL)
     back = made.aicd("first", "approve", str(job_id), "--send-back", "Mind the gap.")
@@ -255,17 +257,8 @@ def test_a_plan_that_is_sent_back_is_made_anew_with_the_comment(made: Installati
     assert the_job(made).status.plan_attempts == 1
 
 
-def settle(made: Installation, setting: str, value: str) -> None:
-    """One setting of the only organization."""
-    change(
-        made,
-        f"INSERT INTO organization_settings (org_id, revision, agent, max_concurrent_jobs, {setting}) "
-        f"SELECT org_id, 1, 'dummy', 5, {value} FROM jobs",
-    )
-
-
 def test_the_first_job_of_a_worker_at_rest_waits_for_no_sweep(made: Installation):
-    worker: AicdProcess = made.worker("first", "--queues", "jobs")
+    worker = made.worker("first", "--queues", "jobs")
     wait_until(lambda: "ready" in worker.said(), "a worker that is ready")
     ordered(made, turns=1)
     ends_well(made)

@@ -12,8 +12,8 @@ from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.values import NewJob
 from aicd_core.orchestrator.intake import INTAKE
 from aicd_core.queues.open import open_queue
-from aicd_core.tenancy import Tenant
-from aicd_core.tenancy.organizations.service import ensure_organization
+from aicd_core.tenancy.organizations.service import edit_settings, ensure_organization, get_settings
+from aicd_core.tenancy.organizations.values import SettingsValues
 from aicd_core.tenancy.repositories.service import take_up
 from aicd_core.testing.chaos.installation import Installation
 from aicd_core.testing.journaled import NAME, Script, journaled_issue
@@ -61,10 +61,14 @@ async def place(installation: Installation, orders: Sequence[Order]) -> list[Job
     return made
 
 
-async def tenant_of(installation: Installation, organization: str) -> Tenant:
-    """The organization of that name, made if need be."""
-    async with _connected(installation) as (_, system), system.write() as session:
-        return await ensure_organization(session, organization)
+async def settle(installation: Installation, values: SettingsValues, organization: str = "local") -> None:
+    """Replaces the settings of an organization, which is made if need be."""
+    async with _connected(installation) as (database, system):
+        async with system.write() as session:
+            tenant = await ensure_organization(session, organization)
+        async with database.write(tenant) as session:
+            revision = (await get_settings(session, tenant)).revision
+            await edit_settings(session, tenant, INTAKE, values, revision=revision)
 
 
 @asynccontextmanager
