@@ -22,7 +22,14 @@ class Pipeline:
     def __init__(self, url: URL, size: int) -> None:
         conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            conninfo, min_size=0, max_size=size, open=False, timeout=PATIENCE, kwargs={"autocommit": True}
+            conninfo,
+            min_size=0,
+            max_size=size,
+            open=False,
+            timeout=PATIENCE,
+            # By itself the pool pauses up to minutes between two tries, and leases run out after Postgres is back.
+            reconnect_timeout=PATIENCE,
+            kwargs={"autocommit": True},
         )
         self._opening = asyncio.Lock()
 

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from aicd_core.db.database import SystemDatabase
+from aicd_core.errors import UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs.leases import repository as leases
 from aicd_core.jobs.leases.values import Demand, Renewal, Taken
@@ -55,8 +57,13 @@ class Admission:
             for answer in asking:
                 if not answer.done():
                     answer.set_result(given.pop(0) if given else None)
-            for unwanted in given:  # whoever asked was stopped meanwhile
-                await leases.release(self._system.courier(), Renewal(unwanted.job.id, unwanted.owner, 0.0))
+            await self._give_back(given)
+
+    async def _give_back(self, unwanted: Sequence[Taken]) -> None:
+        """Of whoever asked and was stopped meanwhile."""
+        for taken in unwanted:
+            with suppress(UnavailableError):  # it will run out
+                await leases.release(self._system.courier(), Renewal(taken.job.id, taken.owner, 0.0))
 
     async def _take(self, demand: Demand) -> list[Taken]:
         return await leases.take(self._system.courier(), demand)

@@ -7,7 +7,7 @@ from aicd_core.contracts import CodeHost, Plan
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
-from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
+from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, decide
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.moves import Mover
@@ -92,6 +92,7 @@ class Control:
             ConflictError: the job is not paused.
         """
         job = await self._job(job_id)
+        decide(job.status, JobEvent.RESUMED)
         if time_limit is not None or cost_limit is not None:
             async with self.parts.database.write(self.tenant) as session:
                 await jobs.raise_limits(session, self.tenant, job_id, time_limit, cost_limit)

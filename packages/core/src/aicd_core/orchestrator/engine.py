@@ -60,6 +60,9 @@ class Engine:
             if held.lost:
                 await asyncio.shield(self._clear_away_if_ended(held, host))
             raise
+        except LeaseLostError:  # found out by a write, before the heartbeat did
+            await self._clear_away_if_ended(held, host)
+            raise
         if job.state not in AT_WORK:
             await host.close(job.id)
 

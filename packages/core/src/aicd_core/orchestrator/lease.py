@@ -1,6 +1,7 @@
 """Holding jobs: one worker at a time, kept by a heartbeat, lost when its holder is gone (design §4)."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 3.0
 
 ResultT = TypeVar("ResultT")
+_log = logging.getLogger(__name__)
 
 
 class Held:
@@ -29,7 +31,11 @@ class Held:
         """The lease is just being given back by a transition, or was."""
         self.lost = False
         self.task: asyncio.Future[Any] | None = None
-        self._booked = self._renewed = time.monotonic()
+        self._began = self._booked = self._renewed = time.monotonic()
+
+    def seconds_worked(self) -> float:
+        """Of the job as a whole up to now, booked or not."""
+        return self.taken.job.seconds_worked + time.monotonic() - self._began
 
     def unbooked(self) -> float:
         """Seconds worked that are not on the job yet."""
@@ -112,13 +118,17 @@ class LeaseKeeper:
             self._beating = asyncio.create_task(self._beat(), name="heartbeat")
 
     async def _beat(self) -> None:
-        """While Postgres is away nobody can take a job over, so nothing is given up."""
+        """While Postgres is away nobody can take a job over, so nothing is given up; no error ends it."""
         while self._held:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), HEARTBEAT_SECONDS)
             self._hurry.clear()
-            with suppress(UnavailableError):
+            try:
                 await self._renew([held for held in self._held.values() if not held.leaving])
+            except UnavailableError:
+                continue
+            except Exception:  # noqa: BLE001 # it comes again; without it every lease would run out
+                _log.exception("the leases could not be renewed")
 
     async def _renew(self, held: list[Held]) -> None:
         asked = {one.owner: Renewal(one.job_id, one.owner, one.unbooked()) for one in held}

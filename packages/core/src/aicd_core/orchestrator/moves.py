@@ -60,7 +60,8 @@ class Mover:
         if not moved:
             raise LeaseLostError(f"Job {job.id} was moved by somebody else, or has ended.")
         held.booked(worked)
-        return await self._moved(change)
+        # The heartbeats have booked, too, what the job as it was read does not show.
+        return replace(await self._moved(change), seconds_worked=held.seconds_worked())
 
     async def push(self, tenant: Tenant, job: JobView, result: StepResult) -> JobView | None:
         """What somebody decided about a job from outside; None when it moved on at this very moment.

@@ -7,13 +7,19 @@ from pathlib import Path
 from aicd_core.ids import new_uuid
 
 PARTS = 5
+ENDED = frozenset("ZXx")
+"""States of a process that does nothing any more (proc(5), field 3)."""
 
 
 def _process_start(pid: int) -> str:
-    """When a process of this machine started, in clock ticks since boot (proc(5), field 22); '' if it is gone."""
+    """When a process of this machine started, in clock ticks since boot (proc(5), field 22); '' if it is gone.
+
+    One that has ended and that nobody waited for yet (a zombie) is gone.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
+        state, *others = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return "" if state in ENDED else others[18]
+    except (OSError, ValueError, IndexError):
         return ""
 
 

@@ -23,7 +23,7 @@ from aicd_core.contracts import (
     Task,
     Workspace,
 )
-from aicd_core.errors import NotFoundError
+from aicd_core.errors import NotFoundError, UnavailableError
 from aicd_core.testing.agents import plan_for
 from aicd_core.testing.paid_model import ask
 
@@ -87,9 +87,12 @@ def _script(task: Task) -> Script:
 
 async def _think(task: Task, session: AgentSession, thought: dict[str, object]) -> ModelReply:
     content = json.dumps({"job": task.job_id, **thought}, sort_keys=True).encode()
-    return await session.journal.call(
-        ModelRequest(model="paid", content=content), partial(ask, _script(task).model, content)
-    )
+    try:
+        return await session.journal.call(
+            ModelRequest(model="paid", content=content), partial(ask, _script(task).model, content)
+        )
+    except ConnectionError as error:
+        raise UnavailableError(f"{error} It is asked again later.", code="model_unavailable") from error
 
 
 async def _diary(workspace: Workspace) -> bytes:

@@ -8,13 +8,14 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 from aicd_core.contracts import ModelReply, Usage
@@ -35,28 +36,41 @@ class PaidCall:
         return hashlib.sha256(self.request).hexdigest()
 
 
+class _SocketServer(ThreadingHTTPServer):
+    """On a socket in the file system, which can be reached from any network namespace."""
+
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "localhost", 0
+
+
 class PaidModel:
     """A server on the loopback address, for the length of a `with` block.
 
     Args:
         log: a file to which each call is appended and synced before it is answered; calls that are in it already count.
         delay: seconds before each answer.
+        place: a path to listen on instead, for processes in other network namespaces.
     """
 
-    def __init__(self, log: Path, *, delay: float = 0) -> None:
+    def __init__(self, log: Path, *, delay: float = 0, place: Path | None = None) -> None:
         self.log = log
         self.delay = delay
         self._hold_from: int | None = None
         self._let_go = threading.Event()
+        self._refusals = 0
         self._writing = threading.Lock()
         self._number = len(self.calls())
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._place = place
+        self._server = self._listen()
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/"
+        return f"unix:{self._place}" if self._place else f"http://127.0.0.1:{self._server.server_port}/"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -84,8 +98,17 @@ class PaidModel:
         self._hold_from = None
         self._let_go.set()
 
-    def _answer(self, request: bytes) -> bytes:
+    def refuse(self, calls: int) -> None:
+        """Turns the next calls away, unpaid and unwritten, as a server that has too much to do."""
         with self._writing:
+            self._refusals = calls
+
+    def _answer(self, request: bytes) -> bytes | None:
+        """The reply; None for a call that is turned away."""
+        with self._writing:
+            if self._refusals:
+                self._refusals -= 1
+                return None
             self._number += 1
             number = self._number
             line = json.dumps({"number": number, "request": base64.b64encode(request).decode()})
@@ -98,6 +121,11 @@ class PaidModel:
         time.sleep(self.delay)
         return json.dumps({"paid": number, "answer": hashlib.sha256(request).hexdigest()[:12]}).encode()
 
+    def _listen(self) -> ThreadingHTTPServer:
+        if self._place is None:
+            return ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        return _SocketServer(cast("Any", str(self._place)), self._handler())
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         model = self
 
@@ -105,6 +133,9 @@ class PaidModel:
             def do_POST(self) -> None:
                 reply = model._answer(self.rfile.read(int(self.headers["Content-Length"])))
                 with suppress(OSError):  # whoever asked may have been killed
+                    if reply is None:
+                        self.send_error(503)
+                        return
                     self.send_response(200)
                     self.send_header("Content-Length", str(len(reply)))
                     self.end_headers()
@@ -123,7 +154,10 @@ async def ask(url: str, request: bytes) -> ModelReply:
         ConnectionError: there is no server, or it went away before it answered.
     """
     place = urlsplit(url)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    if place.scheme == "unix":
+        reader, writer = await asyncio.open_unix_connection(place.path)
+    else:
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
     try:
         head = f"POST / HTTP/1.0\r\nHost: {place.netloc}\r\nContent-Length: {len(request)}\r\n\r\n"
         writer.write(head.encode() + request)
