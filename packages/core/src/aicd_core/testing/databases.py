@@ -33,9 +33,9 @@ class TestUrls:
 
 
 @contextmanager
-def test_server(root: Path) -> Iterator[str]:
-    """A server without fsync under `root`, with a migrated template database; yields its superuser's URL."""
-    server = EmbeddedPostgres(root, durable=False)
+def test_server(root: Path, *, durable: bool = False) -> Iterator[str]:
+    """A server under `root`, without fsync unless durable, with a migrated template; yields its superuser's URL."""
+    server = EmbeddedPostgres(root, durable=durable)
     url = server.start()
     try:
         _execute(url, f"CREATE DATABASE {TEMPLATE}")
