@@ -19,7 +19,7 @@ from aicd_core.settings import Settings
 from aicd_core.testing.databases import TestUrls, opened
 from race.drive import Counter, drive
 from race.noop import NO_STEPS, NoHost, agent
-from race.spec import SHA, Outcome, Spec, repository_id, tenant
+from race.spec import CONNECTIONS, SHA, Outcome, Spec, repository_id, tenant
 from race.statements import BODY, TITLE
 
 
@@ -37,7 +37,7 @@ async def _run(spec: Spec, steps: Mapping[JobState, Step]) -> Outcome:
     counter = Counter()
     urls = TestUrls(spec.admin_url, spec.app_url, spec.system_url)
     async with (
-        opened(urls) as (database, system),
+        opened(urls, pool_size=CONNECTIONS) as (database, system),
         open_queue(system, spec.redis_url, concurrency=spec.concurrency) as queue,
     ):
         dispatch = Dispatch(queue, in_statement=spec.redis_url is None)

@@ -14,8 +14,8 @@ from aicd_core.tenancy import Tenant
 TENANTS = 20
 """Jobs are spread over so many organizations, in turn."""
 SHA = "a" * 40
-CONNECTIONS = 10
-"""Of the floor and of every peer's steps; ourselves have as many, half of them as either role."""
+CONNECTIONS = 20
+"""Of each pool: the floor's, the one of every peer's steps and its own, and ours as either role."""
 WARM_UP = 50
 """Jobs before the clock starts: imports, connections, prepared statements."""
 

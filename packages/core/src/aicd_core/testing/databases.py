@@ -57,9 +57,10 @@ def fresh_urls(server_url: str, template: str = TEMPLATE) -> Iterator[TestUrls]:
 
 
 @asynccontextmanager
-async def opened(urls: TestUrls) -> AsyncIterator[tuple[Database, SystemDatabase]]:
+async def opened(urls: TestUrls, *, pool_size: int = 5) -> AsyncIterator[tuple[Database, SystemDatabase]]:
     """The database as the application and as the system role, closed at the end."""
-    app, system = Database.connect(urls.app), SystemDatabase.connect(urls.system)
+    app = Database.connect(urls.app, pool_size=pool_size)
+    system = SystemDatabase.connect(urls.system, pool_size=pool_size)
     try:
         yield app, system
     finally:
