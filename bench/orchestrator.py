@@ -2,14 +2,14 @@
 
     .venv/bin/python bench/orchestrator.py [--quick] [--rounds N] [--jobs N] [--only NAME ...] [--finished N ...]
 
-A pipeline is a job's life from its making to its pull request, five guarded statements: made, admitted, planned, coded,
-published. The code host and the agent do nothing, in process; every transition, lease, event, notice, wake and stored
-sub-result is real, in an embedded Postgres with fsync and in a Redis with its append-only file (fsync each second).
+A pipeline is a job's life from its making to its pull request, five guarded statements: made, admitted, planned,
+coded, published. The code host and the agent do nothing, in process; every transition, lease, event, notice, wake and
+stored sub-result is real, in an embedded Postgres with fsync and in a Redis with its append-only file (each second).
 
 Floors: the same five statements over raw psycopg, one round trip each, no queue, no lease, no engine; with both walls as
-the application's role, without them as the superuser. Peers run the same statements, with both walls, each in a step of
-its own. Every run is a process of its own on a fresh database; rounds are taken in turn, a figure is a median of its
-ratios to the floor in the same round. At the end: the same with more and more finished jobs in the tables.
+the application's role, without them as the superuser. Peers run the same statements, with both walls, each in a step
+of its own. Every run is a process of its own on a fresh database; rounds are taken in turn, and a share of the floor is
+the median of those in each round. At the end: the same with more and more finished jobs in the tables.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from aicd_core.testing.databases import TEMPLATE, TestUrls, fresh_urls, test_server
+from aicd_core.testing.databases import TEMPLATE, TestUrls, fresh_urls, migrated_server
 from aicd_core.testing.redis import redis_server
 from race.growth import grow
 from race.run import CONTENDERS, FLOOR, OURS_POSTGRES, OURS_REDIS
@@ -43,7 +43,9 @@ def race(spec: Spec) -> Outcome:
     """
     search = os.pathsep.join(filter(None, (str(BENCH), os.environ.get("PYTHONPATH"))))
     command = [sys.executable, "-m", "race.run", str(spec)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": search})
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": search}, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{spec.contender} failed:\n{done.stderr[-3000:]}")
     return Outcome.parse(done.stdout.splitlines()[-1])
@@ -114,18 +116,32 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="(5; quick 1)")
     parser.add_argument("--concurrency", type=int, default=50, help="jobs at work at once")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
-    parser.add_argument("--finished", nargs="*", type=int, help="finished jobs to grow over (1000 … 1000000; quick: none)")
+    parser.add_argument(
+        "--finished", nargs="*", type=int, help="finished jobs to grow over (1000 … 1000000; quick: none)"
+    )
     arguments = parser.parse_args()
     defaults = (200, 20, 1, []) if arguments.quick else (2000, 100, 5, [1_000, 10_000, 100_000, 1_000_000])
     for name, value in zip(("jobs", "starts", "rounds", "finished"), defaults, strict=True):
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     with tempfile.TemporaryDirectory(prefix="aicd-bench-") as scratch:
-        with test_server(Path(scratch) / "postgres", durable=True) as server_url:
-            make_world(TestUrls.of(server_url, TEMPLATE).admin)
-            results = rounds(server_url, Path(scratch), dict.fromkeys([FLOOR, *arguments.only]), arguments)
-            held = report(results, arguments.jobs)
-            flat = not arguments.finished or grow(server_url, Path(scratch), arguments)
+        return measure(Path(scratch), arguments)
+
+
+def measure(scratch: Path, arguments: argparse.Namespace) -> int:
+    """Races, then grows; 1 when an aim was missed."""
+    with migrated_server(scratch / "postgres", durable=True) as server_url:
+        template = TestUrls.of(server_url, TEMPLATE).admin
+        make_world(template)
+        results = rounds(server_url, scratch, dict.fromkeys([FLOOR, *arguments.only]), arguments)
+        held = report(results, arguments.jobs)
+        if not arguments.finished:
+            return 0 if held else 1
+
+        def run(name: str) -> Outcome:
+            return one_run(server_url, scratch, name, arguments)
+
+        flat = grow(template, arguments.finished, arguments.rounds, run)
     return 0 if held and flat else 1
 
 

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from bullmq import Queue, Worker
+from bullmq.queue import Queue
+from bullmq.worker import Worker
 
 from aicd_core.queues.adapter import Broker
 from aicd_core.queues.options import REDIS_WORKER_TIMEOUT
@@ -42,7 +43,8 @@ async def run(spec: Spec) -> Outcome:
         return job
 
     working: Any = {**options, "concurrency": spec.concurrency, "autorun": False, "drainDelay": 1}
-    worker = Worker(QUEUE, step, working)
+    processor: Any = step
+    worker = Worker(QUEUE, processor, working)
     running = asyncio.create_task(worker.run())
     try:
         return await drive(spec, counter, give)

@@ -23,13 +23,13 @@ async def run(spec: Spec) -> Outcome:
     )
     room = asyncio.Semaphore(spec.concurrency)
 
-    @DBOS.step()
+    @DBOS.step()  # type: ignore[untyped-decorator] # it may not be installed
     async def step(number: int, job: str, at: int) -> None:
         if at == 0:
             counter.started(job)
         await pipeline.move(number, job, at)
 
-    @DBOS.workflow()
+    @DBOS.workflow()  # type: ignore[untyped-decorator] # it may not be installed
     async def workflow(number: int, job: str) -> None:
         for at in range(len(EVENTS)):
             await step(number, job, at)

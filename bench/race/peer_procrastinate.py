@@ -16,7 +16,7 @@ async def run(spec: Spec) -> Outcome:
     connector = procrastinate.PsycopgConnector(conninfo=spec.admin_url, min_size=CONNECTIONS, max_size=CONNECTIONS)
     app = procrastinate.App(connector=connector)
 
-    @app.task(name="step")
+    @app.task(name="step")  # type: ignore[untyped-decorator] # it may not be installed
     async def step(number: int, job: str, at: int) -> None:
         if at == 0:
             counter.started(job)

@@ -65,7 +65,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a contender answers: seconds for all jobs, this process's CPU seconds for them, milliseconds to each start."""
+    """What a contender answers: seconds and CPU seconds of its process for all jobs, milliseconds to each start."""
 
     seconds: float = 0.0
     cpu: float = 0.0

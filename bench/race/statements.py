@@ -80,7 +80,7 @@ class Pipeline:
         await self._run(number, self.make, varying)
         return job_id
 
-    async def move(self, number: int, job_id: UUID, step: int) -> None:
+    async def move(self, number: int, job_id: UUID | str, step: int) -> None:
         """Makes the job's transition number `step`."""
         if not await self._run(number, self.moves[step], {"job_id": job_id}):
             raise RuntimeError(f"job {job_id} refused step {step}")

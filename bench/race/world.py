@@ -1,4 +1,4 @@
-"""The database that every run begins with: organizations, their repositories, and as many finished jobs as are asked."""
+"""The database that every run begins with: organizations, their repositories, and finished jobs."""
 
 import psycopg
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Executable,
     Float,
     Integer,
+    LargeBinary,
     String,
     Uuid,
     bindparam,
@@ -18,7 +19,7 @@ from sqlalchemy import (
     cast,
     func,
     insert,
-    literal,
+    literal_column,
     or_,
     select,
     text,
@@ -237,8 +238,23 @@ async def raise_limits(
     )
 
 
+def _artifact(tenant: Tenant) -> Executable:
+    columns = ["org_id", "job_id", "kind", "round", "content"]
+    kind, number = bindparam("kind", type_=String()), bindparam("number", type_=Integer())
+    guarded = select(Job.org_id, Job.id, kind, number, bindparam("content", type_=LargeBinary())).where(
+        mine(Job, tenant),
+        Job.id == bindparam("job_id", type_=Uuid()),
+        Job.lease_owner == bindparam("owner", type_=String()),
+    )
+    new = pg_insert(Artifact).from_select(columns, guarded)
+    return new.on_conflict_do_nothing(index_elements=["org_id", "job_id", "kind", "round"]).returning(Artifact.id)
+
+
+_ARTIFACT = Prepared(_artifact)
+
+
 async def store_artifact(
-    session: WriteSession,
+    session: WriteSession | Courier,
     tenant: Tenant,
     job_id: JobId,
     owner: str,
@@ -250,23 +266,49 @@ async def store_artifact(
 
     Somebody who lost the lease stores nothing.
     """
-    columns = ["org_id", "job_id", "kind", "round", "content"]
-    guarded = select(Job.org_id, Job.id, literal(kind, Artifact.kind.type), literal(number), literal(content)).where(
-        mine(Job, tenant), Job.id == job_id, Job.lease_owner == owner
+    of_round = {"kind": kind.value, "number": number, "content": content}
+    await session.call(Call.of(_ARTIFACT, tenant, job_id=job_id, owner=owner, **of_round))
+
+
+def _newest_artifact(tenant: Tenant) -> Executable:
+    number = bindparam("number", type_=Integer())
+    return (
+        select(Artifact.content)
+        .where(
+            mine(Artifact, tenant),
+            Artifact.job_id == bindparam("job_id", type_=Uuid()),
+            Artifact.kind == bindparam("kind", type_=String()),
+            or_(number.is_(None), Artifact.round == number),
+        )
+        .order_by(Artifact.round.desc())
+        .limit(literal_column("1"))
     )
-    new = pg_insert(Artifact).from_select(columns, guarded)
-    await session.execute(new.on_conflict_do_nothing(index_elements=["org_id", "job_id", "kind", "round"]))
+
+
+_NEWEST_ARTIFACT = Prepared(_newest_artifact)
 
 
 async def get_artifact(
-    session: ReadSession, tenant: Tenant, job_id: JobId, kind: ArtifactKind, number: int | None = None
+    session: ReadSession | Courier, tenant: Tenant, job_id: JobId, kind: ArtifactKind, number: int | None = None
 ) -> bytes | None:
     """A stored sub-result of one round, or the newest of its kind when no round is named."""
-    query = select(Artifact.content).where(mine(Artifact, tenant), Artifact.job_id == job_id, Artifact.kind == kind)
-    if number is not None:
-        query = query.where(Artifact.round == number)
-    newest = query.order_by(Artifact.round.desc()).limit(1)
-    return (await session.execute(newest)).scalar_one_or_none()
+    rows = await session.call(Call.of(_NEWEST_ARTIFACT, tenant, job_id=job_id, kind=kind.value, number=number))
+    return bytes(rows[0][0]) if rows else None
+
+
+_ALL_ARTIFACTS = Prepared(
+    lambda tenant: select(Artifact.kind, Artifact.round, Artifact.content).where(
+        mine(Artifact, tenant), Artifact.job_id == bindparam("job_id", type_=Uuid())
+    )
+)
+
+
+async def get_artifacts(
+    session: ReadSession | Courier, tenant: Tenant, job_id: JobId
+) -> dict[tuple[ArtifactKind, int], bytes]:
+    """All stored sub-results of a job, by kind and round."""
+    rows = await session.call(Call.of(_ALL_ARTIFACTS, tenant, job_id=job_id))
+    return {(ArtifactKind(kind), number): bytes(content) for kind, number, content in rows}
 
 
 async def list_artifacts(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,8 @@ class TestUrls:
 
 
 @contextmanager
-def test_server(root: Path, *, durable: bool = False) -> Iterator[str]:
-    """A server under `root`, without fsync unless durable, with a migrated template; yields its superuser's URL."""
+def migrated_server(root: Path, *, durable: bool) -> Iterator[str]:
+    """A server under `root`, with or without fsync, with a migrated template database; yields its superuser's URL."""
     server = EmbeddedPostgres(root, durable=durable)
     url = server.start()
     try:
@@ -43,6 +43,11 @@ def test_server(root: Path, *, durable: bool = False) -> Iterator[str]:
         yield url
     finally:
         server.stop()
+
+
+def test_server(root: Path) -> AbstractContextManager[str]:
+    """A `migrated_server` without fsync."""
+    return migrated_server(root, durable=False)
 
 
 @contextmanager
