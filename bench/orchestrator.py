@@ -51,14 +51,13 @@ def race(spec: Spec) -> Outcome:
     return Outcome.parse(done.stdout.splitlines()[-1])
 
 
-def one_run(server_url: str, scratch: Path, name: str, arguments: argparse.Namespace) -> Outcome:
-    """One contender on a database of its own, and a Redis of its own where it wants one."""
-    with fresh_urls(server_url) as urls, tempfile.TemporaryDirectory(dir=scratch) as folder:
-        sizes = (arguments.jobs, arguments.starts, arguments.concurrency)
-        if not CONTENDERS[name].redis:
-            return race(Spec(name, urls.admin, urls.app, urls.system, None, *sizes))
-        with redis_server(Path(folder)) as redis:
-            return race(Spec(name, urls.admin, urls.app, urls.system, redis.url, *sizes))
+def one_run(urls: TestUrls, scratch: Path, name: str, arguments: argparse.Namespace) -> Outcome:
+    """One contender on a database, with a Redis of its own where it wants one."""
+    where, sizes = (urls.admin, urls.app, urls.system), (arguments.jobs, arguments.starts, arguments.concurrency)
+    if not CONTENDERS[name].redis:
+        return race(Spec(name, *where, None, *sizes))
+    with tempfile.TemporaryDirectory(dir=scratch) as folder, redis_server(Path(folder)) as redis:
+        return race(Spec(name, *where, redis.url, *sizes))
 
 
 def rounds(server_url: str, scratch: Path, names: Iterable[str], arguments: argparse.Namespace) -> Results:
@@ -66,7 +65,8 @@ def rounds(server_url: str, scratch: Path, names: Iterable[str], arguments: argp
     results: Results = defaultdict(list)
     for number in range(arguments.rounds):
         for name in list(names)[:: -1 if number % 2 else 1]:
-            outcome = one_run(server_url, scratch, name, arguments)
+            with fresh_urls(server_url) as urls:
+                outcome = one_run(urls, scratch, name, arguments)
             results[name].append(outcome)
             print(f"  round {number + 1}: {name:<28}{describe(outcome, arguments.jobs)}", file=sys.stderr)
     return results
@@ -115,9 +115,9 @@ def main() -> int:
     parser.add_argument("--starts", type=int, help="starts of an idle worker in each run (100; quick 20)")
     parser.add_argument("--rounds", type=int, help="(5; quick 1)")
     parser.add_argument("--concurrency", type=int, default=50, help="jobs at work at once")
-    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
+    parser.add_argument("--only", nargs="*", choices=CONTENDERS, default=list(CONTENDERS), metavar="NAME")
     parser.add_argument(
-        "--finished", nargs="*", type=int, help="finished jobs to grow over (1000 … 1000000; quick: none)"
+        "--finished", nargs="*", type=int, help="finished jobs to grow over (1000 to 1000000; quick: none)"
     )
     arguments = parser.parse_args()
     defaults = (200, 20, 1, []) if arguments.quick else (2000, 100, 5, [1_000, 10_000, 100_000, 1_000_000])
@@ -131,17 +131,17 @@ def main() -> int:
 def measure(scratch: Path, arguments: argparse.Namespace) -> int:
     """Races, then grows; 1 when an aim was missed."""
     with migrated_server(scratch / "postgres", durable=True) as server_url:
-        template = TestUrls.of(server_url, TEMPLATE).admin
-        make_world(template)
+        template = TestUrls.of(server_url, TEMPLATE)
+        make_world(template.admin)
         results = rounds(server_url, scratch, dict.fromkeys([FLOOR, *arguments.only]), arguments)
         held = report(results, arguments.jobs)
         if not arguments.finished:
             return 0 if held else 1
 
         def run(name: str) -> Outcome:
-            return one_run(server_url, scratch, name, arguments)
+            return one_run(template, scratch, name, arguments)
 
-        flat = grow(template, arguments.finished, arguments.rounds, run)
+        flat = grow(template.admin, arguments.finished, arguments.rounds, run)
     return 0 if held and flat else 1
 
 

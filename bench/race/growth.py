@@ -20,18 +20,19 @@ MOST = 1.5
 BIG = ("jobs", "job_events")
 
 
-def grow(template: str, sizes: Sequence[int], rounds: int, run: Callable[[str], Outcome]) -> bool:
-    """Fills the template step by step and races on copies of it; False when it gets dearer, or a table is read whole.
+def grow(url: str, sizes: Sequence[int], rounds: int, run: Callable[[str], Outcome]) -> bool:
+    """Fills a database step by step and races on it; False when it gets dearer, or a big table is read whole.
 
     Args:
-        template: the superuser's URL of the database that every run begins with a copy of.
+        url: of the database, as the superuser.
+        run: runs one contender on it.
     """
     shares: dict[str, list[float]] = defaultdict(list)
     cpu: dict[str, list[float]] = defaultdict(list)
     before = 0
     print(f"\n{'finished jobs':>14}{'floor':>10}{'ours, Postgres':>16}{'ours, Redis':>13}   (seconds, of the floor)")
     for size in sizes:
-        add_finished(template, before, size)
+        add_finished(url, before, size)
         before = size
         found: dict[str, list[Outcome]] = defaultdict(list)
         for _ in range(min(rounds, 3)):
@@ -45,7 +46,7 @@ def grow(template: str, sizes: Sequence[int], rounds: int, run: Callable[[str], 
         print(f"{size:>14,}{floor:>9.1f}s{shares[OURS_POSTGRES][-1]:>15.2f}x{shares[OURS_REDIS][-1]:>12.2f}x")
     flat = all(values[-1] <= values[0] * MOST for values in cpu.values())
     print(f"CPU per job on the most, of that on the fewest: {_growth(cpu)} ({'flat' if flat else 'NOT FLAT'})")
-    return _takes_by_key(template) and flat
+    return _takes_by_key(url) and flat
 
 
 def _growth(cpu: dict[str, list[float]]) -> str:
