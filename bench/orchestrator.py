@@ -6,8 +6,8 @@ A pipeline is a job's life from its making to its pull request, five guarded sta
 coded, published. The code host and the agent do nothing, in process; every transition, lease, event, notice, wake and
 stored sub-result is real, in an embedded Postgres with fsync and in a Redis with its append-only file (each second).
 
-Floors: the same five statements over raw psycopg, one round trip each, no queue, no lease, no engine; with both walls as
-the application's role, without them as the superuser. Peers run the same statements, with both walls, each in a step
+Floors: the same five statements over raw psycopg, one round trip each, no queue, no lease, no engine; with both walls
+as the application's role, without them as the superuser. Peers run the same statements, with both walls, each in a step
 of its own. Every run is a process of its own on a fresh database; rounds are taken in turn, and a share of the floor is
 the median of those in each round. At the end: the same with more and more finished jobs in the tables.
 """

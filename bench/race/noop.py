@@ -18,6 +18,7 @@ from aicd_core.ids import JobId
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.orchestrator.engine import Step
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
+from aicd_core.tenancy import Tenant
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from race.spec import SHA
 
@@ -58,6 +59,8 @@ class NoCheckout:
     async def read_at_base(self, path: str) -> bytes | None:
         return CONFIG
 
+    async def close_sandbox(self) -> None: ...
+
     async def commit(self, request: CommitRequest) -> str:
         return "d" * 40
 
@@ -65,7 +68,7 @@ class NoCheckout:
 class NoHost:
     """A `CodeHost` that keeps nothing, and the `CodeHosts` that finds it."""
 
-    def at(self, source: str) -> CodeHost:
+    def at(self, source: str, tenant: Tenant | None = None) -> CodeHost:
         return cast("CodeHost", self)
 
     async def open(self, job_id: JobId, base_sha: str) -> NoCheckout:
