@@ -1,6 +1,6 @@
 """A code host, a work tree and an agent that do nothing, in process: no git, no sandbox, no model."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -9,8 +9,10 @@ from aicd_core.contracts import (
     ChangeSet,
     CodeHost,
     CommitRequest,
+    Denial,
     FileChange,
     FileOp,
+    Phase,
     PullRequest,
     PullRequestDraft,
 )
@@ -58,6 +60,14 @@ class NoCheckout:
 
     async def read_at_base(self, path: str) -> bytes | None:
         return CONFIG
+
+    @property
+    def denials(self) -> tuple[Denial, ...]:
+        return ()
+
+    async def enter(self, phase: Phase, hosts: Sequence[str]) -> None: ...
+
+    async def keep_cache(self) -> None: ...
 
     async def close_sandbox(self) -> None: ...
 

@@ -10,6 +10,7 @@ from aicd_core.db.sessions import Courier, Parcel, ReadSession, WriteSession
 from aicd_core.errors import ConflictError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.journal import repository as journal
@@ -57,7 +58,7 @@ class Records:
             return cast("ValueT", self._known[at])
         if self._stored is None:
             # All at once: only the holder of the lease adds to them, and here that is whoever asks.
-            self._stored = await self._ask(jobs.get_artifacts)
+            self._stored = await self._ask(artifacts.get_artifacts)
         content = self._stored.get(at)
         return None if content is None else self._know(at, model.model_validate_json(content))
 
@@ -97,12 +98,12 @@ class Records:
         content, entry = value.model_dump_json().encode(), f"{kind.value}/{number}/{new_uuid()}"
         parcel = Parcel()
         key = (parcel, self._tenant, self._job_id)
-        await jobs.store_artifact(*key, self._owner, kind, number, content)
+        await artifacts.store_artifact(*key, self._owner, kind, number, content)
         if usage != NOTHING:
             await ledger.add_entry(*key, entry, usage)
         courier = parcel.by(self._courier)
         stored = await patiently(
-            lambda: jobs.get_artifact(courier, self._tenant, self._job_id, kind, number), self._patience
+            lambda: artifacts.get_artifact(courier, self._tenant, self._job_id, kind, number), self._patience
         )
         if stored is None:
             raise self._lost()
