@@ -5,5 +5,11 @@ set -eu
 cd "$(dirname "$0")/.."
 export UV_PYTHON_DOWNLOADS=never
 .tools/bin/uv lock --quiet "$@"
-.tools/bin/uv export --quiet --frozen --all-packages --all-groups --no-emit-workspace --no-header --no-annotate \
-    --format requirements.txt --output-file requirements.lock
+export_lock() {
+    file=$1
+    shift
+    .tools/bin/uv export --quiet --frozen --no-emit-workspace --no-header --no-annotate --format requirements.txt \
+        --output-file "$file" "$@"
+}
+export_lock requirements.lock --all-packages --group dev --no-group bench
+export_lock bench/requirements.lock --only-group bench # the peers that `make bench` measures; the same pins

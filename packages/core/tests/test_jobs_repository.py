@@ -9,6 +9,7 @@ from aicd_core.contracts import Usage
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.leases import repository as leases
 from aicd_core.jobs.leases.values import Renewal
 from aicd_core.jobs.machine import JobEvent, JobState, decide
@@ -115,8 +116,8 @@ async def test_an_artifact_is_stored_once_and_only_by_the_holder_of_the_lease(
     assert await take_lease(system, job.id, "worker")
     async with database.write(tenant) as session:
         for owner, content in (("other", b"stolen"), ("worker", b"first"), ("worker", b"second")):
-            await jobs.store_artifact(session, tenant, job.id, owner, ArtifactKind.PLAN, 0, content)
-        assert await jobs.get_artifact(session, tenant, job.id, ArtifactKind.PLAN, 0) == b"first"
+            await artifacts.store_artifact(session, tenant, job.id, owner, ArtifactKind.PLAN, 0, content)
+        assert await artifacts.get_artifact(session, tenant, job.id, ArtifactKind.PLAN, 0) == b"first"
 
 
 async def test_the_newest_artifact_of_a_kind_is_found_without_its_number(
@@ -127,8 +128,8 @@ async def test_the_newest_artifact_of_a_kind_is_found_without_its_number(
     async with database.write(tenant) as session:
         for number in (1, 3, 2):
             content = str(number).encode()
-            await jobs.store_artifact(session, tenant, job.id, "worker", ArtifactKind.REVIEW, number, content)
-        assert await jobs.get_artifact(session, tenant, job.id, ArtifactKind.REVIEW) == b"3"
+            await artifacts.store_artifact(session, tenant, job.id, "worker", ArtifactKind.REVIEW, number, content)
+        assert await artifacts.get_artifact(session, tenant, job.id, ArtifactKind.REVIEW) == b"3"
 
 
 async def test_a_ledger_entry_is_booked_once_and_entries_add_up(database: Database, tenant: Tenant):

@@ -123,6 +123,35 @@ async def test_work_whose_lease_somebody_else_has_is_cancelled(
 
 
 @pytest.mark.usefixtures("job_id")
+async def test_a_worker_that_hears_of_its_own_transition_asks_nothing_and_of_somebody_elses_at_once(
+    database: Database, system: SystemDatabase, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 3600.0)
+    keeper, mover = LeaseKeeper(system), Mover(database, NOBODY, lambda _: None, patience=0)
+    real, renewals = leases.renew, []
+
+    async def renew(*arguments):
+        renewals.append(arguments)
+        return await real(*arguments)
+
+    monkeypatch.setattr(leases, "renew", renew)
+
+    async def work(held: Held) -> None:
+        job = await mover.move(held, held.taken.job, StepResult(JobEvent.PLAN_READY))
+        keeper.look_at(job.id, job.version)
+        await asyncio.sleep(0.2)
+        assert renewals == []
+        ended = await mover.push(tenant, job, StepResult(JobEvent.CANCELLED))
+        assert ended is not None
+        keeper.look_at(ended.id, ended.version)
+        await asyncio.sleep(3600)
+
+    with pytest.raises(LeaseLostError):
+        await asyncio.wait_for(keeper.hold(await taken_by(system), work), 30)
+    assert len(renewals) == 1
+
+
+@pytest.mark.usefixtures("job_id")
 async def test_an_admission_that_cannot_give_a_job_back_goes_on(
     system: SystemDatabase, database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch
 ):

@@ -7,6 +7,7 @@ the proof that the guard is needed, and no claim about time.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from unittest.mock import patch
 
 import pytest
@@ -194,6 +195,33 @@ async def test_a_delayed_entry_on_postgres_does_not_wait_for_a_later_one(brokers
         await until(lambda: seen == ["sooner"])
         await asyncio.sleep(1)
         assert late == []
+
+
+async def test_a_worker_fetches_one_entry_at_a_time_however_many_handlers_are_idle(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+):
+    under_way, most = {"ours": 0, "bare": 0}, {"ours": 0, "bare": 0}
+    real = BareWorker.moveToActive
+
+    async def counted(worker, *arguments):
+        whose = "ours" if isinstance(worker, adapter.Worker) else "bare"
+        under_way[whose] += 1
+        most[whose] = max(most[whose], under_way[whose])
+        try:
+            return await real(worker, *arguments)
+        finally:
+            under_way[whose] -= 1
+
+    monkeypatch.setattr(BareWorker, "moveToActive", counted)
+    for whose, worker in (("ours", partial(ours, concurrency=8)), ("bare", partial(bare, concurrency=8))):
+        queue = queue_name()
+        async with producing(broker, queue) as add, worker(broker, queue) as given:
+            seen = given if whose == "ours" else given[0]
+            for number in range(6):
+                await add(f"entry {number}")
+            await until(lambda seen=seen: len(seen) == 6)
+    assert most["ours"] == 1
+    assert most["bare"] > 1
 
 
 async def test_a_handler_that_is_cancelled_from_within_does_not_end_the_worker(broker: Broker):

@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.engine import URL
 
 from aicd_core.db.calls import Call
-from aicd_core.db.repository import run_calls
+from aicd_core.db.repository import run_calls, settle
 from aicd_core.ids import OrgId
 
 PATIENCE = 10.0
@@ -26,6 +26,7 @@ class Pipeline:
             min_size=0,
             max_size=size,
             open=False,
+            configure=settle,
             timeout=PATIENCE,
             # By itself the pool pauses up to minutes between two tries, and leases run out after Postgres is back.
             reconnect_timeout=PATIENCE,

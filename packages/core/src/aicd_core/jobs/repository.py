@@ -18,20 +18,18 @@ from sqlalchemy import (
     cast,
     func,
     insert,
-    literal,
     or_,
     select,
     text,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from aicd_core.db.calls import Call, Prepared
 from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import TERMINAL, JobState, JobStatus
-from aicd_core.jobs.models import Artifact, ArtifactKind, Job, JobEventRow
+from aicd_core.jobs.models import Job, JobEventRow
 from aicd_core.jobs.values import EventView, JobView, NewJob, Transition
 from aicd_core.tenancy import Tenant, mine
 
@@ -235,47 +233,3 @@ async def raise_limits(
             cost_limit=case((Job.cost_limit.is_not(None), func.greatest(Job.cost_limit, cost_limit))),
         )
     )
-
-
-async def store_artifact(
-    session: WriteSession,
-    tenant: Tenant,
-    job_id: JobId,
-    owner: str,
-    kind: ArtifactKind,
-    number: int,
-    content: bytes,
-) -> None:
-    """Keeps a sub-result for the holder of the job's lease; the first one stored for a round stays.
-
-    Somebody who lost the lease stores nothing.
-    """
-    columns = ["org_id", "job_id", "kind", "round", "content"]
-    guarded = select(Job.org_id, Job.id, literal(kind, Artifact.kind.type), literal(number), literal(content)).where(
-        mine(Job, tenant), Job.id == job_id, Job.lease_owner == owner
-    )
-    new = pg_insert(Artifact).from_select(columns, guarded)
-    await session.execute(new.on_conflict_do_nothing(index_elements=["org_id", "job_id", "kind", "round"]))
-
-
-async def get_artifact(
-    session: ReadSession, tenant: Tenant, job_id: JobId, kind: ArtifactKind, number: int | None = None
-) -> bytes | None:
-    """A stored sub-result of one round, or the newest of its kind when no round is named."""
-    query = select(Artifact.content).where(mine(Artifact, tenant), Artifact.job_id == job_id, Artifact.kind == kind)
-    if number is not None:
-        query = query.where(Artifact.round == number)
-    newest = query.order_by(Artifact.round.desc()).limit(1)
-    return (await session.execute(newest)).scalar_one_or_none()
-
-
-async def list_artifacts(
-    session: ReadSession, tenant: Tenant, job_id: JobId, kind: ArtifactKind
-) -> Sequence[tuple[int, bytes]]:
-    """All stored sub-results of a kind with their round, oldest first."""
-    query = (
-        select(Artifact.round, Artifact.content)
-        .where(mine(Artifact, tenant), Artifact.job_id == job_id, Artifact.kind == kind)
-        .order_by(Artifact.round)
-    )
-    return [(number, content) for number, content in await session.execute(query)]

@@ -2,11 +2,28 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, Uuid, and_, column, literal, select, table
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Integer,
+    Select,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    column,
+    func,
+    literal,
+    select,
+    table,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from aicd_core.contracts import ChangeSet, ModelRequest
-from aicd_core.db.sessions import ReadSession, WriteSession
+from aicd_core.db.calls import Call as Statement
+from aicd_core.db.calls import Prepared
+from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId
 from aicd_core.journal.models import Checkpoint as CheckpointRow
 from aicd_core.journal.models import ModelCall
@@ -79,16 +96,30 @@ async def store_checkpoint(session: WriteSession, tenant: Tenant, job_id: JobId,
     return made.first() is not None
 
 
-async def get_kept(session: ReadSession, tenant: Tenant, job_id: JobId, number: int) -> Kept:
+def _kept(tenant: Tenant) -> Executable:
+    last = CheckpointRow.number == func.max(CheckpointRow.number).over()
+    return (
+        select(CheckpointRow.history, case((last, CheckpointRow.change_set)), CheckpointRow.calls)
+        .where(
+            mine(CheckpointRow, tenant),
+            CheckpointRow.job_id == bindparam("job_id", type_=Uuid()),
+            CheckpointRow.round == bindparam("number", type_=Integer()),
+        )
+        .order_by(CheckpointRow.number)
+    )
+
+
+_KEPT = Prepared(_kept)
+
+
+async def get_kept(session: ReadSession | Courier, tenant: Tenant, job_id: JobId, number: int) -> Kept:
     """What the checkpoints of round `number` kept; of the changes only the last one is read."""
-    of_round = and_(mine(CheckpointRow, tenant), CheckpointRow.job_id == job_id, CheckpointRow.round == number)
-    fragments = select(CheckpointRow.history).where(of_round).order_by(CheckpointRow.number)
-    history = tuple((await session.execute(fragments)).scalars())
-    newest = select(CheckpointRow.change_set, CheckpointRow.calls).where(of_round)
-    last = (await session.execute(newest.order_by(CheckpointRow.number.desc()).limit(1))).one_or_none()
-    if last is None:
+    rows = await session.call(Statement.of(_KEPT, tenant, job_id=job_id, number=number))
+    if not rows:
         return Kept()
-    return Kept(history, ChangeSet.model_validate_json(last.change_set), last.calls)
+    _, change_set, calls = rows[-1]
+    history = tuple(bytes(fragment) for fragment, _, _ in rows)
+    return Kept(history, ChangeSet.model_validate_json(bytes(change_set)), calls)
 
 
 def _held(tenant: Tenant, job_id: JobId, owner: str) -> Select[tuple[object, ...]]:

@@ -7,6 +7,7 @@ from aicd_core.contracts import CodeHost, Plan
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, decide
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
@@ -124,7 +125,7 @@ class Control:
     async def _plan_hash(self, job: JobView) -> str:
         """The hash of the plan that waits; '' when there is none, which the transition then refuses."""
         async with self.parts.database.read(self.tenant) as session:
-            content = await jobs.get_artifact(session, self.tenant, job.id, ArtifactKind.PLAN)
+            content = await artifacts.get_artifact(session, self.tenant, job.id, ArtifactKind.PLAN)
         return Plan.model_validate_json(content).structure_hash() if content else ""
 
     async def _clear_away(self, job: JobView) -> None:

@@ -30,6 +30,8 @@ class Held:
         self.leaving = False
         """The lease is just being given back by a transition, or was."""
         self.lost = False
+        self.version = taken.job.version
+        """Up to which the job's changes are this worker's own, or about to be: its own transition is under way."""
         self.task: asyncio.Future[Any] | None = None
         self._began = self._booked = self._renewed = time.monotonic()
 
@@ -64,6 +66,7 @@ class LeaseKeeper:
     def __init__(self, system: SystemDatabase) -> None:
         self._system = system
         self._held: dict[str, Held] = {}
+        self._by_job: dict[JobId, Held] = {}
         self._beating: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
 
@@ -76,7 +79,7 @@ class LeaseKeeper:
         held = Held(taken)
         working = asyncio.ensure_future(work(held))
         held.task = working
-        self._held[held.owner] = held
+        self._held[held.owner] = self._by_job[held.job_id] = held
         self._begin_to_beat()
         try:
             return await working
@@ -88,11 +91,18 @@ class LeaseKeeper:
         finally:
             await end(working)
             del self._held[held.owner]
+            if self._by_job.get(held.job_id) is held:
+                del self._by_job[held.job_id]
             await asyncio.shield(self._release(held))
 
-    def look_at(self, job_id: JobId) -> None:
-        """Something happened to a job: if it is held here, finds out at once whether it still is."""
-        if any(held.job_id == job_id and not held.leaving for held in self._held.values()):
+    def look_at(self, job_id: JobId, version: int) -> None:
+        """A job came to a version: if it is held here, and it was not moved from here, finds out at once what of it.
+
+        A version that a transition under way would make may be somebody else's all the same; then the transition
+        itself finds out.
+        """
+        held = self._by_job.get(job_id)
+        if held is not None and version > held.version:
             self._hurry.set()
 
     async def confirm(self, held: Held) -> None:

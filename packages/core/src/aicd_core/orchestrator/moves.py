@@ -51,7 +51,7 @@ class Mover:
             delay=delay,
             wake=self.dispatch.in_statement and not keeps and status.state in AT_WORK,
         )
-        held.leaving = not keeps
+        held.leaving, held.version = not keeps, job.version + 1
         try:
             moved = await self._insist(held.tenant, change)
         except UnavailableError:

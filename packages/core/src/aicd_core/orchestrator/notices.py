@@ -14,17 +14,21 @@ RECONNECT_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-async def watch_jobs(system: SystemDatabase, tell: Callable[[JobId], None]) -> None:
-    """Calls `tell` for each job that changed, until cancelled; one connection, made again when it breaks."""
+async def watch_jobs(system: SystemDatabase, tell: Callable[[JobId, int], None]) -> None:
+    """Calls `tell` with each job that changed and its version, until cancelled.
+
+    It has one connection, which is made again when it breaks.
+    """
     while True:
         try:
             async for payload in system.listen(CHANNEL):
-                tell(job_of(payload))
+                tell(*change_of(payload))
         except UnavailableError as error:
             _log.warning("no notices for now: %s", error)
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
-def job_of(payload: str) -> JobId:
-    """The job of a notice, `<org id> <job id> <version>`."""
-    return JobId(UUID(payload.split(" ")[1]))
+def change_of(payload: str) -> tuple[JobId, int]:
+    """The job of a notice, `<org id> <job id> <version>`, and its version after the change."""
+    _, job_id, version = payload.split(" ")
+    return JobId(UUID(job_id)), int(version)

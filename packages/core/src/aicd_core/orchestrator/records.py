@@ -1,15 +1,16 @@
 """What is stored of one job: sub-results, calls of models and checkpoints, which a re-run step finds and skips."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from aicd_core.contracts import ModelReply, Usage
 from aicd_core.contracts.values import Value
 from aicd_core.db.database import Database
-from aicd_core.db.sessions import ReadSession, WriteSession
+from aicd_core.db.sessions import Courier, Parcel, ReadSession, WriteSession
 from aicd_core.errors import ConflictError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.journal import repository as journal
@@ -31,7 +32,9 @@ class LeaseLostError(ConflictError):
 
 
 class Records:
-    """Reads and keeps what belongs to a job, for the holder of its lease; each call is one transaction.
+    """Reads and keeps what belongs to a job, for one holding of its lease; each call is at most one transaction.
+
+    Sub-results are never changed once they are stored, so each is read once.
 
     Args:
         patience: seconds for which a call is repeated while Postgres is away. Whatever it keeps has a name of its own,
@@ -41,24 +44,35 @@ class Records:
     def __init__(self, database: Database, tenant: Tenant, job_id: JobId, owner: str, *, patience: float = 0) -> None:
         self._patience = patience
         self._database = database
+        self._courier = database.courier(tenant)
         self._tenant = tenant
         self._job_id = job_id
         self._owner = owner
+        self._known: dict[tuple[ArtifactKind, int], Value] = {}
+        self._stored: dict[tuple[ArtifactKind, int], bytes] | None = None
 
     async def load(self, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT | None:
         """The sub-result of a round (of an attempt, for plans), or None."""
-        content = await self._read(lambda session: jobs.get_artifact(session, self._tenant, self._job_id, kind, number))
-        return None if content is None else model.model_validate_json(content)
+        at = (kind, number)
+        if at in self._known:
+            return cast("ValueT", self._known[at])
+        if self._stored is None:
+            # All at once: only the holder of the lease adds to them, and here that is whoever asks.
+            self._stored = await self._ask(artifacts.get_artifacts)
+        content = self._stored.get(at)
+        return None if content is None else self._know(at, model.model_validate_json(content))
 
     async def comments(self, attempt: int) -> tuple[str, ...]:
         """What people said when they sent plans back that were made before an attempt, oldest first."""
+        if not attempt:
+            return ()
         events = await self._read(lambda session: jobs.list_events(session, self._tenant, self._job_id))
         counted = [event for event in events if event.event in {JobEvent.SENT_BACK, JobEvent.PLAN_INVALID}][:attempt]
         return tuple(str(event.detail["comment"]) for event in counted if event.event is JobEvent.SENT_BACK)
 
     async def usage(self) -> Usage:
         """What the job has used up so far."""
-        return await self._read(lambda session: ledger.total(session, self._tenant, self._job_id))
+        return await self._ask(ledger.total)
 
     async def organization_rules(self) -> Rules:
         """The rules of the organisation as they are now; a policy that is tightened holds for jobs at work, too.
@@ -71,7 +85,7 @@ class Records:
     async def book(self, usage: Usage) -> None:
         """Puts on the ledger what was spent without a result to show for it."""
         key = f"no-result/{new_uuid()}"
-        await self._write(lambda session: ledger.add_entry(session, self._tenant, self._job_id, key, usage))
+        await self._ask(lambda courier, tenant, job_id: ledger.add_entry(courier, tenant, job_id, key, usage))
 
     async def keep(self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage = NOTHING) -> ValueT:
         """Stores a sub-result; returns the one that is stored, which an earlier run may have made.
@@ -82,18 +96,18 @@ class Records:
             LeaseLostError: this worker no longer holds the job.
         """
         content, entry = value.model_dump_json().encode(), f"{kind.value}/{number}/{new_uuid()}"
-
-        async def store(session: WriteSession) -> bytes:
-            key = (session, self._tenant, self._job_id)
-            await jobs.store_artifact(*key, self._owner, kind, number, content)
-            stored = await jobs.get_artifact(*key, kind, number)
-            if stored is None:
-                raise self._lost()
-            if usage != NOTHING:
-                await ledger.add_entry(*key, entry, usage)
-            return stored
-
-        return type(value).model_validate_json(await self._write(store))
+        parcel = Parcel()
+        key = (parcel, self._tenant, self._job_id)
+        await artifacts.store_artifact(*key, self._owner, kind, number, content)
+        if usage != NOTHING:
+            await ledger.add_entry(*key, entry, usage)
+        courier = parcel.by(self._courier)
+        stored = await patiently(
+            lambda: artifacts.get_artifact(courier, self._tenant, self._job_id, kind, number), self._patience
+        )
+        if stored is None:
+            raise self._lost()
+        return self._know((kind, number), value if stored == content else type(value).model_validate_json(stored))
 
     async def find_reply(self, call: Call) -> ModelReply | None:
         """The reply that is kept for the call, with what it cost then; or None."""
@@ -118,7 +132,7 @@ class Records:
 
     async def checkpoints(self, number: int) -> Kept:
         """What the checkpoints of a round kept so far."""
-        return await self._read(lambda session: journal.get_kept(session, self._tenant, self._job_id, number))
+        return await self._ask(lambda courier, tenant, job_id: journal.get_kept(courier, tenant, job_id, number))
 
     async def keep_checkpoint(self, new: Checkpoint) -> None:
         """Appends a checkpoint.
@@ -135,6 +149,14 @@ class Records:
                     raise self._lost()
 
         await self._write(store)
+
+    def _know(self, at: tuple[ArtifactKind, int], value: ValueT) -> ValueT:
+        self._known[at] = value
+        return value
+
+    async def _ask(self, work: Callable[[Courier, Tenant, JobId], Awaitable[ResultT]]) -> ResultT:
+        """One round trip about the job."""
+        return await patiently(lambda: work(self._courier, self._tenant, self._job_id), self._patience)
 
     async def _read(self, work: Callable[[ReadSession], Awaitable[ResultT]]) -> ResultT:
         async def once() -> ResultT:

@@ -10,6 +10,7 @@ from aicd_core.contracts.values import Value
 from aicd_core.errors import NotFoundError, StepFailedError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.leases.values import Terms
 from aicd_core.jobs.machine import JobState, JobStatus
 from aicd_core.jobs.models import ArtifactKind
@@ -112,7 +113,7 @@ class Replay:
         found: list[_Stored] = []
         async with self._parts.database.read(self._tenant) as session:
             for kind, state in MADE_IN.items():
-                for number, content in await jobs.list_artifacts(session, self._tenant, job.id, kind):
+                for number, content in await artifacts.list_artifacts(session, self._tenant, job.id, kind):
                     planning_it = state is JobState.PLANNING
                     status = JobStatus(state, 0, number) if planning_it else JobStatus(state, number, planned)
                     found.append(_Stored(status, content))

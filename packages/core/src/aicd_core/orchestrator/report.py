@@ -18,6 +18,7 @@ from aicd_core.db.database import Database
 from aicd_core.errors import NotFoundError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
+from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import EventView, JobView
 from aicd_core.tenancy import Tenant
@@ -75,10 +76,10 @@ async def read_report(database: Database, tenant: Tenant, job_id: JobId) -> JobR
             raise NotFoundError(f"There is no job {job_id}. `aicd jobs` lists them.", code="no_such_job")
 
         async def newest(kind: ArtifactKind, model: type[ValueT]) -> ValueT | None:
-            content = await jobs.get_artifact(session, tenant, job_id, kind)
+            content = await artifacts.get_artifact(session, tenant, job_id, kind)
             return None if content is None else model.model_validate_json(content)
 
-        stored = await jobs.list_artifacts(session, tenant, job_id, ArtifactKind.REVIEW)
+        stored = await artifacts.list_artifacts(session, tenant, job_id, ArtifactKind.REVIEW)
         reviews = {number: Review.model_validate_json(content) for number, content in stored}
         return JobReport(
             job=job,

@@ -84,6 +84,7 @@ class Worker(BullWorker):
         processor: Any = run_entry
         super().__init__(queue, processor, options)
         _tame(self.backend)
+        self._fetching = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Asks Redis for its version: until that is known, every wait is rounded up to a whole second."""
@@ -92,9 +93,14 @@ class Worker(BullWorker):
             await blocking.getRedisVersion()
 
     async def getNextJob(self, token: str) -> Any:  # noqa: N802 - BullMQ's name
-        """As BullMQ's; while it is drained, an entry that still arrives is handled here, and no error is retried."""
+        """As BullMQ's, one at a time; while it is drained, an entry that still arrives is handled here, and no error is
+        retried.
+
+        BullMQ calls this for all idle handlers at once, and all but one of them would ask in vain.
+        """
         try:
-            job = await super().getNextJob(token)
+            async with self._fetching:
+                job = None if self.paused else await super().getNextJob(token)
         except Exception:
             if self.paused:
                 return None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +33,9 @@ class TestUrls:
 
 
 @contextmanager
-def test_server(root: Path) -> Iterator[str]:
-    """A server without fsync under `root`, with a migrated template database; yields its superuser's URL."""
-    server = EmbeddedPostgres(root, durable=False)
+def migrated_server(root: Path, *, durable: bool) -> Iterator[str]:
+    """A server under `root`, with or without fsync, with a migrated template database; yields its superuser's URL."""
+    server = EmbeddedPostgres(root, durable=durable)
     url = server.start()
     try:
         _execute(url, f"CREATE DATABASE {TEMPLATE}")
@@ -43,6 +43,11 @@ def test_server(root: Path) -> Iterator[str]:
         yield url
     finally:
         server.stop()
+
+
+def test_server(root: Path) -> AbstractContextManager[str]:
+    """A `migrated_server` without fsync."""
+    return migrated_server(root, durable=False)
 
 
 @contextmanager
@@ -57,9 +62,10 @@ def fresh_urls(server_url: str, template: str = TEMPLATE) -> Iterator[TestUrls]:
 
 
 @asynccontextmanager
-async def opened(urls: TestUrls) -> AsyncIterator[tuple[Database, SystemDatabase]]:
+async def opened(urls: TestUrls, *, pool_size: int = 5) -> AsyncIterator[tuple[Database, SystemDatabase]]:
     """The database as the application and as the system role, closed at the end."""
-    app, system = Database.connect(urls.app), SystemDatabase.connect(urls.system)
+    app = Database.connect(urls.app, pool_size=pool_size)
+    system = SystemDatabase.connect(urls.system, pool_size=pool_size)
     try:
         yield app, system
     finally:

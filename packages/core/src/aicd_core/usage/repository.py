@@ -3,11 +3,26 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ColumnElement, Date, Uuid, and_, cast, column, func, select, table
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    Executable,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+    table,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from aicd_core.contracts import Usage
-from aicd_core.db.sessions import ReadSession, WriteSession
+from aicd_core.db.calls import Call, Prepared
+from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.usage.models import UsageEntry
@@ -19,10 +34,25 @@ _JOBS = table("jobs", column("org_id", Uuid()), column("id", Uuid()), column("re
 """What the ledger needs of jobs, whose module stands beside this one, not below it."""
 
 
-async def add_entry(session: WriteSession, tenant: Tenant, job_id: JobId, entry_key: str, usage: Usage) -> None:
+def _new_entry(tenant: Tenant) -> Executable:
+    counters = {name: bindparam(name, type_=BigInteger()) for name in COUNTERS}
+    new = insert(UsageEntry).values(
+        org_id=tenant.org_id,
+        job_id=bindparam("job_id", type_=Uuid()),
+        entry_key=bindparam("key", type_=String()),
+        **counters,
+    )
+    return new.on_conflict_do_nothing(index_elements=["org_id", "job_id", "entry_key"]).returning(UsageEntry.id)
+
+
+_NEW_ENTRY = Prepared(_new_entry)
+
+
+async def add_entry(
+    session: WriteSession | Courier, tenant: Tenant, job_id: JobId, entry_key: str, usage: Usage
+) -> None:
     """Books an entry once: a second one with the same key of the same job changes nothing."""
-    new = insert(UsageEntry).values(org_id=tenant.org_id, job_id=job_id, entry_key=entry_key, **usage.model_dump())
-    await session.execute(new.on_conflict_do_nothing(index_elements=["org_id", "job_id", "entry_key"]))
+    await session.call(Call.of(_NEW_ENTRY, tenant, job_id=job_id, key=entry_key, **usage.model_dump()))
 
 
 async def get_entry(session: ReadSession, tenant: Tenant, job_id: JobId, entry_key: str) -> Usage | None:
@@ -33,10 +63,17 @@ async def get_entry(session: ReadSession, tenant: Tenant, job_id: JobId, entry_k
     return None if row is None else _usage(row)
 
 
-async def total(session: ReadSession, tenant: Tenant, job_id: JobId) -> Usage:
+_TOTAL = Prepared(
+    lambda tenant: select(*_sums()).where(
+        mine(UsageEntry, tenant), UsageEntry.job_id == bindparam("job_id", type_=Uuid())
+    )
+)
+
+
+async def total(session: ReadSession | Courier, tenant: Tenant, job_id: JobId) -> Usage:
     """The sum of a job's entries."""
-    row = await session.execute(select(*_sums()).where(mine(UsageEntry, tenant), UsageEntry.job_id == job_id))
-    return _usage(row.one())
+    (row,) = await session.call(Call.of(_TOTAL, tenant, job_id=job_id))
+    return _usage(row)
 
 
 async def total_between(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> Usage:
