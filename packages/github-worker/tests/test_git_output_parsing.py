@@ -44,7 +44,9 @@ def test_a_name_that_is_not_utf8_is_refused_with_its_bytes() -> None:
 
 
 def test_a_tree_listing_keeps_foreign_bytes_in_names() -> None:
-    entries = parse_tree(f"100644 blob {A}\ta\tb\n".encode() + b"\xe9\0" + f"160000 commit {B}\tsub\0".encode())
+    entries = parse_tree(
+        f"100644 blob {A}       7\ta\tb\n".encode() + b"\xe9\0" + f"160000 commit {B}       -\tsub\0".encode()
+    )
     assert entries["a\tb\n\udce9"].sha == A
     assert entries["sub"].mode == "160000"
 

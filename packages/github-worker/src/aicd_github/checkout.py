@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from aicd_core.contracts.change import ChangeSet, FileOp
+from aicd_core.contracts.change import ChangeSet
 from aicd_core.contracts.code_host import CommitRequest
 from aicd_core.contracts.egress import Denial
 from aicd_core.contracts.sandbox import Phase, Sandbox
@@ -12,13 +12,15 @@ from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_github.caches import RepositoryCache
 from aicd_github.commands import StepSandbox
 from aicd_github.faults import disk_errors
-from aicd_github.git.delta import GITLINK, SYMLINK, Delta, RawChange, TreeEntry, file_changes
-from aicd_github.git.job_repository import Identity, JobRepository
+from aicd_github.git.delta import GITLINK, SYMLINK, RawChange, TreeEntry, file_changes
+from aicd_github.git.job_repository import JobRepository
+from aicd_github.git.quarantine import Identity
 from aicd_github.git.runner import GitFailedError
-from aicd_github.git.symlinks import leads_out
 from aicd_github.threads import in_thread
-from aicd_github.tree.cleaning import empty, hand_over, keep_only
 from aicd_github.tree.files import TreeFiles
+from aicd_github.tree.paths import is_git_folder
+from aicd_github.work_tree.files import WorkTree
+from aicd_github.work_tree.refusals import links_to_check, refuse_changes, refuse_links_out, submodule_changed
 from aicd_github.workspace import CommandObserver, TreeWorkspace
 
 _MAX_READ = 16 * 1024 * 1024
@@ -50,10 +52,9 @@ class GitCheckout:
         self._repository = repository
         self._entries = entries
         self._by = by
-        self._owner = sandbox.owner
         self._files = TreeFiles(repository.tree, sandbox.owner, _MAX_READ)
+        self._work_tree = WorkTree(repository, entries, self._files, sandbox.owner)
         self._marker = repository.folder / "laid"
-        self._index_known = False
         self._pristine: str | None = None
         self._staged: ChangeSet | None = None
         self._sandbox = StepSandbox(sandbox, repository.tree, repository.folder / "logs", cache)
@@ -116,122 +117,71 @@ class GitCheckout:
             staged = self._staged
             self.touched()
             if change_set is not None and staged is not None and staged.tree_sha == wanted:
-                with disk_errors(self._repository.tree):
-                    await in_thread(self._drop_foreign, staged)
+                await self._work_tree.drop_foreign(staged)
                 self._staged = staged
             else:
-                await self._lay(change_set, wanted, lock)
+                await self._lay(change_set, lock)
             self._pristine = wanted
 
-    async def _lay(self, change_set: ChangeSet | None, wanted: str, lock: int) -> None:
+    async def _lay(self, change_set: ChangeSet | None, lock: int) -> None:
         if change_set is not None:
             self._require_same_base(change_set)
-            await self._repository.import_change(change_set, lock)
-        with disk_errors(self._repository.tree):
+            await self._repository.quarantine.import_change(change_set, lock)
+        with disk_errors(self._marker):
             self._marker.unlink(missing_ok=True)
-            if self._index_known:
-                # The index knows each file as it was laid (its ctime, too, which nobody can set back): git then
-                # writes only what differs, where laying all anew costs a file creation for each.
-                await in_thread(self._drop_foreign, change_set)
-            else:
-                await in_thread(empty, self._repository.tree)
-        await self._repository.lay(wanted, lock, anew=not self._index_known)
-        if self._owner is not None:
-            with disk_errors(self._repository.tree):
-                await in_thread(hand_over, self._repository.tree, self._owner)
-            await self._repository.refresh_index(lock)
+        await self._work_tree.lay(change_set, lock)
         with disk_errors(self._marker):
             self._marker.write_text(self._repository.base_sha)
-        self._index_known = True
-
-    def _drop_foreign(self, change_set: ChangeSet | None) -> None:
-        """Removes everything that is no path of the base plus the change."""
-        files = {path for path, entry in self._entries.items() if entry.mode != GITLINK}
-        changes = change_set.files if change_set is not None else ()
-        gone = {change.old_path or change.path for change in changes if change.op in _LEAVING}
-        files = (files - gone) | {change.path for change in changes if change.op is not FileOp.DELETE}
-        keep_only(self._repository.tree, files, self._gitlinks())
 
     async def capture(self, planned: Collection[str]) -> ChangeSet:
         """Measures the tree against the base.
 
         Raises:
-            StepFailedError: `nested_repository`, `submodule_changed`, `symlink_leads_out`,
-                `path_not_utf8`, `uncommittable_tree`.
+            StepFailedError: `nested_repository`, `submodule_changed`, `symlink_leads_out`, `path_not_utf8`,
+                `uncommittable_tree`, `file_too_large`, `change_too_large`, `tree_too_large`, `tree_unsteady`.
             UnavailableError: the disk refused.
         """
         async with self._repository.locked() as lock:
-            delta = await self._measure(planned, lock)
-            _refuse_gitlinks(delta.changes)
-            tree_sha = await self._repository.write_tree(lock)
+            tree_sha = await self._take_in(planned, lock)
+            delta = await self._repository.quarantine.delta(tree_sha)
+            await self._refuse(delta.changes)
             shas = {change.new_sha for change in delta.changes if not change.removed}
-            sizes = await self._repository.sizes(shas)
-            change_set = ChangeSet(
+            sizes = await self._repository.quarantine.sizes(shas)
+            self._staged = ChangeSet(
                 base_sha=self._repository.base_sha,
                 tree_sha=tree_sha,
                 files=tuple(file_changes(delta, sizes)),
                 patch=delta.patch,
             )
-            await self._refuse_links_out(delta.changes)
-            self._staged = change_set
-            return change_set
+            return self._staged
 
     async def diff(self) -> bytes:
         """The patch from the base to the tree as it is now."""
         async with self._repository.locked() as lock:
-            return (await self._measure((), lock)).patch
+            tree_sha = await self._take_in((), lock)
+            return (await self._repository.quarantine.delta(tree_sha)).patch
 
-    async def _measure(self, planned: Collection[str], lock: int) -> Delta:
+    async def _take_in(self, planned: Collection[str], lock: int) -> str:
         await in_thread(self._guard_submodules, planned)
-        if not self._index_known:
-            await self._repository.reset_index(lock)
-            self._index_known = True
-        await self._repository.stage(lock)
-        delta = await self._repository.delta()
-        left_out = await in_thread(self._left_out, planned, delta)
-        if left_out:
-            await self._repository.stage_ignored(left_out, lock)
-            delta = await self._repository.delta()
-        return delta
-
-    def _left_out(self, planned: Collection[str], delta: Delta) -> list[str]:
-        staged = {change.path.decode("utf-8", "surrogateescape") for change in delta.changes}
-        new = [path for path in planned if path not in self._entries and path not in staged]
-        return sorted(path for path in new if self._files.exists(path))
+        return await self._work_tree.take_in(planned, lock)
 
     def _guard_submodules(self, planned: Collection[str]) -> None:
-        """Git looks into a submodule's folder, and what an agent planted there would run."""
-        for path in self._gitlinks():
+        """A submodule's folder is not taken in: what is in it would be lost without a word."""
+        for path in self._work_tree.gitlinks():
             try:
                 names = self._files.ensure_folder(path)
             except InvalidInputError as error:
-                raise _submodule(path, "it was replaced by something else") from error
-            if ".git" in {name.casefold() for name in names}:
-                raise _submodule(path, "a repository was made in it")
+                raise submodule_changed(path, "it was replaced by something else") from error
+            if any(is_git_folder(name) for name in names):
+                raise submodule_changed(path, "a repository was made in it")
             if any(name.startswith(f"{path}/") for name in planned):
-                raise _submodule(path, "the plan has files in it")
+                raise submodule_changed(path, "the plan has files in it")
 
-    def _gitlinks(self) -> list[str]:
-        return [path for path, entry in self._entries.items() if entry.mode == GITLINK]
-
-    async def _refuse_links_out(self, changes: Iterable[RawChange]) -> None:
-        changed = [change for change in changes if change.new_mode == SYMLINK]
-        if not changed:
-            return
-        shas = {path: entry.sha for path, entry in self._entries.items() if entry.mode == SYMLINK}
-        for change in changes:
-            shas.pop((change.old_path or change.path).decode("utf-8", "surrogateescape"), None)
-        shas |= {change.path.decode(): change.new_sha for change in changed}
-        targets = await self._repository.blobs(shas.values())
-        links = {path: targets[sha].decode("utf-8", "surrogateescape") for path, sha in shas.items()}
-        for change in changed:
-            path = change.path.decode()
-            if leads_out(path, links):
-                raise StepFailedError(
-                    f"The symbolic link {path!r} leads out of the repository, to {links[path]!r}. "
-                    "Make it relative and keep it inside.",
-                    code="symlink_leads_out",
-                )
+    async def _refuse(self, changes: Iterable[RawChange]) -> None:
+        refuse_changes(changes)
+        links = links_to_check(changes, self._entries)
+        if links:
+            refuse_links_out(changes, links, await self._repository.quarantine.blobs(links.values()))
 
     async def paths_at_base(self) -> frozenset[str]:
         """Every file path of the base commit, links included; foreign bytes in names as surrogates."""
@@ -243,7 +193,7 @@ class GitCheckout:
             entry = self._entries.get(path)
             if entry is None or entry.mode == GITLINK:
                 return None
-            content = await self._repository.blob(entry.sha)
+            content = await self._repository.quarantine.blob(entry.sha)
             if entry.mode != SYMLINK:
                 return content
             path = _joined(path, content.decode("utf-8", "surrogateescape"))
@@ -260,13 +210,18 @@ class GitCheckout:
         message = _message(request.message)
         epoch = _epoch(request.when)
         tree_sha = request.change_set.tree_sha
+        quarantine = self._repository.quarantine
         async with self._repository.locked() as lock:
             try:
-                return await self._repository.commit_tree(tree_sha, message, self._by, epoch, lock)
+                head = await quarantine.commit_tree(tree_sha, message, self._by, epoch, lock)
             except GitFailedError:
                 # Another machine measured the change: its tree has to be made here first.
-                await self._repository.import_change(request.change_set, lock)
-                return await self._repository.commit_tree(tree_sha, message, self._by, epoch, lock)
+                await quarantine.import_change(request.change_set, lock)
+                head = await quarantine.commit_tree(tree_sha, message, self._by, epoch, lock)
+            # The record says which tree to commit; what that tree is, only the tree itself can say.
+            await self._refuse(await quarantine.changes(head))
+            await self._repository.hand_over(head, lock)
+            return head
 
     def _require_same_base(self, change_set: ChangeSet) -> None:
         if change_set.base_sha != self._repository.base_sha:
@@ -275,29 +230,6 @@ class GitCheckout:
                 f"{self._repository.base_sha}. Start the job anew.",
                 code="wrong_base",
             )
-
-
-_LEAVING = frozenset({FileOp.DELETE, FileOp.RENAME})
-
-
-def _refuse_gitlinks(changes: Iterable[RawChange]) -> None:
-    for change in changes:
-        path = change.path.decode("utf-8", "replace")
-        if change.old_mode == GITLINK:
-            raise _submodule(path, "it was moved, removed or set to another commit")
-        if change.new_mode == GITLINK:
-            raise StepFailedError(
-                f"{path!r} is a repository of its own inside the tree; its files would be lost. "
-                "Remove its .git folder, or let .gitignore name it.",
-                code="nested_repository",
-            )
-
-
-def _submodule(path: str, why: str) -> StepFailedError:
-    return StepFailedError(
-        f"The submodule {path!r} cannot be changed by a job: {why}. Leave its folder as it is.",
-        code="submodule_changed",
-    )
 
 
 def _joined(path: str, target: str) -> str:

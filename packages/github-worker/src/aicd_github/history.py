@@ -98,7 +98,7 @@ class History:
         if not paths:
             return {}
         what = f"The files before commit {commit.sha} could not be read"
-        call = GitCall(("ls-tree", "-r", "-z", "--full-tree", commit.before), self._place)
+        call = GitCall(("ls-tree", "-r", "-l", "-z", "--full-tree", commit.before), self._place)
         entries = parse_tree((await self._git.do(call, what)).stdout)
         shas = {p: entries[p].sha for p in paths if p in entries and entries[p].mode not in (SYMLINK, GITLINK)}
         if not shas:

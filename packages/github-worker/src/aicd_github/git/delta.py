@@ -24,10 +24,11 @@ _OPS = {"A": FileOp.CREATE, "D": FileOp.DELETE, "M": FileOp.MODIFY, "T": FileOp.
 
 @dataclass(frozen=True)
 class TreeEntry:
-    """A path of a commit: its octal mode and its object's name."""
+    """A path of a commit: its octal mode, its object's name and, but for submodules, its size in bytes."""
 
     mode: str
     sha: str
+    size: int | None
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ class Delta:
 
 
 def parse_tree(listing: bytes) -> dict[str, TreeEntry]:
-    """The output of `git ls-tree -r -z`; a name that is not UTF-8 keeps its bytes as surrogates."""
+    """The output of `git ls-tree -r -l -z`; a name that is not UTF-8 keeps its bytes as surrogates."""
     entries = {}
     for record in listing.split(b"\0")[:-1]:
         meta, path = record.split(b"\t", 1)
-        mode, _, sha = meta.decode("ascii").split(" ")
-        entries[path.decode("utf-8", "surrogateescape")] = TreeEntry(mode, sha)
+        mode, _, sha, size = meta.decode("ascii").split()
+        entries[path.decode("utf-8", "surrogateescape")] = TreeEntry(mode, sha, None if size == "-" else int(size))
     return entries
 
 
@@ -80,7 +81,7 @@ def parse_batch(output: bytes) -> dict[str, bytes]:
 
 
 def parse_delta(output: bytes) -> Delta:
-    """The output of `git diff-index --raw --numstat -p -z`: three parts, each told by how it begins."""
+    """The output of `git diff-tree -r --raw --numstat -p -z`: three parts, each told by how it begins."""
     changes, rest = _parse_raw(output)
     lines, rest = _parse_numstat(rest)
     return Delta(tuple(changes), lines, rest.removeprefix(b"\0"))

@@ -49,6 +49,8 @@ SETTINGS: tuple[str, ...] = (
     "core.protectNTFS=true",
     "core.untrackedCache=false",
     "diff.ignoreSubmodules=all",
+    # A blob larger than this is streamed through git, never held in memory.
+    "core.bigFileThreshold=32m",
     "submodule.recurse=false",
     "fetch.recurseSubmodules=false",
     "push.recurseSubmodules=no",
@@ -58,6 +60,8 @@ SETTINGS: tuple[str, ...] = (
     "advice.detachedHead=false",
     "credential.helper=",
     "core.askPass=",
+    # Git's own default, written down: it also keeps a server's http-alternates from naming other servers.
+    "http.followRedirects=initial",
     "http.lowSpeedLimit=1000",
     "http.lowSpeedTime=60",
     "protocol.ext.allow=never",

@@ -21,6 +21,8 @@ _CONFIG = {
 # A branch that never exists: no fetch is ever refused because it is "checked out".
 _HEAD = "ref: refs/heads/aicd/none\n"
 _PRIVATE = 0o700
+# What git would obey beside the configuration: none of it is ever ours.
+_FOREIGN = ("config.worktree", "commondir", "hooks", "info/grafts", "objects/info/http-alternates")
 
 EXACT_BYTES = "* -text !eol -filter -ident !working-tree-encoding !diff !merge\n"
 """`info/attributes` that outranks every `.gitattributes` of the tree: files are laid out and captured byte
@@ -54,17 +56,25 @@ def make_bare(place: Path, form: ObjectFormat, *, alternate: Path | None = None)
     half.rename(place)
 
 
-def is_whole(place: Path, form: ObjectFormat) -> bool:
-    """True when `place` is a bare repository as `make_bare` makes them."""
+def is_whole(place: Path, form: ObjectFormat, *, alternate: Path | None = None) -> bool:
+    """True when `place` is a bare repository as `make_bare` makes them: no other configuration, no other objects."""
     try:
         return (
             (place / "config").read_text() == _CONFIG[form]
             and (place / "HEAD").read_text() == _HEAD
+            and (place / "info" / "attributes").read_text() == EXACT_BYTES
             and (place / "objects" / "pack").is_dir()
             and (place / "refs" / "heads").is_dir()
+            and _borrows_from(place) == ("" if alternate is None else f"{alternate}\n")
+            and not any((place / foreign).exists() for foreign in _FOREIGN)
         )
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def _borrows_from(place: Path) -> str:
+    alternates = place / "objects" / "info" / "alternates"
+    return alternates.read_text() if alternates.exists() else ""
 
 
 def remove_tree(place: Path) -> None:

@@ -9,6 +9,7 @@ from aicd_core.errors import StepFailedError
 from aicd_core.policy import OWN_BRANCHES
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
+from aicd_github.git.credentials import Access, Credentials, Login
 from aicd_github.git.environment import Transport
 from aicd_github.git.layout import (
     ObjectFormat,
@@ -34,12 +35,22 @@ class Remote:
         transport: what the git process may know.
         upload_pack: the program that serves a fetch, for a repository on this machine.
         receive_pack: the program that takes a push, likewise.
+        credentials: makes a password for each fetch and push, for a web repository that asks for one.
     """
 
     url: str
     transport: Transport
     upload_pack: str | None = None
     receive_pack: str | None = None
+    credentials: Credentials | None = None
+
+    async def login(self, access: Access) -> Login | None:
+        """A login for the next run of git.
+
+        Raises:
+            UnavailableError: no credential can be had now.
+        """
+        return None if self.credentials is None else Login(self.url, await self.credentials.mint(access))
 
 
 class Mirror:
@@ -128,7 +139,9 @@ class Mirror:
             self._remote.url,
             *refspecs,
         ]
-        await self._git.do(self._call(*arguments, lock=lock), f"Fetching from {self._remote.url} failed")
+        login = await self._remote.login(Access.READ)
+        call = self._call(*arguments, lock=lock, login=login)
+        await self._git.do(call, f"Fetching from {self._remote.url} failed")
 
     async def _is_sound(self) -> bool:
         result = await self._git.run(self._call("rev-list", "--objects", "--all", "--quiet"))
@@ -140,8 +153,8 @@ class Mirror:
         arguments = ("repack", "-d", "-q", "--geometric=2")
         await self._git.do(self._call(*arguments, lock=lock), f"Packing {self.path} failed")
 
-    def _call(self, *arguments: str, lock: int | None = None) -> GitCall:
-        return GitCall(arguments, Place(self.path), transport=self._remote.transport, lock=lock)
+    def _call(self, *arguments: str, lock: int | None = None, login: Login | None = None) -> GitCall:
+        return GitCall(arguments, Place(self.path), transport=self._remote.transport, lock=lock, login=login)
 
 
 def _refspecs(branch: str | None) -> tuple[str, ...]:

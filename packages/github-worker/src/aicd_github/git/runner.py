@@ -2,17 +2,27 @@
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aicd_core.errors import UnavailableError
+from aicd_core.errors import StepFailedError, UnavailableError
+from aicd_github.git.credentials import Login, Questions
 from aicd_github.git.environment import Transport, git_environment, setting_flags
 
 _GRACE = 2.0
+_NO_QUESTIONS = Questions({}, ())
 _LAST_WORDS_LIMIT = 400
+_MAX_OUTPUT = 1024 * 1024 * 1024
+_MAX_COMPLAINT = 16 * 1024 * 1024
+# The largest file that git may write: a pack or an object of a repository without end stops here.
+_MAX_FILE = 16 * 1024 * 1024 * 1024
+_PIECE = 256 * 1024
+# Else git would search from `/` on, and obey the configuration of what it finds there.
+_NO_REPOSITORY = {"GIT_DIR": "/nonexistent"}
 _FULL_BELOW = 64 * 1024  # bytes; less than this and git cannot do anything useful
 
 
@@ -25,6 +35,10 @@ class GitFailedError(UnavailableError):
         super().__init__(message, code=code)
         self.stderr = stderr
         self.returncode = returncode
+
+
+class _TooMuchError(Exception):
+    """Git said more than it was allowed to."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,8 @@ class GitCall:
         variables: further environment variables.
         lock: descriptor of a lock that must last as long as git itself.
         umask: for the files git makes; None leaves this process's own.
+        max_output: bytes of standard output after which git is ended; None leaves the default of 1 GiB.
+        login: answers git's question for a password; None answers none.
     """
 
     arguments: Sequence[str]
@@ -76,12 +92,15 @@ class GitCall:
     stdin: bytes = b""
     lock: int | None = None
     umask: int | None = None
+    max_output: int | None = None
+    login: Login | None = None
 
     def command(self) -> list[str]:
-        return ["git", *setting_flags(self.settings), *self.arguments]
+        login = () if self.login is None else self.login.settings()
+        return ["git", *setting_flags((*self.settings, *login)), *self.arguments]
 
     def environment(self) -> dict[str, str]:
-        own = self.place.environment() if self.place else {}
+        own = self.place.environment() if self.place else _NO_REPOSITORY if self.cwd is None else {}
         return git_environment(os.environ, self.transport) | own | dict(self.variables)
 
     def folder(self) -> Path:
@@ -120,29 +139,42 @@ class Git:
 
         Raises:
             UnavailableError: git is not installed (`git_missing`) or took too long (`git_timeout`).
+            StepFailedError: code `output_too_large`.
         """
+        with call.login.questions() if call.login else nullcontext(_NO_QUESTIONS) as questions:
+            return await self._run(call, questions)
+
+    async def _run(self, call: GitCall, questions: Questions) -> GitResult:
         try:
             process = await asyncio.create_subprocess_exec(
                 *call.command(),
                 stdin=asyncio.subprocess.PIPE if call.stdin else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=call.environment(),
+                env=call.environment() | dict(questions.variables),
                 cwd=call.folder(),
                 start_new_session=True,
-                pass_fds=() if call.lock is None else (call.lock,),
+                pass_fds=(*questions.descriptors, *(() if call.lock is None else (call.lock,))),
                 umask=-1 if call.umask is None else call.umask,
             )
         except OSError as error:
             raise _cannot_start(error, call) from error
+        with suppress(ProcessLookupError):  # it has ended already
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_MAX_FILE, _MAX_FILE))
         try:
             async with asyncio.timeout(self._deadline):
-                stdout, stderr = await process.communicate(call.stdin or None)
+                stdout, stderr = await _conversation(process, call)
         except TimeoutError as error:
             raise UnavailableError(
                 f"git {call.arguments[0]} did not end within {self._deadline:.0f} s and was stopped. "
                 "Try again; if it lasts, look at the disk or the network.",
                 code="git_timeout",
+            ) from error
+        except _TooMuchError as error:
+            raise StepFailedError(
+                f"git {call.arguments[0]} said more than this product can take in and was stopped: the repository, or "
+                "the change, has too many or too large files.",
+                code="output_too_large",
             ) from error
         finally:
             if process.returncode is None:
@@ -202,6 +234,44 @@ def _cannot_start(error: OSError, call: GitCall) -> UnavailableError:
             "git is not installed, or not on PATH. Install it (Debian: apt install git).", code="git_missing"
         )
     return UnavailableError(f"git could not be started: {error.strerror}.", code="git_missing")
+
+
+async def _conversation(process: asyncio.subprocess.Process, call: GitCall) -> tuple[bytes, bytes]:
+    """Feeds git and reads all it says, but no more than the call allows."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    _, stdout, stderr, _ = await asyncio.gather(
+        _feed(process, call.stdin),
+        _read(process.stdout, call.max_output or _MAX_OUTPUT, process),
+        _read(process.stderr, _MAX_COMPLAINT, process),
+        process.wait(),
+    )
+    return stdout, stderr
+
+
+async def _feed(process: asyncio.subprocess.Process, stdin: bytes) -> None:
+    if process.stdin is None:
+        return
+    with suppress(BrokenPipeError, ConnectionResetError):  # git's exit code says why it stopped reading
+        process.stdin.write(stdin)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _read(stream: asyncio.StreamReader, limit: int, process: asyncio.subprocess.Process) -> bytes:
+    """All of a stream; beyond the limit git is ended, and what else it said is dropped."""
+    pieces = []
+    size = 0
+    while piece := await stream.read(_PIECE):
+        size += len(piece)
+        if size <= limit:
+            pieces.append(piece)
+        else:
+            pieces.clear()
+            _signal_group(process.pid, signal.SIGKILL)
+    if size > limit:
+        raise _TooMuchError
+    return b"".join(pieces)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from aicd_core.contracts.code_host import Base
 from aicd_core.errors import InvalidInputError
 from aicd_core.policy import OWN_BRANCHES
+from aicd_github.git.credentials import Access
 from aicd_github.git.environment import ANY_OWNER
+from aicd_github.git.mirror import Remote
 from aicd_github.git.runner import Git, GitCall
 from aicd_github.local.source import LocalSource, Source
 
@@ -23,7 +25,7 @@ class Branches:
     head_sha: str | None
 
 
-async def read_branches(source: Source, git: Git) -> Branches:
+async def read_branches(source: Source, remote: Remote, git: Git) -> Branches:
     """Asks the source itself, not the mirror.
 
     Raises:
@@ -32,7 +34,11 @@ async def read_branches(source: Source, git: Git) -> Branches:
     if isinstance(source, LocalSource):
         return await _read_local(source, git)
     what = f"{source.display} could not be read"
-    call = GitCall(("ls-remote", "--symref", "--", source.url, "HEAD", f"{_HEADS}*"), transport=source.transport)
+    call = GitCall(
+        ("ls-remote", "--symref", "--", source.url, "HEAD", f"{_HEADS}*"),
+        transport=source.transport,
+        login=await remote.login(Access.READ),
+    )
     return parse_ls_remote((await git.do(call, what)).text())
 
 

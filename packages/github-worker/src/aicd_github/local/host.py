@@ -12,10 +12,12 @@ from aicd_github.caches import RepositoryCache
 from aicd_github.checkout import IDENTITY, GitCheckout
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
+from aicd_github.git.credentials import Credentials
 from aicd_github.git.delta import TreeEntry
-from aicd_github.git.job_repository import Identity, JobRepository
+from aicd_github.git.job_repository import JobRepository
 from aicd_github.git.layout import object_format
 from aicd_github.git.mirror import Mirror, Remote, missing_commit
+from aicd_github.git.quarantine import Identity
 from aicd_github.git.runner import Git
 from aicd_github.local.branches import choose_base, read_branches
 from aicd_github.local.notes import uncommitted_note
@@ -51,6 +53,7 @@ class LocalCodeHost:
         observer: watches the commands.
         by: author and committer of the commits.
         caches: absolute; holds the dependency caches of one organization. None goes without.
+        credentials: makes a password for each fetch and push, for a web repository that asks for one.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class LocalCodeHost:
         by: Identity = IDENTITY,
         git: Git | None = None,
         caches: Path | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self._named = source
         self._data_dir = data_dir
@@ -73,6 +77,7 @@ class LocalCodeHost:
         self._by = by
         self._git = git or Git()
         self._caches = caches
+        self._credentials = credentials
         self._opened: tuple[Source, Remote] | None = None
 
     async def source(self) -> Source:
@@ -97,8 +102,8 @@ class LocalCodeHost:
             InvalidInputError: `empty_repository`, `detached_head`, `no_such_base`, or as `source`.
             UnavailableError: the repository cannot be reached, or the disk refuses.
         """
-        source = await self.source()
-        branches = await read_branches(source, self._git)
+        source, remote = await self._open_source()
+        branches = await read_branches(source, remote, self._git)
         base = choose_base(branches, branch, source.display)
         await (await self._mirror(base.sha)).ensure(base.branch, base.sha)
         return base
@@ -150,7 +155,7 @@ class LocalCodeHost:
             async with repository.locked():
                 with disk_errors(repository.path):
                     repository.create(mirror.path)
-            entries = await repository.entries()
+            entries = await repository.quarantine.entries()
             if entries is not None:
                 return entries
             if not last:
@@ -174,8 +179,9 @@ class LocalCodeHost:
         known = book.find(job_id)
         ours = {*book.pushed(job_id), *([] if known is None else [known.head_sha])}
         book.note_push(job_id, head_sha)
-        pusher = BranchPusher(self._git, source, remote)
-        await pusher.push(self._job_folder(job_id) / "repo.git", branch, head_sha, ours)
+        repository = JobRepository(self._git, self._job_folder(job_id), base.sha)
+        repository.require_own((await self._mirror(base.sha)).path)
+        await BranchPusher(self._git, source, remote).push(repository.path, branch, head_sha, ours)
         return await book.record(job_id, branch, head_sha, base, draft)
 
     async def withdraw(self, job_id: JobId) -> None:
@@ -212,7 +218,8 @@ class LocalCodeHost:
     async def _open_source(self) -> tuple[Source, Remote]:
         if self._opened is None:
             source = await open_local_source(self._named, self._git)
-            self._opened = (source, source.remote())
+            remote = source.remote() if isinstance(source, LocalSource) else source.remote(self._credentials)
+            self._opened = (source, remote)
         return self._opened
 
     async def _mirror(self, sha: str) -> Mirror:

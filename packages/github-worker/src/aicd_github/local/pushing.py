@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aicd_core.errors import AicdError, StepFailedError, UnavailableError
 from aicd_core.policy import require_own_branch
+from aicd_github.git.credentials import Access
 from aicd_github.git.mirror import Remote
 from aicd_github.git.runner import Git, GitCall, GitResult, Place, failure
 from aicd_github.local.source import Source
@@ -31,6 +32,7 @@ class BranchPusher:
         call = GitCall(
             ("ls-remote", *self._program("upload-pack", self.remote.upload_pack), "--", self.remote.url, ref),
             transport=self.remote.transport,
+            login=await self.remote.login(Access.READ),
         )
         lines = (await self.git.do(call, f"{self.source.display} could not be read")).text().splitlines()
         return next((line.split("\t")[0] for line in lines if line.endswith(f"\t{ref}")), None)
@@ -88,7 +90,8 @@ class BranchPusher:
             self.remote.url,
             refspec,
         )
-        return await self.git.run(GitCall(arguments, Place(repository), transport=self.remote.transport))
+        login = await self.remote.login(Access.WRITE)
+        return await self.git.run(GitCall(arguments, Place(repository), transport=self.remote.transport, login=login))
 
     @staticmethod
     def _program(name: str, command: str | None) -> tuple[str, ...]:

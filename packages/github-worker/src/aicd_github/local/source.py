@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_github.git.credentials import Credentials
 from aicd_github.git.environment import ANY_OWNER, SETTINGS, Transport
 from aicd_github.git.layout import ObjectFormat
 from aicd_github.git.mirror import Remote
@@ -48,11 +49,13 @@ class LocalSource:
     def remote(self) -> Remote:
         """How to fetch from it and push to it without running anything that its configuration names."""
         owner = self.git_dir.stat()
+        # As the owner, git reads through alternates only what the owner may read.
+        prefix = _as_owner(owner.st_uid, owner.st_gid, self.git_dir)
         return Remote(
             url=str(self.git_dir),
             transport=Transport.FILE,
-            upload_pack=_service("upload-pack", ()),
-            receive_pack=_service("receive-pack", _as_owner(owner.st_uid, owner.st_gid, self.git_dir)),
+            upload_pack=_service("upload-pack", prefix),
+            receive_pack=_service("receive-pack", prefix),
         )
 
 
@@ -72,9 +75,13 @@ class UrlSource:
     def display(self) -> str:
         return self.url
 
-    def remote(self) -> Remote:
-        """How to fetch from it and push to it."""
-        return Remote(url=self.url, transport=self.transport)
+    def remote(self, credentials: Credentials | None = None) -> Remote:
+        """How to fetch from it and push to it; credentials are for the web only."""
+        return Remote(
+            url=self.url,
+            transport=self.transport,
+            credentials=credentials if self.transport is Transport.WEB else None,
+        )
 
 
 Source = LocalSource | UrlSource

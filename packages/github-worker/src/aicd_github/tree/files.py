@@ -124,15 +124,6 @@ class TreeFiles:
             finally:
                 os.close(descriptor)
 
-    def exists(self, path: str) -> bool:
-        """Whether a regular file or a link stands at this very path."""
-        try:
-            with self._at(path, follow_last=False) as (folder, name):
-                mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-        except (NotFoundError, InvalidInputError):
-            return False
-        return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
-
     @contextmanager
     def _at(self, path: str, *, create: bool = False, follow_last: bool = True) -> Iterator[tuple[int, bytes]]:
         """The open folder that holds the path's last component, and that component's name."""

@@ -1,11 +1,13 @@
 """Which paths an agent may name. Pure."""
 
 import re
+from collections.abc import Iterator
 
 from aicd_core.errors import InvalidInputError
 
 # Characters that HFS+ ignores in names, so that `.g\u200cit` is `.git` there (git's own list, utf8.c).
 _IGNORED_BY_HFS = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF], None)
+_SHORT_GITMODULES = re.compile(r"gitmod~[1-4]|gi7e(?:ba?)?~[0-9]+")
 
 
 def checked_parts(path: str, *, root_allowed: bool = False) -> tuple[str, ...]:
@@ -39,11 +41,23 @@ def is_git_folder(part: str) -> bool:
     """Whether some file system would take this component for `.git`."""
     if part.isascii() and "git" not in part.casefold():
         return False
+    return any(name in (".git", "git~1") for name in _names_for(part))
+
+
+def is_gitmodules(path: str) -> bool:
+    """Whether some file system would take this path for the root's `.gitmodules`.
+
+    NTFS makes `GITMOD~1` of it, or, when that is taken, `GI7EBA~1` (git's own list, path.c).
+    """
+    if "/" in path:
+        return False
+    return any(name == ".gitmodules" or _SHORT_GITMODULES.fullmatch(name) for name in _names_for(path))
+
+
+def _names_for(part: str) -> Iterator[str]:
+    """The names that a component stands for on HFS+ and NTFS, case folded."""
     for piece in part.translate(_IGNORED_BY_HFS).casefold().split("\\"):
-        name = re.sub(r"[ .]+$", "", piece.split(":", 1)[0])
-        if name in (".git", "git~1"):
-            return True
-    return False
+        yield re.sub(r"[ .]+$", "", piece.split(":", 1)[0])
 
 
 def escape(path: str, why: str) -> InvalidInputError:

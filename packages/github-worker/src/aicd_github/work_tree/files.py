@@ -1,0 +1,193 @@
+"""Laying a work tree and taking it in. All of it is done with open folders; no git process ever looks at the tree."""
+
+import shutil
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from aicd_core.contracts.change import ChangeSet, FileOp
+from aicd_core.errors import InvalidInputError, NotFoundError, StepFailedError
+from aicd_github.faults import disk_errors
+from aicd_github.git.delta import GITLINK, TreeEntry
+from aicd_github.git.job_repository import JobRepository
+from aicd_github.threads import in_thread
+from aicd_github.tree.cleaning import hand_over, keep_only, remove
+from aicd_github.tree.files import TreeFiles
+from aicd_github.tree.placing import Owner, place
+from aicd_github.tree.survey import Found, survey
+from aicd_github.tree.taking import Taken, TreeMovedError, require_bounded, take
+from aicd_github.work_tree.choosing import choose, gone, strangers
+from aicd_github.work_tree.known import KnownFiles
+
+_ATTEMPTS = 5
+_LEAVING = frozenset({FileOp.DELETE, FileOp.RENAME})
+_MAX_RULES = 1024 * 1024
+_MAX_BASE = 16 * 1024 * 1024 * 1024
+_PRIVATE = 0o700
+
+
+class WorkTree:
+    """The files of one job's tree.
+
+    Args:
+        entries: every path of the base commit.
+        files: the tree, for single files.
+        owner: who must own the tree's files.
+    """
+
+    def __init__(
+        self, repository: JobRepository, entries: dict[str, TreeEntry], files: TreeFiles, owner: Owner | None
+    ) -> None:
+        self._repository = repository
+        self._quarantine = repository.quarantine
+        self._root = repository.tree
+        self._entries = entries
+        self._files = files
+        self._owner = owner
+        self._known = KnownFiles()
+        # New files that were once taken in or laid stay in, ignored or not, until the tree is laid anew.
+        self._kept: frozenset[str] = frozenset()
+        self._rules = TreeFiles(repository.tree, owner, _MAX_RULES)
+
+    def gitlinks(self) -> list[str]:
+        """The paths of the base's submodules."""
+        return [path for path, entry in self._entries.items() if entry.mode == GITLINK]
+
+    async def lay(self, change_set: ChangeSet | None, lock: int) -> None:
+        """Makes the tree that of the base plus the change, which the quarantine must hold already.
+
+        Raises:
+            StepFailedError: code `repository_too_large`.
+            UnavailableError: the disk refused.
+        """
+        base = self._repository.base_sha
+        wanted = base if change_set is None else change_set.tree_sha
+        entries = self._entries if change_set is None else await self._quarantine.entries_of(wanted)
+        files = {path: entry for path, entry in entries.items() if entry.mode != GITLINK}
+        _require_room(files.values())
+        self._kept = frozenset(files) - self._entries.keys()
+        with disk_errors(self._root):
+            await in_thread(keep_only, self._root, files, self.gitlinks())
+            found = await in_thread(survey, self._root, self.gitlinks())
+        there = {one.path for one in found if one.path in files and self._known.holds(one, files[one.path])}
+        missing = [path for path in files if path not in there]
+        staging = self._repository.folder / "staging"
+        with disk_errors(staging):
+            await in_thread(_make_empty, staging)
+        await self._quarantine.export(wanted, missing, staging, lock)
+        with disk_errors(self._root):
+            await in_thread(self._place, staging, missing, files)
+
+    def _place(self, staging: Path, paths: list[str], entries: dict[str, TreeEntry]) -> None:
+        if self._owner is not None:
+            hand_over(staging, self._owner)
+        self._known.laid(place(staging, self._root, paths, self._owner), entries)
+        for path in self.gitlinks():
+            self._files.ensure_folder(path)
+        if self._owner is not None:
+            hand_over(self._root, self._owner)
+        remove(staging)
+
+    async def drop_foreign(self, change_set: ChangeSet | None) -> None:
+        """Removes everything that is no path of the base plus the change.
+
+        Raises:
+            UnavailableError: the disk refused.
+        """
+        files = {path for path, entry in self._entries.items() if entry.mode != GITLINK}
+        changes = change_set.files if change_set is not None else ()
+        left = {change.old_path or change.path for change in changes if change.op in _LEAVING}
+        files = (files - left) | {change.path for change in changes if change.op is not FileOp.DELETE}
+        with disk_errors(self._root):
+            await in_thread(keep_only, self._root, files, self.gitlinks())
+
+    async def take_in(self, planned: Collection[str], lock: int) -> str:
+        """Stores the tree in the quarantine and returns the object name of what it is.
+
+        New files that the repository ignores are left out unless they are in `planned`.
+
+        Raises:
+            StepFailedError: `nested_repository`, `uncommittable_tree`, `file_too_large`, `change_too_large`,
+                `tree_too_large`, `tree_unsteady`.
+            UnavailableError: the disk refused.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._take_in(planned, lock)
+            except TreeMovedError:
+                continue
+        raise StepFailedError(
+            "The work tree was changed over and over while it was read. End the programs that still write to it.",
+            code="tree_unsteady",
+        )
+
+    async def _take_in(self, planned: Collection[str], lock: int) -> str:
+        with disk_errors(self._root):
+            found = await in_thread(survey, self._root, self.gitlinks())
+            chosen = choose(found, self._entries, await self._ignored(found), self._kept.union(planned))
+            unread = [one for one in chosen if self._known.sha_of(one) is None]
+            require_bounded(unread, {path: entry.size for path, entry in self._entries.items()})
+            taken = await in_thread(self._take, unread)
+        await self._store([one for one in taken if one.copy is not None], lock)
+        self._known.learn(taken)
+        new = self._new(chosen, taken)
+        tree_sha = await self._quarantine.write_tree(gone(chosen, self._entries), new, lock)
+        self._kept = frozenset(new) - self._entries.keys()
+        return tree_sha
+
+    def _new(self, chosen: list[Found], taken: list[Taken]) -> dict[str, tuple[str, str]]:
+        """(mode, object) of every path that is not as at the base."""
+        there = {one.path: (one.stamp.git_mode(), one.sha) for one in taken}
+        for one in chosen:
+            if one.path not in there:
+                there[one.path] = (one.stamp.git_mode(), self._known.sha_of(one) or "")
+        base = {path: (entry.mode, entry.sha) for path, entry in self._entries.items()}
+        return {path: entry for path, entry in there.items() if base.get(path) != entry}
+
+    async def _ignored(self, found: list[Found]) -> frozenset[str]:
+        asked = strangers(found, self._entries)
+        if not asked:
+            return frozenset()
+        rules = self._repository.folder / "rules"
+        await in_thread(self._copy_rules, found, rules)
+        return await self._quarantine.ignored(asked, rules)
+
+    def _copy_rules(self, found: list[Found], into: Path) -> None:
+        """The tree's .gitignore files, alone in a folder where git may look for them."""
+        _make_empty(into)
+        for one in found:
+            if one.oddity is None and one.path.rpartition("/")[2] == ".gitignore" and one.stamp.git_mode() != "120000":
+                try:
+                    content = self._rules.read(one.path)
+                except (NotFoundError, InvalidInputError):
+                    continue
+                copy = into / one.path
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(content)
+
+    def _take(self, unread: list[Found]) -> list[Taken]:
+        intake = self._repository.folder / "intake"
+        _make_empty(intake)
+        known = {path: entry.sha for path, entry in self._entries.items()}
+        return take(self._root, unread, known, intake, self._repository.form)
+
+    async def _store(self, taken: list[Taken], lock: int) -> None:
+        shas = await self._quarantine.store([one.copy for one in taken if one.copy is not None], lock)
+        assert shas == [one.sha for one in taken]
+        with disk_errors(self._root):
+            await in_thread(_make_empty, self._repository.folder / "intake")
+
+
+def _make_empty(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=_PRIVATE)
+
+
+def _require_room(entries: Iterable[TreeEntry]) -> None:
+    """A few kilobytes of a pack can stand for files without end."""
+    size = sum(entry.size or 0 for entry in entries)
+    if size > _MAX_BASE:
+        raise StepFailedError(
+            f"The files of the commit have {size} bytes together; this product works on at most {_MAX_BASE}.",
+            code="repository_too_large",
+        )
