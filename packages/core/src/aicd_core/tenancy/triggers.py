@@ -1,6 +1,7 @@
 """Who may start work: a pure decision on what a code host says of whoever asked. Refusal is the default.
 
-Text in an issue is a stranger's; the act that starts a job (a label, a command in a comment) must be a trusted person's.
+Text in an issue is a stranger's; the act that starts a job (a label, a command in a comment) must be a trusted
+person's.
 """
 
 from collections.abc import Mapping

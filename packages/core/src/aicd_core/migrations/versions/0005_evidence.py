@@ -15,10 +15,12 @@ CHECKS = ("trusted_permission", "minimum_permission", "bots")
 
 def upgrade() -> None:
     _allow_kinds(*KINDS, *NEW_KINDS)
-    bots = sa.Column("allowed_bots", ARRAY(sa.Text()), server_default="{}", nullable=False)
-    op.add_column("organization_settings", bots)
-    least = sa.Column("minimum_permission", sa.String(32), server_default="write", nullable=False)
-    op.add_column("organization_settings", least)
+    op.add_column(
+        "organization_settings", sa.Column("allowed_bots", ARRAY(sa.Text()), server_default="{}", nullable=False)
+    )
+    op.add_column(
+        "organization_settings", sa.Column("minimum_permission", sa.String(32), server_default="write", nullable=False)
+    )
     _check("bots", sa.text("cardinality(allowed_bots) <= 100"))
     _check("minimum_permission", sa.column("minimum_permission", sa.String()).in_(PERMISSIONS))
     _check("trusted_permission", sa.text("minimum_permission NOT IN ('none', 'read')"))

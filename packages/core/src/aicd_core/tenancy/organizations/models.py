@@ -41,7 +41,8 @@ class Organization(Base):
 class OrganizationSettings(Base):
     """What an organization decided for all its jobs. Budgets are in micro-USD; None is no limit of its own.
 
-    `allowed_bots` are the logins of bots that may start work, `minimum_permission` what a person needs on the repository.
+    `allowed_bots` are the logins of bots that may start work, `minimum_permission` what a person needs on the
+    repository.
     """
 
     __tablename__ = "organization_settings"
