@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aicd_core.attestation.statement import CommandEvidence, LedgerLine, Predicate, Sha256
+from aicd_core.contracts import PolicyVerdict, Usage
 
 
 class Result(StrEnum):
@@ -47,10 +48,12 @@ class StoredFacts:
     """
 
     bundle: bytes | None
+    issue_sha256: Sha256
     journal: Sha256 | None
     entries: Sequence[LedgerLine]
     plan_sha256: Sha256 | None
     commands: tuple[CommandEvidence, ...] | None
+    policy: PolicyVerdict | None
 
 
 def check_commit(told: Predicate, found: CommitFacts | None) -> Iterator[Check]:
@@ -78,9 +81,11 @@ def check_stored(told: Predicate, raw: bytes, found: StoredFacts) -> Iterator[Ch
     stored = "fewer calls" if found.journal is None else found.journal
     yield _compared(f"journal ({calls} calls)", told.journal.sha256, stored)
     yield _ledger(told, found)
+    yield _compared("issue", told.issue.sha256, found.issue_sha256)
     yield _compared("plan", told.plan_sha256, found.plan_sha256)
+    yield _compared("policy", told.policy.verdict.value, found.policy.value if found.policy else None)
     agree = told.commands == found.commands
-    said = f"{len(told.commands)} commands and their exit codes" if agree else "The stored test report tells otherwise."
+    said = f"commands and exit codes: {len(told.commands)}" if agree else "The stored test report tells otherwise."
     yield Check("tests", Result.OK if agree else Result.DIFFERS, said)
 
 
@@ -91,8 +96,10 @@ def _ledger(told: Predicate, found: StoredFacts) -> Check:
         return Check(
             "ledger", Result.DIFFERS, f"{len(wrong)} entries are missing or other than told, first {wrong[0]}."
         )
-    cost = told.ledger.total.cost_micro_usd
-    return Check("ledger", Result.OK, f"{len(told.ledger.entries)} entries, {cost} micro-USD")
+    total = sum((line.usage for line in told.ledger.entries), Usage())
+    if total != told.ledger.total:
+        return Check("ledger", Result.DIFFERS, "The sum that the evidence tells is not that of its entries.")
+    return Check("ledger", Result.OK, f"entries: {len(told.ledger.entries)}, micro-USD: {total.cost_micro_usd}")
 
 
 def _compared(name: str, told: str, found: str | None) -> Check:

@@ -1,7 +1,9 @@
 """What is stored of a job, as a verifier compares an evidence bundle with it."""
 
+import hashlib
+
 from aicd_core.attestation import Envelope, Predicate, StoredFacts
-from aicd_core.contracts import Plan, TestReport
+from aicd_core.contracts import Plan, PolicyReport, TestReport
 from aicd_core.db.database import Database
 from aicd_core.errors import NotFoundError
 from aicd_core.ids import JobId
@@ -40,12 +42,15 @@ async def read_stored_facts(database: Database, tenant: Tenant, job_id: JobId, t
         bundle = await jobs.get_artifact(*key, ArtifactKind.EVIDENCE, told.round)
         plan = await jobs.get_artifact(*key, ArtifactKind.PLAN, job.status.plan_attempts)
         tests = await jobs.get_artifact(*key, ArtifactKind.TEST_REPORT, told.round)
+        policy = await jobs.get_artifact(*key, ArtifactKind.POLICY_REPORT, told.round)
         books = await read_books(*key)
     enough = len(books.calls) >= told.journal.calls
     return StoredFacts(
         bundle=Envelope.model_validate_json(bundle).file() if bundle else None,
+        issue_sha256=hashlib.sha256(job.body.encode()).hexdigest(),
         journal=chain(books.calls[: told.journal.calls]) if enough else None,
         entries=ledger_lines(books),
         plan_sha256=Plan.model_validate_json(plan).structure_hash() if plan else None,
         commands=commands_of(TestReport.model_validate_json(tests)) if tests else None,
+        policy=PolicyReport.model_validate_json(policy).verdict if policy else None,
     )
