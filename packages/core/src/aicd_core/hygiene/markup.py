@@ -16,6 +16,7 @@ _TITLE: Final = r"""(?:\s{1,50}(?:"[^"]{0,2000}"|'[^']{0,2000}'|\([^()]{0,2000}\
 _LINK: Final = rf"!?\[[^\[\]]{{0,2000}}\]\([ \t]*(?:<[^<>\n]*>|[^\s()<>]*)(?:{_TITLE})?\s{{0,50}}\)"
 _TOKEN: Final = re.compile(
     rf"(?P<ticks>`+)|(?P<comment><!--)|(?P<other><\?|<!\[CDATA\[|<![A-Za-z])|(?P<tag>{TAG})|(?P<link>{_LINK})"
+    r"|(?P<broken><[!/?A-Za-z])"
 )
 _ENDS: Final = {"<?": "?>", "<![CDATA[": "]]>"}
 _OPENS: Final = re.compile(r"<!--|-->")
@@ -74,6 +75,8 @@ class Walk:
             return self._other(match, limit)
         if match["link"]:
             return self._link(match)
+        if match["broken"]:
+            return self._broken(match, limit)
         return self._tag(match)
 
     def _drop(self, kind: HiddenKind, end: int) -> int:
@@ -120,15 +123,25 @@ class Walk:
         return first
 
     def _other(self, match: re.Match[str], limit: int) -> int:
-        """Instructions, declarations and character data of HTML; one that never ends is prose."""
+        """Instructions, declarations and character data of HTML; one that never ends is prose, but in raw HTML."""
         opener = match["other"]
         closer = _ENDS.get(opener, ">")
         end = -1 if closer in self._never else self._text.find(closer, match.end(), limit)
         if end < 0:
             self._never.add(closer)
+            if self._in_html(match.start()):
+                return self._drop(HiddenKind.COMMENT, limit)
             self._kept.append(opener)
             return match.end()
         return self._drop(HiddenKind.COMMENT, end + len(closer))
+
+    def _broken(self, match: re.Match[str], limit: int) -> int:
+        """What is no tag is text; but in raw HTML a browser hides all of it up to the next `>`."""
+        if not self._in_html(match.start()):
+            self._kept.append(match["broken"])
+            return match.end()
+        end = self._text.find(">", match.end(), limit)
+        return self._drop(HiddenKind.COMMENT, limit if end < 0 else end + 1)
 
     def _tag(self, match: re.Match[str]) -> int:
         name, attributes = match["name"].lower(), attributes_of(match["attributes"])
