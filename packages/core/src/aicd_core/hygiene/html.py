@@ -37,19 +37,25 @@ def is_hidden(name: str, attributes: Mapping[str, str]) -> bool:
 def end_of_element(text: str, name: str, at: int, is_code: Callable[[int], bool]) -> int:
     """Where an element ends whose tag ends at `at`; one that is never closed goes on to the end of the text.
 
+    A tag within a comment is none, and a comment that never ends is the end of all.
+
     Args:
         is_code: tells of an offset whether it lies in a code block, where tags are none.
     """
     if name in VOID:
         return at
-    depth = 1
-    for match in re.compile(rf"<(/?){name}(?=[\s/>])[^<>]*>?", re.IGNORECASE).finditer(text, at):
+    depth, comment = 1, re.compile(r"-->|\Z")
+    tags = re.compile(rf"<(?:!--|(/?){name}(?=[\s/>])[^<>]*>?)", re.IGNORECASE)
+    while depth and (match := tags.search(text, at)):
+        at = match.end()
         if is_code(match.start()):
             continue
+        if match[0] == "<!--":
+            ended = comment.search(text, at)
+            at = ended.end() if ended else len(text)
+            continue
         depth += -1 if match[1] else 1
-        if depth == 0:
-            return match.end()
-    return len(text)
+    return len(text) if depth else at
 
 
 def with_plain_attributes(tag: str, text: str, attributes: Mapping[str, str]) -> tuple[str, int]:
