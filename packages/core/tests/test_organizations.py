@@ -14,6 +14,7 @@ from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.organizations import repository, service
 from aicd_core.tenancy.organizations.models import PlanApproval
 from aicd_core.tenancy.organizations.values import SettingsValues
+from aicd_core.tenancy.triggers import RepositoryPermission, TriggerRules
 
 ACTOR = Actor(ActorKind.SYSTEM, "test")
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -116,12 +117,32 @@ async def test_settings_begin_with_the_defaults_and_are_edited_by_revision(datab
         SettingsValues(monthly_budget=2**63),
         SettingsValues(max_concurrent_jobs=0),
         SettingsValues(max_concurrent_jobs=1001),
+        SettingsValues(allowed_bots=("",)),
+        SettingsValues(allowed_bots=("a bot",)),
+        SettingsValues(allowed_bots=("renovate[bot]\n",)),
+        SettingsValues(allowed_bots=("renovate[bot]", "Renovate[bot]")),
+        SettingsValues(allowed_bots=tuple(f"bot-{number}" for number in range(101))),
+        SettingsValues(minimum_permission=RepositoryPermission.READ),
+        SettingsValues(minimum_permission=RepositoryPermission.NONE),
     ],
 )
 async def test_settings_out_of_bounds_are_refused(database: Database, tenant: Tenant, values: SettingsValues):
     with pytest.raises(InvalidInputError):
         async with database.write(tenant) as session:
             await service.edit_settings(session, tenant, ACTOR, values, revision=0)
+
+
+async def test_an_organization_says_who_may_start_work(database: Database, tenant: Tenant):
+    wanted = SettingsValues(allowed_bots=("renovate[bot]",), minimum_permission=RepositoryPermission.MAINTAIN)
+    async with database.write(tenant) as session:
+        before = await service.get_settings(session, tenant)
+        await service.edit_settings(session, tenant, ACTOR, wanted, revision=0)
+        after = await service.get_settings(session, tenant)
+        entry = (await list_entries(session, tenant, PageRequest())).items[0]
+    assert before.values.trigger_rules() == TriggerRules()
+    assert after.values == wanted
+    assert after.values.trigger_rules() == TriggerRules(("renovate[bot]",), RepositoryPermission.MAINTAIN)
+    assert entry.detail["allowed_bots"] == {"from": [], "to": ["renovate[bot]"]}
 
 
 async def test_all_tenants_are_listed_in_steps(system: SystemDatabase, tenant: Tenant, rival: Tenant):

@@ -30,6 +30,7 @@ ODD = {
     ("jobs", "paused_from"): None,
     ("jobs", "state"): "merged",
     ("organization_settings", "max_concurrent_jobs"): 3,
+    ("organization_settings", "minimum_permission"): "write",
     ("secrets", "name"): "MODEL_KEY",
 }
 """Columns whose checks want more than a value of the right type."""

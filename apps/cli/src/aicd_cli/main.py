@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from aicd_cli.commands import control, demo, doctor, jobs, migrate, org, policy, replay, worker
+from aicd_cli.commands import control, demo, doctor, jobs, keys, migrate, org, policy, replay, verify, worker
 from aicd_cli.commands import run as run_command
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.plugins import add_commands
@@ -26,9 +26,11 @@ app.command("cancel", epilog=control.CANCEL_EXAMPLE)(control.cancel_command)
 app.command("approve", epilog=control.APPROVE_EXAMPLE)(control.approve_command)
 app.command("resume", epilog=control.RESUME_EXAMPLE)(control.resume_command)
 app.command("replay", epilog=replay.EXAMPLE)(replay.command)
+app.command("verify", epilog=verify.EXAMPLE)(verify.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
+app.add_typer(keys.app, name="keys")
 app.add_typer(org.app, name="org")
 app.add_typer(policy.app, name="policy")
 add_commands(app)

@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         default=None,
         description="Keys of tenants' secrets, `id:base64,…` of 32 bytes each; the first one encrypts.",
     )
+    signing_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys that sign evidence, `id:base64,…` of 32 bytes each; the first one signs. Not set: a key "
+        "under the data directory.",
+    )
     agent: str = Field(default="dummy", description="The agent for jobs that name none.")
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")

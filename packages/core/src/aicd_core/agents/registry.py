@@ -41,6 +41,12 @@ def load_agent(name: str) -> Agent:
     return cast("Agent", agent)
 
 
+def agent_version(name: str) -> str | None:
+    """The version of the package that offers the agent; None when that is not known."""
+    point = next((point for point in entry_points(group=GROUP) if point.name == name), None)
+    return point.dist.version if point is not None and point.dist is not None else None
+
+
 def _entry_point(name: str) -> EntryPoint:
     points = {point.value: point for point in entry_points(group=GROUP) if point.name == name}
     if not points:

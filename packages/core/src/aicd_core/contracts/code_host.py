@@ -29,15 +29,16 @@ class CommitRequest(Value):
 
 
 class PullRequestDraft(Value):
-    """What a pull request should say."""
+    """What a pull request should say. `evidence` is the file of its signed evidence bundle, to be attached as it is."""
 
     title: str
     body: str
     draft: bool
+    evidence: bytes | None = None
 
 
 class PullRequest(Value):
-    """A pull request that exists."""
+    """A pull request that exists. `evidence_url`: where its evidence bundle is attached."""
 
     url: str
     number: int
@@ -45,6 +46,7 @@ class PullRequest(Value):
     branch: str
     head_sha: GitSha
     base_branch: str
+    evidence_url: str | None = None
 
 
 class Checkout(Protocol):

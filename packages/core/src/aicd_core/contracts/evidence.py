@@ -77,8 +77,11 @@ class PolicyFinding(Value):
 
 
 class PolicyReport(Value):
+    """What policy says of a change; `evaluated` are the ids of all rules that were asked, those with no finding too."""
+
     verdict: PolicyVerdict
     findings: tuple[PolicyFinding, ...] = ()
+    evaluated: tuple[str, ...] = ()
 
 
 class Evidence(Value):

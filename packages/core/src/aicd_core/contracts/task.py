@@ -3,10 +3,15 @@
 from pydantic import Field
 
 from aicd_core.contracts.values import GitSha, Value
+from aicd_core.patches import extract_patches
 
 
 class Task(Value):
-    """One issue to be turned into a pull request. `title` and `body` are text from strangers: data only."""
+    """One issue to be turned into a pull request. `title` and `body` are text from strangers: data only.
+
+    Both are cleaned of what the issue's page does not show: hidden comments and elements, invisible characters. In a
+    code block such a character is shown as `<U+200B>`; then `exact_diffs` holds the diffs as they came, byte for byte.
+    """
 
     job_id: str
     title: str
@@ -16,3 +21,10 @@ class Task(Value):
     test_commands: tuple[str, ...] = Field(
         default=(), description="Declared in .aicd.yml or detected; the platform runs them after coding."
     )
+    exact_diffs: tuple[str, ...] | None = Field(
+        default=None, description="For git, never for a prompt. None: the diffs in `body` are exact."
+    )
+
+    def diffs(self) -> tuple[str, ...]:
+        """The diffs that the issue spells out in fenced blocks, byte for byte, in order."""
+        return extract_patches(self.body) if self.exact_diffs is None else self.exact_diffs

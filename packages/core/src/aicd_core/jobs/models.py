@@ -38,6 +38,7 @@ class ArtifactKind(StrEnum):
     TEST_REPORT = "test_report"
     POLICY_REPORT = "policy_report"
     REVIEW = "review"
+    EVIDENCE = "evidence"
     PULL_REQUEST = "pull_request"
 
 

@@ -27,7 +27,7 @@ from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId
 from aicd_core.journal.models import Checkpoint as CheckpointRow
 from aicd_core.journal.models import ModelCall
-from aicd_core.journal.values import Call, Checkpoint, Kept
+from aicd_core.journal.values import Call, CallDigest, Checkpoint, Kept
 from aicd_core.tenancy import Tenant, mine
 
 _JOBS = table("jobs", column("org_id", Uuid()), column("id", Uuid()), column("lease_owner", String()))
@@ -56,6 +56,16 @@ async def get_request(session: ReadSession, tenant: Tenant, job_id: JobId, call:
     )
     row = (await session.execute(query.order_by(ModelCall.id).limit(1))).one_or_none()
     return None if row is None else ModelRequest(model=row.model, content=row.request)
+
+
+async def list_digests(session: ReadSession, tenant: Tenant, job_id: JobId) -> list[CallDigest]:
+    """All calls of a job in the order in which they were kept; their texts are hashed by the database."""
+    hashes = (func.sha256(ModelCall.request), func.sha256(ModelCall.reply))
+    query = select(ModelCall.step, ModelCall.number, ModelCall.model, *hashes).where(
+        mine(ModelCall, tenant), ModelCall.job_id == job_id
+    )
+    found = await session.execute(query.order_by(ModelCall.id))
+    return [CallDigest(step, number, model, request, reply) for step, number, model, request, reply in found]
 
 
 async def store_call(

@@ -46,3 +46,14 @@ class Kept:
     history: tuple[bytes, ...] = ()
     change_set: ChangeSet | None = None
     calls: int = 0
+
+
+@dataclass(frozen=True)
+class CallDigest:
+    """A stored call without its texts, of which there are the SHA-256."""
+
+    step: str
+    number: int
+    model: str
+    request_sha256: bytes
+    reply_sha256: bytes

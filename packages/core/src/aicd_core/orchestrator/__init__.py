@@ -15,6 +15,7 @@ from aicd_core.orchestrator.progress import (
 )
 from aicd_core.orchestrator.replay import Replay, Replayed
 from aicd_core.orchestrator.report import JobReport, read_report
+from aicd_core.orchestrator.verification import read_bundle, read_stored_facts
 from aicd_core.orchestrator.worker import Worker, WorkerOptions
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "StateChanged",
     "Worker",
     "WorkerOptions",
+    "read_bundle",
     "read_report",
+    "read_stored_facts",
     "wake_for",
 ]

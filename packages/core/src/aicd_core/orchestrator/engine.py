@@ -124,6 +124,7 @@ class Engine:
         session = StepSession(lambda text: self.parts.observe(Message(job.id, text)), journal)
         step = StepContext(
             job=job,
+            source=held.taken.source,
             terms=held.taken.terms,
             agent=self._agent(job.agent),
             host=host,

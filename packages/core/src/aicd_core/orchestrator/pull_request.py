@@ -1,6 +1,6 @@
 """The words of a commit and a pull request. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aicd_core.contracts import (
@@ -14,7 +14,9 @@ from aicd_core.contracts import (
     Review,
     Usage,
 )
+from aicd_core.hygiene import HiddenKind
 from aicd_core.jobs.values import JobView
+from aicd_core.orchestrator.asked import hidden_note
 from aicd_core.text import one_line
 
 TITLE_MAX = 120
@@ -22,7 +24,7 @@ TITLE_MAX = 120
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that a pull request tells about its job."""
+    """All that a pull request tells about its job. `removed` is what the agent did not see of the issue."""
 
     job: JobView
     plan: Plan
@@ -30,6 +32,7 @@ class Outcome:
     review: Review
     usage: Usage
     escalated: bool
+    removed: Mapping[HiddenKind, int]
 
 
 def commit_message(job: JobView, plan: Plan, summary: str) -> str:
@@ -40,11 +43,12 @@ def commit_message(job: JobView, plan: Plan, summary: str) -> str:
     )
 
 
-def draft(outcome: Outcome) -> PullRequestDraft:
-    """Title and body. A draft when policy asks for a person or the rounds ran out."""
+def draft(outcome: Outcome, evidence: bytes) -> PullRequestDraft:
+    """Title, body and the evidence bundle. A draft when policy asks for a person or the rounds ran out."""
     needs_person = outcome.escalated or outcome.evidence.policy.verdict is not PolicyVerdict.ALLOW
     sections = (
         _decide(outcome) if needs_person else "",
+        _hidden(outcome),
         _plan(outcome),
         _tests(outcome),
         _network(outcome),
@@ -52,7 +56,8 @@ def draft(outcome: Outcome) -> PullRequestDraft:
         _cost(outcome),
     )
     body = "\n\n".join(section for section in sections if section)
-    return PullRequestDraft(title=one_line(outcome.job.title, TITLE_MAX), body=body + "\n", draft=needs_person)
+    title = one_line(outcome.job.title, TITLE_MAX)
+    return PullRequestDraft(title=title, body=body + "\n", draft=needs_person, evidence=evidence)
 
 
 def _decide(outcome: Outcome) -> str:
@@ -65,6 +70,11 @@ def _open_points(outcome: Outcome) -> Iterator[str]:
     if outcome.escalated:
         for found in outcome.review.findings:
             yield f"- review, still open: {_cell(found.message)}"
+
+
+def _hidden(outcome: Outcome) -> str:
+    note = hidden_note(outcome.removed)
+    return f"**Hidden text in the issue:** {note}" if note else ""
 
 
 def _plan(outcome: Outcome) -> str:
@@ -118,7 +128,8 @@ def _cost(outcome: Outcome) -> str:
     tokens = usage.input_tokens + usage.cached_input_tokens + usage.cache_write_tokens + usage.output_tokens
     return (
         f"---\nAgent `{job.agent}`, {outcome.evidence.round} round(s), {tokens} tokens, "
-        f"{usage.cost_micro_usd / MICRO_USD:.4f} USD. Job `{job.id}`; `aicd show {job.id}` tells the whole story."
+        f"{usage.cost_micro_usd / MICRO_USD:.4f} USD. Job `{job.id}`; `aicd show {job.id}` tells the whole story, "
+        f"`aicd verify {job.id}` checks the signed evidence."
     )
 
 

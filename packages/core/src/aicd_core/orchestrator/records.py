@@ -1,6 +1,7 @@
 """What is stored of one job: sub-results, calls of models and checkpoints, which a re-run step finds and skips."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from aicd_core.contracts import ModelReply, Usage
@@ -14,11 +15,12 @@ from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.journal import repository as journal
-from aicd_core.journal.values import Call, Checkpoint, Kept
+from aicd_core.journal.values import Call, CallDigest, Checkpoint, Kept
 from aicd_core.orchestrator.patience import patiently
 from aicd_core.policy import Rules, organization_rules
 from aicd_core.tenancy import Tenant
 from aicd_core.usage import repository as ledger
+from aicd_core.usage.values import LedgerEntry
 
 ResultT = TypeVar("ResultT")
 ValueT = TypeVar("ValueT", bound=Value)
@@ -29,6 +31,14 @@ class LeaseLostError(ConflictError):
     """Another worker has the job now; this one stops without writing."""
 
     default_code = "lease_lost"
+
+
+@dataclass(frozen=True)
+class Books:
+    """The calls of a job and the entries of its ledger, both in order, of one moment."""
+
+    calls: tuple[CallDigest, ...]
+    entries: tuple[LedgerEntry, ...]
 
 
 class Records:
@@ -81,6 +91,10 @@ class Records:
             InvalidInputError: the stored policy cannot be read.
         """
         return await self._read(lambda session: organization_rules(session, self._tenant))
+
+    async def books(self) -> Books:
+        """The job's calls and ledger so far."""
+        return await self._read(lambda session: read_books(session, self._tenant, self._job_id))
 
     async def book(self, usage: Usage) -> None:
         """Puts on the ledger what was spent without a result to show for it."""
@@ -174,6 +188,12 @@ class Records:
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(f"Job {self._job_id} was taken over by another worker.")
+
+
+async def read_books(session: ReadSession, tenant: Tenant, job_id: JobId) -> Books:
+    """A job's calls and ledger so far."""
+    calls = await journal.list_digests(session, tenant, job_id)
+    return Books(tuple(calls), tuple(await ledger.list_entries(session, tenant, job_id)))
 
 
 async def stored_reply(session: ReadSession, tenant: Tenant, job_id: JobId, call: Call) -> ModelReply | None:

@@ -87,7 +87,7 @@ class Replay:
             checkout = await host.open(scratch, job.base_sha)
             for result in stored:
                 records = ReplayRecords(self._parts.database, self._tenant, job.id)
-                step = self._step(replace(job, status=result.status), host, checkout, records)
+                step = self._step(replace(job, status=result.status), source, host, checkout, records)
                 try:
                     compared += await self._again(step, result, records)
                 finally:
@@ -119,11 +119,14 @@ class Replay:
                     found.append(_Stored(status, content))
         return sorted(found, key=lambda result: result.status.round)
 
-    def _step(self, job: JobView, host: CodeHost, checkout: Checkout, records: ReplayRecords) -> StepContext:
+    def _step(
+        self, job: JobView, source: str, host: CodeHost, checkout: Checkout, records: ReplayRecords
+    ) -> StepContext:
         settings = self._parts.settings
         journal = StepJournal(records, step_name(job.status), settings.model_call_timeout)
         return StepContext(
             job=job,
+            source=source,
             terms=UNASKED,
             agent=self._parts.agents(job.agent),
             host=host,

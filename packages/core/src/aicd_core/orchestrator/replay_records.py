@@ -8,7 +8,7 @@ from aicd_core.jobs.models import ArtifactKind
 from aicd_core.journal import repository as journal
 from aicd_core.journal.values import Call, Checkpoint, Kept
 from aicd_core.orchestrator.comparison import Compared, compare, missing
-from aicd_core.orchestrator.records import NOTHING, Records, ValueT
+from aicd_core.orchestrator.records import NOTHING, Books, Records, ValueT
 from aicd_core.policy import Rules
 from aicd_core.tenancy import Tenant
 
@@ -47,6 +47,9 @@ class ReplayRecords:
 
     async def organization_rules(self) -> Rules:
         return await self._stored.organization_rules()
+
+    async def books(self) -> Books:
+        return await self._stored.books()
 
     async def find_reply(self, call: Call) -> ModelReply:
         """The reply of the journal.

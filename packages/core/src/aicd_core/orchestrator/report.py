@@ -54,7 +54,7 @@ class JobReport:
             "head_sha": opened.head_sha if opened else None,
             "pull_request": opened.model_dump(include={"url", "number", "draft"}) if opened else None,
             "plan": self.plan.model_dump(mode="json") if self.plan else None,
-            "policy": self.policy.model_dump(mode="json") if self.policy else None,
+            "policy": self.policy.model_dump(mode="json", exclude={"evaluated"}) if self.policy else None,
             "rounds": job.status.round,
             "usage": {
                 **usage.model_dump(exclude={"cost_micro_usd"}),

@@ -39,7 +39,9 @@ def evaluate(change: ChangeSet, plan: Plan, tests: TestReport, rules: Rules, bas
         least = PolicyVerdict(own.verdict)
         findings += _capped(_finding(CUSTOM_PREFIX + own.id, least, o) for o in custom(case, own))
     findings.sort(key=lambda finding: -STRICTNESS[finding.verdict])
-    return PolicyReport(verdict=strictest(*(f.verdict for f in findings)), findings=tuple(findings))
+    evaluated = (*CHECKS, *(CUSTOM_PREFIX + own.id for own in rules.custom))
+    verdict = strictest(*(f.verdict for f in findings))
+    return PolicyReport(verdict=verdict, findings=tuple(findings), evaluated=evaluated)
 
 
 def _finding(rule: str, least: PolicyVerdict, objection: Objection) -> PolicyFinding:

@@ -26,7 +26,7 @@ from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.usage.models import UsageEntry
-from aicd_core.usage.values import DayTotal, RepositoryTotal
+from aicd_core.usage.values import DayTotal, LedgerEntry, RepositoryTotal
 
 COUNTERS = tuple(Usage.model_fields)
 
@@ -68,6 +68,14 @@ _TOTAL = Prepared(
         mine(UsageEntry, tenant), UsageEntry.job_id == bindparam("job_id", type_=Uuid())
     )
 )
+
+
+async def list_entries(session: ReadSession, tenant: Tenant, job_id: JobId) -> list[LedgerEntry]:
+    """All entries of a job in the order in which they were booked."""
+    counters = [getattr(UsageEntry, name) for name in COUNTERS]
+    query = select(UsageEntry.entry_key, *counters).where(mine(UsageEntry, tenant), UsageEntry.job_id == job_id)
+    found = await session.execute(query.order_by(UsageEntry.id))
+    return [LedgerEntry(key, _usage(counts)) for key, *counts in found]
 
 
 async def total(session: ReadSession | Courier, tenant: Tenant, job_id: JobId) -> Usage:

@@ -23,3 +23,11 @@ class RepositoryTotal:
     repository_id: RepositoryId
     entries: int
     usage: Usage
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One entry of a job's ledger."""
+
+    key: str
+    usage: Usage

@@ -1,6 +1,7 @@
 """Pull requests of a repository that has no server for them: recorded as files beside the data.
 
-`<number>.json` is the record and `<number>.md` what a person reads. `by-job/<job>` says which number a job
+`<number>.json` is the record, `<number>.md` what a person reads, and `<number>.evidence.json` the signed evidence
+bundle, if there is one. `by-job/<job>` says which number a job
 has. `pushed/<job>` lists the commits that a job was about to push and is written before the push, so that
 after a crash the branch is known for the job's own.
 """
@@ -60,10 +61,13 @@ class PullRequestBook:
                 "head_sha": head_sha,
                 "base_branch": base.branch,
                 "base_sha": base.sha,
+                "evidence": f"{number}.evidence.json" if draft.evidence is not None else None,
             }
             with disk_errors(self._folder):
+                if draft.evidence is not None:
+                    _write_bytes(self._folder / f"{number}.evidence.json", draft.evidence)
                 _write(self._folder / "by-job" / str(job_id), str(number))
-                _write(self._folder / f"{number}.md", _page(record))
+                _write(self._folder / f"{number}.md", _page(record, self._folder))
                 _write(self._folder / f"{number}.json", json.dumps(record, indent=2) + "\n")
                 self._pushed_file(job_id).unlink(missing_ok=True)
             return self._pull_request(record)
@@ -136,24 +140,30 @@ class PullRequestBook:
             branch=record["branch"],
             head_sha=record["head_sha"],
             base_branch=record["base_branch"],
+            evidence_url=(self._folder / record["evidence"]).as_uri() if record.get("evidence") else None,
         )
 
 
-def _page(record: Mapping[str, Any]) -> str:
+def _page(record: Mapping[str, Any], folder: Path) -> str:
     draft = "Draft pull request" if record["draft"] else "Pull request"
+    evidence = f"\nSigned evidence: `{folder / record['evidence']}`\n" if record["evidence"] else ""
     return (
         f"# {record['title']}\n\n"
         f"{draft} #{record['number']}: `{record['branch']}` ({record['head_sha'][:12]}) "
         f"into `{record['base_branch']}` ({record['base_sha'][:12]})\n\n"
-        f"{record['body'].rstrip()}\n"
+        f"{record['body'].rstrip()}\n{evidence}"
     )
 
 
 def _write(path: Path, text: str) -> None:
     """Replaces a file so that a reader, or the disk after a power cut, has the old text or the new one."""
+    _write_bytes(path, text.encode("utf-8", "replace"))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
     half = path.with_name(f".{path.name}.new")
-    with half.open("w", encoding="utf-8", errors="replace", newline="") as file:
-        file.write(text)
+    with half.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     half.replace(path)

@@ -24,7 +24,6 @@ from aicd_core.contracts.review import Feedback, Review
 from aicd_core.contracts.task import Task
 from aicd_core.contracts.workspace import Workspace
 from aicd_core.errors import StepFailedError
-from aicd_core.patches import extract_patches
 
 _REASON: Final = 1_500
 """Characters of an earlier round's findings that the last error repeats."""
@@ -43,7 +42,7 @@ class DummyAgent:
                 + " ".join(errors),
                 code="plan_refused",
             )
-        usable, refused = await check_candidates(task.body, workspace, session)
+        usable, refused = await check_candidates(task, workspace, session)
         if not usable:
             raise no_candidate(refused)
         return make_plan(task, usable, refused)
@@ -83,7 +82,7 @@ def _candidate_of_round(task: Task, plan: Plan, number: int) -> Candidate | None
     planned = planned_numbers(plan)
     if not 1 <= number <= len(planned):
         return None
-    texts = extract_patches(task.body)
+    texts = task.diffs()
     chosen = planned[number - 1]
     candidate = read_candidate(chosen, texts[chosen - 1]) if chosen <= len(texts) else None
     if candidate is None or isinstance(candidate, Refused):

@@ -12,9 +12,10 @@ from aicd_core.agents.dummy.refusals import Refusal, refusal_of
 from aicd_core.agents.dummy.watch import watch
 from aicd_core.contracts.agent import AgentSession
 from aicd_core.contracts.evidence import CommandResult
+from aicd_core.contracts.task import Task
 from aicd_core.contracts.workspace import Workspace
 from aicd_core.errors import AicdError, StepFailedError
-from aicd_core.patches import FilePatch, PatchError, PatchKind, extract_patches, parse_with_strip
+from aicd_core.patches import FilePatch, PatchError, PatchKind, parse_with_strip
 
 MOST_CANDIDATES: Final = 20
 """Diffs looked at in one issue; a job has few rounds, so that more could never be tried."""
@@ -76,14 +77,14 @@ def read_candidate(number: int, text: str) -> Candidate | Refused:
 
 
 async def check_candidates(
-    body: str, workspace: Workspace, session: AgentSession
+    task: Task, workspace: Workspace, session: AgentSession
 ) -> tuple[list[Candidate], list[Refused]]:
     """Tries every diff of the issue on the tree as it is: the usable ones, and the others with reasons.
 
     Raises:
         StepFailedError: code `no_usable_diff` when the issue has no diff at all.
     """
-    texts = await asyncio.to_thread(extract_patches, body)  # megabytes would hold up every other job
+    texts = await asyncio.to_thread(task.diffs)  # megabytes would hold up every other job
     if not texts:
         raise StepFailedError(
             "The issue holds no diff to carry out. Without a model an issue must spell out its change as a "

@@ -12,10 +12,11 @@ from aicd_core.jobs.leases.values import Terms
 from aicd_core.jobs.machine import JobEvent, JobState, JobStatus
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
+from aicd_core.orchestrator.asked import Asked, asked_of
 from aicd_core.orchestrator.checkpoints import Checkpoints
 from aicd_core.orchestrator.journal import Replies
 from aicd_core.orchestrator.progress import Message, Observer
-from aicd_core.orchestrator.records import NOTHING
+from aicd_core.orchestrator.records import NOTHING, Books
 from aicd_core.orchestrator.session import StepSession
 from aicd_core.policy import Rules, effective_rules
 from aicd_core.settings import Settings
@@ -42,6 +43,8 @@ class StepRecords(Replies, Checkpoints, Protocol):
 
     async def usage(self) -> Usage: ...
 
+    async def books(self) -> Books: ...
+
     async def comments(self, attempt: int) -> tuple[str, ...]: ...
 
     async def organization_rules(self) -> Rules: ...
@@ -51,10 +54,12 @@ class StepRecords(Replies, Checkpoints, Protocol):
 class StepContext:
     """One step of one job under a held lease. The agent gets `session` and the checkout's workspace only.
 
+    `source` is where the job's repository is.
     `confirm` makes sure that the lease is still held; it is asked before something outside is changed.
     """
 
     job: JobView
+    source: str
     terms: Terms
     agent: Agent
     host: CodeHost
@@ -98,15 +103,11 @@ class StepContext:
 
     async def task(self) -> Task:
         """The task as the agent sees it."""
-        tests = (await self.config()).tests
-        return Task(
-            job_id=str(self.job.id),
-            title=self.job.title,
-            body=self.job.body,
-            base_branch=self.job.base_branch,
-            base_sha=self.job.base_sha,
-            test_commands=tests or (),
-        )
+        return (await self.asked()).task
+
+    async def asked(self) -> Asked:
+        """The task, and what of the issue the agent does not see."""
+        return await asked_of(self.job, (await self.config()).tests or ())
 
 
 def step_name(status: JobStatus) -> str:

@@ -5,6 +5,7 @@ from aicd_core.contracts.config import RepositoryConfig
 from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
+from aicd_core.orchestrator.asked import clean_comment, hidden_note
 from aicd_core.orchestrator.plan_checks import PlanFault, check_plan, numbered
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
@@ -56,11 +57,15 @@ async def ask(step: StepContext, attempt: int, paths: frozenset[str], config: Re
     """Has the agent make a plan, told what was wrong with the one before."""
     before = await step.records.load(ArtifactKind.PLAN, Plan, attempt - 1) if attempt else None
     faults = _check(step, before, paths, await step.rules(config)) if before else ()
-    comments = tuple(f"A person sent the plan back: {comment}" for comment in await step.records.comments(attempt))
+    said = [await clean_comment(comment) for comment in await step.records.comments(attempt)]
+    comments = tuple(f"A person sent the plan back: {comment}" for comment in said)
+    asked = await step.asked()
+    if note := hidden_note(asked.removed):
+        step.say(note)
     await step.checkout.restore(None)
     try:
         errors = (*numbered(faults), *comments)
-        call = step.agent.plan(await step.task(), errors, step.checkout.workspace, step.session)
+        call = step.agent.plan(asked.task, errors, step.checkout.workspace, step.session)
         plan = await answer(call, Plan, step.job.agent)
     except StepFailedError as error:
         if any(fault.by_policy for fault in faults):

@@ -19,6 +19,7 @@ from aicd_core.contracts import (
 from aicd_core.contracts.values import Value
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
+from aicd_core.orchestrator.attesting import evidence_of
 from aicd_core.orchestrator.pull_request import Outcome, commit_message, draft
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
@@ -107,8 +108,11 @@ async def _publish(step: StepContext, plan: Plan, evidence: Evidence, review: Re
     )
     head = await step.checkout.commit(request)
     await step.confirm()
-    outcome = Outcome(step.job, plan, evidence, review, await step.records.usage(), escalated)
-    opened = await step.host.publish(step.job.id, step.checkout, head, step.base, draft(outcome))
+    asked = await step.asked()
+    outcome = Outcome(step.job, plan, evidence, review, await step.records.usage(), escalated, asked.removed)
+    bundle = await evidence_of(step, outcome, head)
+    wanted = draft(outcome, bundle.file())
+    opened = await step.host.publish(step.job.id, step.checkout, head, step.base, wanted)
     await step.records.keep(ArtifactKind.PULL_REQUEST, evidence.round, opened)
     return StepResult(JobEvent.PUBLISHED, "escalated" if escalated else None, _after(opened, review, escalated))
 

@@ -3,12 +3,14 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aicd_core.db.base import Base
 from aicd_core.db.columns import Created, Revision, words
 from aicd_core.ids import OrgId, new_uuid
+from aicd_core.tenancy.triggers import RepositoryPermission
 
 
 class PlanApproval(StrEnum):
@@ -37,7 +39,11 @@ class Organization(Base):
 
 
 class OrganizationSettings(Base):
-    """What an organization decided for all its jobs. Budgets are in micro-USD; None is no limit of its own."""
+    """What an organization decided for all its jobs. Budgets are in micro-USD; None is no limit of its own.
+
+    `allowed_bots` are the logins of bots that may start work, `minimum_permission` what a person needs on the
+    repository.
+    """
 
     __tablename__ = "organization_settings"
 
@@ -48,9 +54,15 @@ class OrganizationSettings(Base):
     monthly_budget: Mapped[int | None] = mapped_column(BigInteger)
     max_concurrent_jobs: Mapped[int]
     plan_approval: Mapped[PlanApproval] = mapped_column(words(PlanApproval, "plan_approval"))
+    allowed_bots: Mapped[tuple[str, ...]] = mapped_column(ARRAY(Text(), as_tuple=True), server_default="{}")
+    minimum_permission: Mapped[RepositoryPermission] = mapped_column(
+        words(RepositoryPermission, "minimum_permission"), server_default=RepositoryPermission.WRITE.value
+    )
     revision: Mapped[Revision]
 
     __table_args__ = (
         CheckConstraint("max_concurrent_jobs BETWEEN 1 AND 1000", name="concurrency"),
         CheckConstraint("job_budget >= 0 AND monthly_budget >= 0", name="budgets"),
+        CheckConstraint("cardinality(allowed_bots) <= 100", name="bots"),
+        CheckConstraint("minimum_permission NOT IN ('none', 'read')", name="trusted_permission"),
     )

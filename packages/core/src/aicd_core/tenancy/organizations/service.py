@@ -12,12 +12,15 @@ from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.audit.values import JSON, NO_DETAIL, Actor
 from aicd_core.tenancy.organizations import repository
 from aicd_core.tenancy.organizations.values import OrganizationView, SettingsValues, SettingsView
+from aicd_core.tenancy.triggers import LEAST_TRUSTED, RANK
 from aicd_core.text import require_text
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 MAX_BUDGET = 10**15
 """Micro-USD: a thousand million dollars; more is a slip of the keyboard."""
 MAX_CONCURRENCY = 1000
+MAX_BOTS = 100
+BOT_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(\[bot\])?")
 
 
 async def create_organization(session: SystemSession, slug: str, name: str) -> Tenant:
@@ -215,6 +218,27 @@ def _require_settings(values: SettingsValues) -> None:
         raise InvalidInputError(
             f"{values.max_concurrent_jobs} jobs at once are not possible; it may be 1 to {MAX_CONCURRENCY}.",
             code="bad_concurrency",
+        )
+    _require_trigger_rules(values)
+
+
+def _require_trigger_rules(values: SettingsValues) -> None:
+    logins = [login.lower() for login in values.allowed_bots]
+    wrong = next((login for login in values.allowed_bots if not BOT_LOGIN.fullmatch(login)), None)
+    if wrong is not None:
+        raise InvalidInputError(
+            f"{wrong[:80]!r} is not the login of a bot, such as 'renovate[bot]'. Write it as the code host does.",
+            code="bad_bot",
+        )
+    if len(logins) > MAX_BOTS or len(set(logins)) != len(logins):
+        raise InvalidInputError(
+            f"At most {MAX_BOTS} bots may start work, each listed once. Take the others out.", code="bad_bots"
+        )
+    if RANK[values.minimum_permission] < RANK[LEAST_TRUSTED]:
+        raise InvalidInputError(
+            f"The permission {values.minimum_permission.value!r} is anybody's on a public repository. Ask for "
+            f"{LEAST_TRUSTED.value!r} at the least.",
+            code="bad_permission",
         )
 
 

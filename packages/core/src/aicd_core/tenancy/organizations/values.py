@@ -5,6 +5,7 @@ from datetime import datetime
 
 from aicd_core.ids import OrgId
 from aicd_core.tenancy.organizations.models import PlanApproval
+from aicd_core.tenancy.triggers import RepositoryPermission, TriggerRules
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class SettingsValues:
     monthly_budget: int | None = None
     max_concurrent_jobs: int = 5
     plan_approval: PlanApproval = PlanApproval.NEVER
+    allowed_bots: tuple[str, ...] = ()
+    minimum_permission: RepositoryPermission = RepositoryPermission.WRITE
+
+    def trigger_rules(self) -> TriggerRules:
+        """Who may start work, for `may_trigger`."""
+        return TriggerRules(self.allowed_bots, self.minimum_permission)
 
 
 @dataclass(frozen=True)
