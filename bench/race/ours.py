@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from unittest.mock import patch
 
-from aicd_core.ids import JobId
+from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import NewJob
@@ -47,7 +47,7 @@ async def _run(spec: Spec, steps: Mapping[JobState, Step]) -> Outcome:
                 counter.ended()
 
         async def give(number: int) -> JobId:
-            new = NewJob(repository_id(number), "noop", f"{TITLE} {number}", BODY, "main", SHA, 3600.0)
+            new = NewJob(repository_id(number), "noop", f"{TITLE} {new_uuid()}", BODY, "main", SHA, 3600.0)
             owner = tenant(number)
             made = await jobs.insert_job(database.courier(owner), owner, new, wake=dispatch.in_statement)
             assert made is not None, "every job is another one"
