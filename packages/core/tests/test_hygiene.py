@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import assume, given, reject
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -42,7 +42,7 @@ MARKDOWN = st.lists(PIECES, max_size=40).map("".join)
         f"<div HIDDEN>\n\n{EVIL}\n\n<div>x</div>{EVIL}</div>b",
         f"<span style='Display : None'>{EVIL}</span>b",
         f'b <p style="font-size:0">{EVIL}',
-        f"<picture>\n\n```\n{EVIL}\n```\n\n</picture>b",
+        f"<picture>\n\n```\n{EVIL}\n```\n\n</picture>\n\nb",
         f"<script>{EVIL}</script>b<template>{EVIL}</template>",
         f"b <img src=x alt='{EVIL}'>",
         f"b <a href=x title='{EVIL}' data-x='{EVIL}'>y</a>",
@@ -176,8 +176,8 @@ class Page(HTMLParser):
 @given(MARKDOWN, MARKDOWN)
 def test_an_agent_reads_no_word_that_the_page_does_not_show(before: str, after: str):
     text = f"{before} {EVIL} {after}"
-    assume(EVIL not in "".join(Page(MarkdownIt("commonmark").render(text)).read))
-    assert EVIL not in clean(text).text
+    shown = EVIL in "".join(Page(MarkdownIt("commonmark").render(text)).read)
+    assert shown or EVIL not in clean(text).text
 
 
 @given(st.text(st.sampled_from("abcXYZ 019.,:;?#*-_()/+=\n"), max_size=200))

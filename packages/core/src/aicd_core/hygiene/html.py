@@ -19,7 +19,7 @@ _UNSEEN_STYLE: Final = re.compile(
     re.IGNORECASE,
 )
 _LINE_END: Final = re.compile(r"[\r\n]")
-_NEXT: Final = re.compile(rf"<!--|{TAG}")
+_NEXT: Final = re.compile(rf"<!--|<[!?]|{TAG}")
 DEEPEST: Final = 100
 """Elements inside of one another that are looked through."""
 SPECIAL: Final = frozenset(
@@ -71,9 +71,10 @@ def end_of_element(text: str, name: str, at: int, is_code: Callable[[int], bool]
         at = match.end()
         if is_code(match.start()):
             continue
-        if match[0] == "<!--":
-            ended = text.find("-->", at)
-            at = ended + len("-->") if ended >= 0 else len(text)
+        if match[0][1] in "!?":
+            end = "-->" if match[0] == "<!--" else ">"
+            ended = text.find(end, at)
+            at = ended + len(end) if ended >= 0 else len(text)
         elif not match["slash"]:
             opened += [] if match["name"].lower() in VOID else [match["name"].lower()]
         elif (left := _closed(opened, match["name"].lower())) or match.start() < line or is_raw(match.start()):
