@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import assume, given, reject
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -42,7 +42,7 @@ MARKDOWN = st.lists(PIECES, max_size=40).map("".join)
         f"<div HIDDEN>\n\n{EVIL}\n\n<div>x</div>{EVIL}</div>b",
         f"<span style='Display : None'>{EVIL}</span>b",
         f'b <p style="font-size:0">{EVIL}',
-        f"<picture>\n\n```\n{EVIL}\n```\n\n</picture>b",
+        f"<picture>\n\n```\n{EVIL}\n```\n\n</picture>\n\nb",
         f"<script>{EVIL}</script>b<template>{EVIL}</template>",
         f"b <img src=x alt='{EVIL}'>",
         f"b <a href=x title='{EVIL}' data-x='{EVIL}'>y</a>",
@@ -143,10 +143,13 @@ def test_no_comment_is_left_in_the_page_of_a_cleaned_text(text: str):
 class Page(HTMLParser):
     """The text of a page that a person can read; comments and hidden elements are none of it."""
 
+    SPECIAL = frozenset({"p", "li", "ul", "ol", "blockquote", "div", "details", "pre", "summary"})
+    """Elements that the end of another one inside does not close (HTML, section 13.2.6.4.7)."""
+
     def __init__(self, page: str) -> None:
         super().__init__()
         self.read: list[str] = []
-        self.hidden = 0
+        self.open: list[tuple[str, bool]] = []
         try:
             self.feed(page)
             self.close()
@@ -154,21 +157,27 @@ class Page(HTMLParser):
             reject()  # Python's parser knows no section such as `<![a`
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.hidden += bool(self.hidden or tag == "picture" or "hidden" in dict(attributes)) and tag != "img"
+        if tag not in {"img", "br", "hr"}:
+            self.open.append((tag, tag == "picture" or "hidden" in dict(attributes)))
 
     def handle_endtag(self, tag: str) -> None:
-        self.hidden = max(0, self.hidden - 1)
+        for place in reversed(range(len(self.open))):
+            if self.open[place][0] == tag:
+                del self.open[place:]
+                return
+            if self.open[place][0] in self.SPECIAL and tag not in self.SPECIAL:
+                return
 
     def handle_data(self, text: str) -> None:
-        if not self.hidden:
+        if not any(hidden for _, hidden in self.open):
             self.read.append(text)
 
 
 @given(MARKDOWN, MARKDOWN)
 def test_an_agent_reads_no_word_that_the_page_does_not_show(before: str, after: str):
     text = f"{before} {EVIL} {after}"
-    assume(EVIL not in "".join(Page(MarkdownIt("commonmark").render(text)).read))
-    assert EVIL not in clean(text).text
+    shown = EVIL in "".join(Page(MarkdownIt("commonmark").render(text)).read)
+    assert shown or EVIL not in clean(text).text
 
 
 @given(st.text(st.sampled_from("abcXYZ 019.,:;?#*-_()/+=\n"), max_size=200))

@@ -18,6 +18,19 @@ _UNSEEN_STYLE: Final = re.compile(
     r"|(?:width|height|max-width|max-height)\s*:\s*[01](?:px)?\s*(?:;|$)|text-indent\s*:\s*-|clip(?:-path)?\s*:",
     re.IGNORECASE,
 )
+_LINE_END: Final = re.compile(r"[\r\n]")
+_NEXT: Final = re.compile(rf"<!--|<[!?]|{TAG}")
+DEEPEST: Final = 100
+"""Elements inside of one another that are looked through."""
+SPECIAL: Final = frozenset(
+    (
+        *("address", "article", "aside", "blockquote", "center", "dd", "details", "dir", "div", "dl", "dt", "fieldset"),
+        *("figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "li"),
+        *("main", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead"),
+        *("tr", "ul"),
+    )
+)
+"""Elements that the end of another one inside of which they stand does not close (HTML, section 13.2.6.4.7)."""
 TOLD: Final = frozenset(("href", "src"))
 """The only attributes with a value that a model is told."""
 
@@ -34,28 +47,51 @@ def is_hidden(name: str, attributes: Mapping[str, str]) -> bool:
     return bool(_UNSEEN_STYLE.search(attributes.get("style", ""))) or attributes.get("type", "").lower() == "hidden"
 
 
-def end_of_element(text: str, name: str, at: int, is_code: Callable[[int], bool]) -> int:
+def may_hide(broken: str) -> bool:
+    """Whether what is no whole tag may still make a browser hide what follows it."""
+    return bool(re.search(rf"hidden|style|{'|'.join(sorted(UNSEEN))}", broken, re.IGNORECASE))
+
+
+def end_of_element(text: str, name: str, at: int, is_code: Callable[[int], bool], is_raw: Callable[[int], bool]) -> int:
     """Where an element ends whose tag ends at `at`; one that is never closed goes on to the end of the text.
 
-    A tag within a comment is none, and a comment that never ends is the end of all.
+    A tag within a comment is none, and a comment that never ends is the end of all. A closing tag counts on the same
+    line or in raw HTML: elsewhere it may stand in a paragraph that began inside the element, where browsers ignore it.
 
     Args:
         is_code: tells of an offset whether it lies in a code block, where tags are none.
+        is_raw: whether it lies in a block of raw HTML.
     """
     if name in VOID:
         return at
-    depth, comment = 1, re.compile(r"-->|\Z")
-    tags = re.compile(rf"<(?:!--|(/?){name}(?=[\s/>])[^<>]*>?)", re.IGNORECASE)
-    while depth and (match := tags.search(text, at)):
+    line_end = _LINE_END.search(text, at)
+    line = line_end.start() if line_end else len(text)
+    opened = [name]
+    while match := _NEXT.search(text, at):
         at = match.end()
         if is_code(match.start()):
             continue
-        if match[0] == "<!--":
-            ended = comment.search(text, at)
-            at = ended.end() if ended else len(text)
-            continue
-        depth += -1 if match[1] else 1
-    return len(text) if depth else at
+        if match[0][1] in "!?":
+            end = "-->" if match[0] == "<!--" else ">"
+            ended = text.find(end, at)
+            at = ended + len(end) if ended >= 0 else len(text)
+        elif not match["slash"]:
+            opened += [] if match["name"].lower() in VOID else [match["name"].lower()]
+        elif (left := _closed(opened, match["name"].lower())) or match.start() < line or is_raw(match.start()):
+            del opened[left:]
+            if not opened:
+                return at
+    return len(text)
+
+
+def _closed(opened: list[str], name: str) -> int:
+    """How many elements stay open when this one is closed; all, where a browser ignores the closing tag."""
+    for place in range(len(opened) - 1, max(-1, len(opened) - 1 - DEEPEST), -1):
+        if opened[place] == name:
+            return place
+        if opened[place] in SPECIAL and name not in SPECIAL:
+            break
+    return len(opened)
 
 
 def with_plain_attributes(tag: str, text: str, attributes: Mapping[str, str]) -> tuple[str, int]:

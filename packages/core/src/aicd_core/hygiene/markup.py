@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from aicd_core.hygiene.characters import plain_letters, shown_hidden, without_hidden
-from aicd_core.hygiene.html import TAG, attributes_of, end_of_element, is_hidden, with_plain_attributes
+from aicd_core.hygiene.html import TAG, attributes_of, end_of_element, is_hidden, may_hide, with_plain_attributes
 from aicd_core.hygiene.kinds import HiddenKind
 from aicd_core.hygiene.regions import Region, RegionKind
 
@@ -69,6 +69,9 @@ class Walk:
         """Keeps or drops what begins there; returns where the walk goes on."""
         if match["ticks"]:
             return self._span(match, limit)
+        if match[0][0] == "<" and self._is_escaped(match.start()) and not self._in_html(match.start()):
+            self._kept.append("<")
+            return match.start() + 1
         if match["comment"]:
             return self._drop(HiddenKind.COMMENT, self._comment_end(match.end(), limit))
         if match["other"]:
@@ -140,13 +143,17 @@ class Walk:
         if not self._in_html(match.start()):
             self._kept.append(match["broken"])
             return match.end()
-        end = self._text.find(">", match.end(), limit)
-        return self._drop(HiddenKind.COMMENT, limit if end < 0 else end + 1)
+        found = self._text.find(">", match.end(), limit)
+        end = limit if found < 0 else found + 1
+        if may_hide(self._text[match.start() : end]):
+            end = len(self._text)
+        return self._drop(HiddenKind.COMMENT, end)
 
     def _tag(self, match: re.Match[str]) -> int:
         name, attributes = match["name"].lower(), attributes_of(match["attributes"])
         if not match["slash"] and is_hidden(name, attributes):
-            return self._drop(HiddenKind.ELEMENT, end_of_element(self._text, name, match.end(), self._in_solid))
+            end = end_of_element(self._text, name, match.end(), self._in_solid, self._in_html)
+            return self._drop(HiddenKind.ELEMENT, end)
         plain, wordy = with_plain_attributes(match[0], match["attributes"], attributes)
         if wordy:
             self._removed[HiddenKind.ATTRIBUTE] += wordy
