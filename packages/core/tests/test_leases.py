@@ -182,7 +182,7 @@ async def test_a_pool_finds_its_postgres_soon_after_it_is_back(tmp_path: Path, m
     pipeline = Pipeline(make_url(server.start()), 1)
     server.stop()
     try:
-        for _ in range(3):
+        for _ in range(4):
             with pytest.raises(psycopg.OperationalError):
                 await pipeline.run(None, [])
         server.start()
