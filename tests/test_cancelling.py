@@ -1,7 +1,6 @@
 """Cancelling from another process, whatever the job is doing: its processes end, and nothing of it is left."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -11,7 +10,7 @@ import pytest
 
 from aicd_core.ids import new_uuid
 from aicd_core.jobs.machine import JobState
-from aicd_core.testing.chaos.installation import Installation, installation, wait_until
+from aicd_core.testing.chaos.installation import Installation, installation, running, wait_until
 from aicd_core.testing.chaos.repository import list_jobs
 from aicd_core.testing.chaos.work import Order, place
 from aicd_core.testing.databases import TestUrls
@@ -23,8 +22,8 @@ ENDED_WITHIN = 5.0
 
 @pytest.fixture
 def made(tmp_path: Path, database_urls: TestUrls) -> Iterator[Installation]:
-    with installation(tmp_path, database_urls) as running:
-        yield running
+    with installation(tmp_path, database_urls) as found:
+        yield found
 
 
 def ordered(made: Installation, **script) -> UUID:
@@ -51,19 +50,6 @@ def nothing_is_left(made: Installation, job_id: UUID) -> None:
     wait_until(lambda: not (made.root / "first" / "jobs" / str(job_id)).exists(), "no work tree")
     assert made.git("for-each-ref", "refs/heads/aicd") == b""
     assert list_jobs(made.urls.admin)[-1].lease_owner is None
-
-
-def running(words: str) -> list[str]:
-    """The processes of this machine, sandboxes and all, that were started with these words."""
-    found = []
-    for place_of in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = place_of.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if words in line and place_of.parent.name != str(os.getpid()):
-            found.append(line)
-    return found
 
 
 def a_long_sleep() -> str:
@@ -100,7 +86,7 @@ def test_a_command_in_the_sandbox(made: Installation, whose: str):
         made.git("commit", "-qam", "Test slowly")
     job_id = ordered(made, turns=1, command=command if whose == "agent" else None)
     worker = made.worker("first")
-    wait_until(lambda: bool(running(command)), "the command")
+    wait_until(lambda: running(command), "the command")
     cancel(made, job_id)
     wait_until(lambda: not running(command), "the end of the command", ENDED_WITHIN)
     nothing_is_left(made, job_id)

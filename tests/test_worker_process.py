@@ -11,21 +11,22 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from aicd_core.ids import new_uuid
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.tenancy.organizations.models import PlanApproval
 from aicd_core.tenancy.organizations.values import SettingsValues
-from aicd_core.testing.chaos.installation import Installation, installation, wait_until
+from aicd_core.testing.chaos.installation import Installation, installation, running, wait_until
 from aicd_core.testing.chaos.repository import JobRow, list_events, list_jobs
 from aicd_core.testing.chaos.verdict import Payment, breaches
 from aicd_core.testing.chaos.work import Order, place, settle
 from aicd_core.testing.databases import TestUrls
-from aicd_core.testing.journaled import Script, journaled_issue
+from aicd_core.testing.journaled import DIARY, Script, journaled_issue
 
 
 @pytest.fixture
 def made(tmp_path: Path, database_urls: TestUrls) -> Iterator[Installation]:
-    with installation(tmp_path, database_urls) as running:
-        yield running
+    with installation(tmp_path, database_urls) as found:
+        yield found
 
 
 def ordered(made: Installation, title: str = "Keep a diary", **script) -> UUID:
@@ -262,3 +263,20 @@ def test_the_first_job_of_a_worker_at_rest_waits_for_no_sweep(made: Installation
     wait_until(lambda: "ready" in worker.said(), "a worker that is ready")
     ordered(made, turns=1)
     ends_well(made)
+
+
+def test_a_worker_stopped_past_its_lease_leaves_the_tree_before_the_next_one_works_in_it(made: Installation):
+    """Both are on one machine, and the command of the stopped one goes on: it may not write into the other's tree."""
+    sleep = f"sleep 4.{new_uuid().int % 1_000_000:06}"
+    ordered(made, turns=1, command=f"{sleep}; echo ran >> {DIARY}")
+    first = made.worker("machine")
+    wait_until(lambda: running(sleep), "the command")
+    first.signal(signal.SIGSTOP)
+    change(made, "UPDATE jobs SET lease_until = now(), woken_at = NULL")
+    second = made.worker("machine")
+    wait_until(lambda: f"/{second.pid}/" in (the_job(made).lease_owner or ""), "a job that was taken over")
+    time.sleep(6)  # by then the first one's command has written
+    first.signal(signal.SIGCONT)
+    wait_for(made, JobState.PR_OPEN)
+    diary = made.git("show", f"aicd/{the_job(made).id}:{DIARY}").splitlines()
+    assert [line.split(b" ")[0] for line in diary] == [b"1", b"ran"]

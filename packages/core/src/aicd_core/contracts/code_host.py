@@ -1,6 +1,7 @@
 """Where repositories and pull requests live, and the host's own view of a work tree."""
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -109,6 +110,14 @@ class CodeHost(Protocol):
 
         Raises:
             InvalidInputError: no such branch, nothing committed yet, detached HEAD and no branch named.
+        """
+        ...
+
+    def hold(self, job_id: JobId) -> AbstractAsyncContextManager[object]:
+        """Keeps everybody else on this machine out of the job's work tree, for the length of the block.
+
+        Raises:
+            UnavailableError: somebody has it and does not leave: a worker that was stopped past its lease.
         """
         ...
 

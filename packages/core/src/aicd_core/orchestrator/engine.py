@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -55,7 +56,8 @@ class Engine:
         """
         host = self.parts.hosts.at(held.taken.source, held.tenant)
         try:
-            job = await self._drive(held, host)
+            async with AsyncExitStack() as place:
+                job = await self._drive(held, host, place)
         except asyncio.CancelledError:
             if held.lost:
                 await asyncio.shield(self._clear_away_if_ended(held, host))
@@ -66,7 +68,8 @@ class Engine:
         if job.state not in AT_WORK:
             await host.close(job.id)
 
-    async def _drive(self, held: Held, host: CodeHost) -> JobView:
+    async def _drive(self, held: Held, host: CodeHost, place: AsyncExitStack) -> JobView:
+        """Step after step; `place` is left at the end, so that whoever comes next may have the work tree."""
         job, checkout = held.taken.job, None
         records = Records(self.parts.database, held.tenant, job.id, held.owner, patience=self.mover.patience)
         while job.state in AT_WORK:
@@ -75,7 +78,7 @@ class Engine:
             try:
                 result = await over_budget(self.parts.database, held.taken.terms, job)
                 if result is None:
-                    checkout = checkout or await host.open(job.id, job.base_sha)
+                    checkout = checkout or await _open(job, host, place)
                     result = await self._step(held, job, host, checkout, records)
             except StepFailedError as error:
                 result = failed(error)
@@ -157,3 +160,9 @@ class Engine:
             return StepResult(JobEvent.LIMIT_REACHED, "time_limit", reason)
         reason = f"The step took longer than {self.parts.settings.step_timeout:g} s (AICD_STEP_TIMEOUT)."
         return StepResult(JobEvent.FAILED, "step_timeout", reason)
+
+
+async def _open(job: JobView, host: CodeHost, place: AsyncExitStack) -> Checkout:
+    """The job's work tree, this worker's alone: one that was stopped past its lease may not have noticed yet."""
+    await place.enter_async_context(host.hold(job.id))
+    return await host.open(job.id, job.base_sha)

@@ -1,5 +1,7 @@
 """The local code host: jobs on a repository that has branches, but no server for pull requests."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aicd_core.contracts.code_host import Base, Checkout, PullRequest, PullRequestDraft
@@ -101,6 +103,17 @@ class LocalCodeHost:
         await (await self._mirror(base.sha)).ensure(base.branch, base.sha)
         return base
 
+    @asynccontextmanager
+    async def hold(self, job_id: JobId) -> AsyncIterator[None]:
+        """Keeps everybody else on this machine out of the job's work tree; the kernel lets go for a killed process.
+
+        Raises:
+            UnavailableError: `locked`; or the disk refuses.
+        """
+        folder = self._make_folder(job_id)
+        async with locked(folder / "held", _PATIENCE):
+            yield
+
     async def open(self, job_id: JobId, base_sha: str) -> GitCheckout:
         """A work tree for the job at the base commit: made, or taken over from an earlier attempt.
 
@@ -108,12 +121,7 @@ class LocalCodeHost:
             UnavailableError: `base_gone`; or the repository cannot be reached, or the disk refuses.
         """
         mirror = await self._mirror(base_sha)
-        folder = self._job_folder(job_id)
-        with disk_errors(folder):
-            for place, mode in ((folder.parent, _PASSAGE), (folder, _PASSAGE), (folder / "tree", _PRIVATE)):
-                if not place.exists():
-                    place.mkdir(parents=True, exist_ok=True)
-                    place.chmod(mode)
+        folder = self._make_folder(job_id)
         repository = JobRepository(self._git, folder, base_sha)
         entries = await self._entries(repository, mirror)
         checkout = GitCheckout(
@@ -127,6 +135,15 @@ class LocalCodeHost:
         )
         await checkout.take_over()
         return checkout
+
+    def _make_folder(self, job_id: JobId) -> Path:
+        folder = self._job_folder(job_id)
+        with disk_errors(folder):
+            for place, mode in ((folder.parent, _PASSAGE), (folder, _PASSAGE), (folder / "tree", _PRIVATE)):
+                if not place.exists():
+                    place.mkdir(parents=True, exist_ok=True)
+                    place.chmod(mode)
+        return folder
 
     async def _entries(self, repository: JobRepository, mirror: Mirror) -> dict[str, TreeEntry]:
         for last in (False, True):

@@ -194,6 +194,18 @@ def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIE
         time.sleep(0.05)
 
 
+def running(words: str) -> bool:
+    """Whether a process of this machine, in a sandbox or not, has these words among its arguments."""
+    return any(words in _command_line(place) for place in Path("/proc").glob("[0-9]*/cmdline"))
+
+
+def _command_line(place: Path) -> str:
+    try:
+        return place.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""  # it has just ended
+
+
 @contextmanager
 def _redis(root: Path, *, wanted: bool) -> Iterator[RedisServer | None]:
     if not wanted:
