@@ -33,6 +33,7 @@ bench: install ## measure, as ratios against a floor in the same run
 	@$(BIN)/python bench/tenancy.py
 	@$(BIN)/python bench/policy.py
 	@$(BIN)/python bench/sandbox.py
+	@$(BIN)/python bench/chaos.py
 
 lock: install ## lock the newest packages that fit
 	@scripts/lock.sh --upgrade
