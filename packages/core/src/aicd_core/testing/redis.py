@@ -68,10 +68,18 @@ class RedisServer:
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
+    def flush(self) -> None:
+        """Makes it forget everything; nothing if it is not running."""
+        self._says(b"FLUSHALL", b"+OK")
+
     def _answers(self) -> bool:
+        return self._says(b"PING", b"+PONG")
+
+    def _says(self, command: bytes, answer: bytes) -> bool:
+        """Whether the server answers the command so."""
         with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), 1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(7) == b"+PONG\r\n"
+            connection.sendall(command + b"\r\n")
+            return connection.recv(len(answer) + 2) == answer + b"\r\n"
         return False
 
 

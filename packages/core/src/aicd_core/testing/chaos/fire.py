@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import psycopg
-import redis
 
 from aicd_core.jobs.machine import AT_WORK, JobState
 from aicd_core.orchestrator.lease import LEASE_SECONDS
@@ -117,8 +116,7 @@ class Fire:
 
     def _flush_redis(self) -> None:
         assert self.installation.redis is not None, "only where there is one"
-        with redis.Redis.from_url(self.installation.redis.url) as client:
-            client.flushall()
+        self.installation.redis.flush()
 
     def _kill_redis(self) -> None:
         server = self.installation.redis
