@@ -6,9 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from aicd_cli.runtime import leftovers
+from aicd_core.contracts import AgentSession, Workspace
 from aicd_core.errors import ConflictError, ForbiddenError, InvalidInputError, UnavailableError
 from aicd_core.jobs.machine import JobEvent, JobState
-from aicd_core.orchestrator import Dispatch, chores
+from aicd_core.orchestrator import Dispatch, chores, lease
 from aicd_core.orchestrator.admission import Admission
 from aicd_core.orchestrator.chores import let_go, sweep
 from aicd_core.orchestrator.engine import Engine
@@ -17,6 +19,8 @@ from aicd_core.orchestrator.moves import Mover
 from aicd_core.orchestrator.report import JobReport, read_report
 from aicd_core.orchestrator.retries import BACKOFFS, kind_of
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
+from aicd_core.settings import Settings
+from aicd_core.testing.agents import ScriptedAgent, plan_for
 from aicd_core.testing.databases import TestUrls
 from conftest import Body
 from histories import git
@@ -107,6 +111,24 @@ async def test_failures_are_forgotten_once_the_step_succeeds(body: Body, source:
     await workers.attempt(job.id)
     report = await workers.attempt(job.id)
     assert (report.job.state, report.job.status.failures) == (JobState.AWAITING_APPROVAL, 0)
+
+
+async def test_a_worker_that_learns_by_a_write_that_its_job_was_cancelled_clears_its_tree_away(
+    body: Body, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Cancelled on another machine, which cannot see the tree of this one; no heartbeat says so first."""
+    monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 3600)
+    elsewhere = replace(body, settings=Settings(data_dir=tmp_path / "elsewhere"))
+    job = (await body.take(source, "Be cancelled")).job
+
+    async def code(workspace: Workspace, _: AgentSession) -> None:
+        await elsewhere.control().cancel(job.id, "Not needed any more.")
+        await workspace.write("new.txt", b"new\n")
+
+    agent = ScriptedAgent(plans=[lambda task: plan_for(task.base_sha, "new.txt")], codes=[code])
+    body.agents = lambda _: agent
+    assert (await body.drive(job)).job.state is JobState.CANCELLED
+    assert leftovers(body.settings) == []
 
 
 async def test_retention_removes_what_was_handled_long_ago_and_nothing_else(
