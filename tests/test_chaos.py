@@ -17,6 +17,7 @@ STRIKES = 8
 _log = logging.getLogger(__name__)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("with_redis", [False, True], ids=["queue in Postgres", "queue in Redis"])
 def test_every_job_under_fire_ends_as_one_pull_request_and_pays_once(tmp_path: Path, with_redis: bool):
     seed = random.randrange(1_000_000)
@@ -25,7 +26,7 @@ def test_every_job_under_fire_ends_as_one_pull_request_and_pays_once(tmp_path: P
     with installation(tmp_path, with_redis=with_redis, delay=0.3) as made:
         asyncio.run(place(made, list(scripted(made.model.url, JOBS, chance, ("alpha", "beta", "gamma")))))
         fire = Fire(made, chance)
-        fire.burn(STRIKES, timeout=240)
+        fire.burn(STRIKES, timeout=480)
         _log.warning("%s; struck: %s", Payment.of(made), ", ".join(fire.struck))
         assert list(breaches(made, fire.at_risk)) == []
         assert set(fire.drain()) == {0}
