@@ -175,6 +175,16 @@ def test_a_worker_outlives_a_postgres_that_is_away_and_pays_nothing_twice(tmp_pa
         assert JobEvent.RETRY_SCHEDULED not in events(made)
 
 
+def test_a_worker_that_starts_before_its_postgres_waits_for_it(tmp_path: Path):
+    with installation(tmp_path) as made:
+        ordered(made, turns=1)
+        made.postgres.stop()
+        worker = made.worker("first")
+        wait_until(lambda: "waiting: Postgres did not answer" in worker.said(), "a worker that waits")
+        made.postgres.start()
+        ends_well(made)
+
+
 def test_a_worker_outlives_a_redis_that_is_away(tmp_path: Path, database_urls: TestUrls):
     with installation(tmp_path, database_urls, with_redis=True) as made:
         assert made.redis is not None

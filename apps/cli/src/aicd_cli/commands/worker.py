@@ -1,7 +1,10 @@
 """`aicd worker`: takes jobs of all organizations until it is told to stop."""
 
+import asyncio
 import logging
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,13 +13,15 @@ import typer
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
-from aicd_cli.runtime import LocalHosts, load_settings, load_workers, make_parts, open_store, require_disk_space
+from aicd_cli.runtime import LocalHosts, Store, load_settings, load_workers, make_parts, open_store, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
-from aicd_core.errors import InvalidInputError
+from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.settings import Settings
 
 EXAMPLE = "Example:  aicd worker --concurrency 4 --drain-timeout 300"
+RETRY_SECONDS = 1.0
+"""Between two looks at whether Postgres is there."""
 
 
 class QueueName(StrEnum):
@@ -56,7 +61,7 @@ def command(
 async def serve(settings: Settings, options: WorkerOptions, concurrency: int) -> None:
     """Runs a worker until a stop signal."""
     hosts = LocalHosts(settings)
-    async with open_store(settings, pool_size=concurrency + POOL_SPARE) as store:
+    async with _store_once_there(settings, concurrency + POOL_SPARE) as store:
         require_disk_space(settings)
         await hosts.sandbox.check()
         parts = make_parts(settings, store, hosts, log_progress)
@@ -64,6 +69,23 @@ async def serve(settings: Settings, options: WorkerOptions, concurrency: int) ->
             logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)
             with stopped_by_signals(worker.stop):
                 await worker.run()
+
+
+@asynccontextmanager
+async def _store_once_there(settings: Settings, pool_size: int) -> AsyncIterator[Store]:
+    """The database; one that is away is waited for, as it is later on: a machine may start before its Postgres."""
+    while True:
+        async with AsyncExitStack() as stack:
+            try:
+                store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
+            except UnavailableError as error:
+                if error.code != "database_unavailable":
+                    raise
+                logging.getLogger(__name__).warning("waiting: %s", error)
+            else:
+                yield store
+                return
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 def parse_queues(text: str) -> frozenset[QueueName]:
