@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aicd_core.jobs.machine import JobState
+from aicd_core.orchestrator import read_logs
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from conftest import Body
 from histories import git
@@ -75,3 +76,23 @@ async def test_set_up_fills_a_cache_that_the_next_job_of_the_same_organization_i
     assert outputs[1] == "downloaded\n"
     caches = body.settings.resolved_data_dir() / "caches"
     assert [folder.name for folder in caches.iterdir()] == [str(body.tenant.org_id)]
+
+
+async def test_the_whole_log_of_a_long_test_run_outlives_its_work_tree(body: Body, source: Path):
+    configure(source, "version: 1\ntests: ['seq 1 400000']\n")
+    agent_for(body)
+    report = await body.run(source, "Add a file")
+    assert report.job.state is JobState.PR_OPEN
+    assert report.tests is not None
+    assert report.tests.tests[0].truncated_bytes > 0
+    kept = await read_logs(body.database, body.tenant, report.job.id)
+    assert kept is not None
+    assert [log.command for log in kept.logs] == ["seq 1 400000"]
+    assert kept.logs[0].text() == "".join(f"{number}\n" for number in range(1, 400_001))
+
+
+async def test_a_short_test_run_keeps_no_log_beside_its_result(body: Body, source: Path):
+    configure(source, "version: 1\ntests: ['seq 1 4']\n")
+    agent_for(body)
+    report = await body.run(source, "Add a file")
+    assert await read_logs(body.database, body.tenant, report.job.id) is None

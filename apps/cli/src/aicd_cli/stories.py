@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from aicd_core.contracts import CommandResult, ReviewVerdict
+from aicd_core.contracts import CommandResult, ReviewVerdict, TestLogs
 from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import JobReport
@@ -29,6 +29,20 @@ def print_plan(report: JobReport) -> None:
 def print_story(report: JobReport) -> None:
     """Everything stored about a job."""
     _print(story_lines(report))
+
+
+def print_logs(kept: TestLogs | None) -> None:
+    """The whole logs of a round's commands."""
+    _print(log_lines(kept))
+
+
+def log_lines(kept: TestLogs | None) -> Iterator[str]:
+    if kept is None:
+        yield "No log is kept: what the commands printed is whole in their results (`aicd show JOB`)."
+        return
+    for log in kept.logs:
+        yield f"$ {one_line(log.command, 200)}"
+        yield printable(log.text())
 
 
 def outcome_lines(report: JobReport, data_dir: Path | None) -> Iterator[str]:

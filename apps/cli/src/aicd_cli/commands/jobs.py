@@ -10,12 +10,12 @@ from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, open_store
-from aicd_cli.stories import job_line, print_story
+from aicd_cli.stories import job_line, print_logs, print_story
 from aicd_core.errors import InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobState
-from aicd_core.orchestrator import read_report
+from aicd_core.orchestrator import read_logs, read_report
 
 LIST_EXAMPLE = "Example:  aicd jobs --state failed --limit 5"
 SHOW_EXAMPLE = "Example:  aicd show 01a20a19-b883-7345-9527-cba0433a3c7f"
@@ -46,6 +46,9 @@ def list_command(
 
 def show_command(
     job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.")],
+    logs: Annotated[
+        bool, typer.Option("--logs", help="Print the whole logs of the last round's commands that were cut short.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +58,10 @@ def show_command(
         job_id = parse_job_id(job)
         async with open_store(load_settings(data_dir)) as store:
             report = await read_report(store.database, store.tenant, job_id)
-        if as_json:
+            kept = await read_logs(store.database, store.tenant, job_id) if logs else None
+        if logs:
+            print_logs(kept)
+        elif as_json:
             show(report.as_json())
         else:
             print_story(report)

@@ -12,11 +12,13 @@ from aicd_core.contracts.code_host import (
 )
 from aicd_core.contracts.egress import Denial
 from aicd_core.contracts.evidence import (
+    CommandLog,
     CommandResult,
     Evidence,
     PolicyFinding,
     PolicyReport,
     PolicyVerdict,
+    TestLogs,
     TestReport,
 )
 from aicd_core.contracts.journal import Journal, ModelReply, ModelRequest
@@ -50,6 +52,7 @@ __all__ = [
     "Chore",
     "CodeHost",
     "CodedChange",
+    "CommandLog",
     "CommandResult",
     "CommitRequest",
     "CriterionResult",
@@ -84,6 +87,7 @@ __all__ = [
     "Scheduler",
     "Task",
     "Tenant",
+    "TestLogs",
     "TestReport",
     "Usage",
     "Wake",

@@ -1,5 +1,6 @@
 """What the platform found out about a change: commands run, policy findings."""
 
+import zlib
 from enum import StrEnum
 
 from aicd_core.contracts.change import Change, ChangeSet
@@ -13,7 +14,8 @@ class CommandResult(Value):
     `exit_code` is None when the command was ended from outside: `timed_out`, or `killed` by a limit whose
     name is in `killed`. `output` is stdout and stderr interleaved, head and tail kept when it was longer
     than the limit (`truncated_bytes` tells how much is missing; `log` is then the path, on the worker's machine,
-    of a file with all of it up to the log's own limit, there until the job's work tree is removed). `duration` is
+    of a file with all of it up to the log's own limit, there until the job's work tree is removed; that of a declared
+    command is kept in `TestLogs`). `duration` is
     in seconds. `denials` are the connections that the egress proxy refused, each once.
     """
 
@@ -55,6 +57,25 @@ class TestReport(Value):
 
     def first_failure(self) -> CommandResult | None:
         return next((result for result in (*self.setup, *self.tests) if not result.ok), None)
+
+
+class CommandLog(Value):
+    """All that a command printed whose output was too long for its result; `content` is compressed (zlib)."""
+
+    command: str
+    content: bytes
+
+    def text(self) -> str:
+        """What it printed; bytes that are not UTF-8 become U+FFFD."""
+        return zlib.decompress(self.content).decode("utf-8", "replace")
+
+
+class TestLogs(Value):
+    """The whole logs of a round's set-up and test commands, of those whose results hold head and tail only."""
+
+    __test__ = False  # not a pytest class
+
+    logs: tuple[CommandLog, ...]
 
 
 class PolicyVerdict(StrEnum):

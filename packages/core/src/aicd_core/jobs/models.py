@@ -39,6 +39,7 @@ class ArtifactKind(StrEnum):
     POLICY_REPORT = "policy_report"
     REVIEW = "review"
     EVIDENCE = "evidence"
+    TEST_LOGS = "test_logs"
     PULL_REQUEST = "pull_request"
 
 

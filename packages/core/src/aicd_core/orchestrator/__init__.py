@@ -14,7 +14,7 @@ from aicd_core.orchestrator.progress import (
     StateChanged,
 )
 from aicd_core.orchestrator.replay import Replay, Replayed
-from aicd_core.orchestrator.report import JobReport, read_report
+from aicd_core.orchestrator.report import JobReport, read_logs, read_report
 from aicd_core.orchestrator.verification import read_bundle, read_stored_facts
 from aicd_core.orchestrator.worker import Worker, WorkerOptions
 
@@ -39,6 +39,7 @@ __all__ = [
     "Worker",
     "WorkerOptions",
     "read_bundle",
+    "read_logs",
     "read_report",
     "read_stored_facts",
     "wake_for",

@@ -10,6 +10,7 @@ from aicd_core.contracts import (
     PolicyReport,
     PullRequest,
     Review,
+    TestLogs,
     TestReport,
     Usage,
 )
@@ -92,3 +93,10 @@ async def read_report(database: Database, tenant: Tenant, job_id: JobId) -> JobR
             pull_request=await newest(ArtifactKind.PULL_REQUEST, PullRequest),
             usage=await ledger.total(session, tenant, job_id),
         )
+
+
+async def read_logs(database: Database, tenant: Tenant, job_id: JobId) -> TestLogs | None:
+    """The whole logs of the last round's commands that were too long for their results; None when none was."""
+    async with database.read(tenant) as session:
+        content = await artifacts.get_artifact(session, tenant, job_id, ArtifactKind.TEST_LOGS)
+    return None if content is None else TestLogs.model_validate_json(content)

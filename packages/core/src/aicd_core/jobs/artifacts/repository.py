@@ -72,7 +72,9 @@ async def get_artifact(
 
 _ALL_ARTIFACTS = Prepared(
     lambda tenant: select(Artifact.kind, Artifact.round, Artifact.content).where(
-        mine(Artifact, tenant), Artifact.job_id == bindparam("job_id", type_=Uuid())
+        mine(Artifact, tenant),
+        Artifact.job_id == bindparam("job_id", type_=Uuid()),
+        Artifact.kind != literal_column(f"'{ArtifactKind.TEST_LOGS.value}'"),
     )
 )
 
@@ -80,7 +82,7 @@ _ALL_ARTIFACTS = Prepared(
 async def get_artifacts(
     session: ReadSession | Courier, tenant: Tenant, job_id: JobId
 ) -> dict[tuple[ArtifactKind, int], bytes]:
-    """All stored sub-results of a job, by kind and round."""
+    """All stored sub-results of a job, by kind and round, but for the logs, which are large and no step reads."""
     rows = await session.call(Call.of(_ALL_ARTIFACTS, tenant, job_id=job_id))
     return {(ArtifactKind(kind), number): bytes(content) for kind, number, content in rows}
 

@@ -1,17 +1,21 @@
 """CODING: the agent changes the tree; the platform measures the change, runs the tests and asks the policy."""
 
 import asyncio
+import zlib
+from pathlib import Path
 
 from aicd_core.contracts import (
     Change,
     ChangeSet,
     CodedChange,
+    CommandLog,
     CommandResult,
     Feedback,
     Phase,
     Plan,
     PolicyReport,
     Review,
+    TestLogs,
     TestReport,
 )
 from aicd_core.contracts.config import RepositoryConfig
@@ -35,6 +39,7 @@ async def run(step: StepContext) -> StepResult:
     tests = await step.records.load(ArtifactKind.TEST_REPORT, TestReport, number)
     if tests is None:
         report = await _test(step, config, coded.change_set)
+        await keep_logs(step, number, report)
         tests = await step.records.keep(ArtifactKind.TEST_REPORT, number, report)
     if await step.records.load(ArtifactKind.POLICY_REPORT, PolicyReport, number) is None:
         verdict = await _judge(step, config, coded.change_set, plan, tests)
@@ -112,3 +117,15 @@ async def _run_all(
         if not result.ok:
             break
     return tuple(results)
+
+
+async def keep_logs(step: StepContext, number: int, report: TestReport) -> None:
+    """Stores the whole logs of commands whose results hold only head and tail; they lie on this machine alone."""
+    spilled = [result for result in (*report.setup, *report.tests) if result.log]
+    found = [CommandLog(command=r.command, content=await asyncio.to_thread(_packed, r.log)) for r in spilled if r.log]
+    if found:
+        await step.records.keep(ArtifactKind.TEST_LOGS, number, TestLogs(logs=tuple(found)))
+
+
+def _packed(path: str) -> bytes:
+    return zlib.compress(Path(path).read_bytes())
