@@ -151,7 +151,7 @@ class Page(HTMLParser):
         self.read: list[str] = []
         self.open: list[tuple[str, bool]] = []
         try:
-            self.feed(page)
+            self.feed(re.sub("<!---?>", "", page))  # empty comments, which this parser takes for open ones
             self.close()
         except AssertionError:
             reject()  # Python's parser knows no section such as `<![a`
