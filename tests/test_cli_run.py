@@ -325,8 +325,8 @@ def test_two_runs_at_once_both_end_right(shop: Shop):
     assert {found[0]["pull_request"]["number"], found[1]["pull_request"]["number"]} == {1, 2}
 
 
-def slow(shop: Shop) -> None:
-    (shop.source / ".aicd.yml").write_text(f"version: 1\ntests: ['sleep {SECONDS} & sleep {SECONDS}']\n")
+def slow(shop: Shop, seconds: int = SECONDS) -> None:
+    (shop.source / ".aicd.yml").write_text(f"version: 1\ntests: ['sleep {seconds} & sleep {seconds}']\n")
     git(shop.source, "commit", "-qam", "Slow tests")
 
 
@@ -393,7 +393,7 @@ def test_a_reader_that_goes_away_does_not_end_the_job(shop: Shop):
 
 
 def test_an_error_in_the_middle_of_a_job_names_it(shop: Shop):
-    slow(shop)
+    slow(shop, seconds=6)
     process = start_and_wait_for(shop, "$ sleep")
     with psycopg.connect(shop.urls.admin, autocommit=True) as connection:
         connection.execute("ALTER TABLE jobs RENAME TO hidden")
