@@ -36,6 +36,7 @@ MARKDOWN = st.lists(PIECES, max_size=40).map("".join)
         f"b <!\u200b-- {EVIL} -->",
         f"b \\`<!-- {EVIL} -->\\`",
         f"- b `x\n- <!-- {EVIL} --> `y",
+        f"b `x\n`<div hidden>{EVIL}`",
         f"b | `x | <!-- {EVIL} --> | y` |",
         f"<div>\n```\n<!-- {EVIL} -->\n```\n</div>\n\nb",
         f"<div hidden>{EVIL}</div>b",

@@ -19,7 +19,8 @@ _UNSEEN_STYLE: Final = re.compile(
     re.IGNORECASE,
 )
 _LINE_END: Final = re.compile(r"[\r\n]")
-_NEXT: Final = re.compile(rf"<!--|<[!?]|{TAG}")
+_NEXT: Final = re.compile(rf"<!--|{TAG}|<[!?/A-Za-z]")
+"""A comment, a tag, or what is neither and ends at the next `>`."""
 DEEPEST: Final = 100
 """Elements inside of one another that are looked through."""
 SPECIAL: Final = frozenset(
@@ -69,9 +70,10 @@ def end_of_element(text: str, name: str, at: int, is_code: Callable[[int], bool]
     opened = [name]
     while match := _NEXT.search(text, at):
         at = match.end()
-        if is_code(match.start()):
+        escaped = text[match.start() - 1] == "\\" and not is_raw(match.start())
+        if escaped or is_code(match.start()):
             continue
-        if match[0][1] in "!?":
+        if match["name"] is None:
             end = "-->" if match[0] == "<!--" else ">"
             ended = text.find(end, at)
             at = ended + len(end) if ended >= 0 else len(text)

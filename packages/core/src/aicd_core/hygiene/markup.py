@@ -24,6 +24,7 @@ _LINK_TITLE: Final = re.compile(rf"{_TITLE}(?=\s*\)$)")
 _ALT: Final = re.compile(r"^!\[[^\]]*\s[^\]]*\]")
 _DEFINITION: Final = re.compile(r"\[((?:[^\[\]\\]|\\.)+)\]:\s*(<[^<>\n]*>|\S+)")
 _LINE_END: Final = re.compile(r"[\r\n]")
+_BLANK_LINE: Final = re.compile(r"(?:\r\n|\r|\n)[ \t]*(?=[\r\n])")
 
 
 class Walk:
@@ -38,6 +39,8 @@ class Walk:
         self._html_starts = [start for start, _ in self._html]
         self._removed = removed
         self._kept: list[str] = []
+        self._doubted = 0
+        """Up to there no back-quote opens a code span."""
         self._never: set[str] = set()
         """Ends that do not come any more, so that they are not looked for again."""
 
@@ -89,19 +92,31 @@ class Walk:
         return end
 
     def _span(self, match: re.Match[str], limit: int) -> int:
-        """A code span stays as it is where every reading of Markdown has it as one: on one line, in no table."""
+        """A code span stays as it is where every reading of Markdown has it as one: on one line, in no table.
+
+        After a back-quote that belongs to no such span, no other of its paragraph is trusted to open one.
+        """
         start, ticks = match.start(), match["ticks"]
-        line_end = _LINE_END.search(self._text, match.end(), min(limit, match.end() + SPAN_MAX))
-        end = line_end.start() if line_end else min(limit, match.end() + SPAN_MAX)
-        closing = re.compile(rf"(?<!`){ticks}(?!`)").search(self._text, match.end(), end)
-        if closing is None or self._is_escaped(start) or self._in_html(start):
-            self._kept.append(ticks)
-            return match.end()
-        inside = self._text[match.end() : closing.start()]
-        if "|" in inside:
-            self._kept.append(ticks)
-            return match.end()
-        self._kept.append(without_hidden(self._text[start : closing.end()], self._removed))
+        end = None if start < self._doubted else self._span_end(match, limit)
+        if end is not None:
+            self._kept.append(without_hidden(self._text[start:end], self._removed))
+            return end
+        if start >= self._doubted:
+            blank = _BLANK_LINE.search(self._text, match.end(), limit)
+            self._doubted = blank.end() if blank else limit
+        self._kept.append(ticks)
+        return match.end()
+
+    def _span_end(self, match: re.Match[str], limit: int) -> int | None:
+        """Where the span that begins there ends; None when it may be none."""
+        if self._is_escaped(match.start()) or self._in_html(match.start()):
+            return None
+        most = min(limit, match.end() + SPAN_MAX)
+        line_end = _LINE_END.search(self._text, match.end(), most)
+        end = line_end.start() if line_end else most
+        closing = re.compile(rf"(?<!`){match['ticks']}(?!`)").search(self._text, match.end(), end)
+        if closing is None or "|" in self._text[match.end() : closing.start()]:
+            return None
         return closing.end()
 
     def _is_escaped(self, at: int) -> bool:
