@@ -73,6 +73,8 @@ def end_of_element(text: str, name: str, at: int, is_code: Callable[[int], bool]
         escaped = text[match.start() - 1] == "\\" and not is_raw(match.start())
         if escaped or is_code(match.start()):
             continue
+        if match["name"] is None and match[0] != "<!--" and not is_raw(match.start()):
+            continue  # text
         if match["name"] is None:
             end = "-->" if match[0] == "<!--" else ">"
             ended = text.find(end, at)
