@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, reject
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -174,6 +174,7 @@ class Page(HTMLParser):
             self.read.append(text)
 
 
+@settings(derandomize=True, max_examples=500)
 @given(MARKDOWN, MARKDOWN)
 def test_an_agent_reads_no_word_that_the_page_does_not_show(before: str, after: str):
     text = f"{before} {EVIL} {after}"

@@ -74,7 +74,9 @@ def end_of_element(text: str, name: str, at: int, is_code: Callable[[int], bool]
         if escaped or is_code(match.start()):
             continue
         if match["name"] is None and match[0] != "<!--" and not is_raw(match.start()):
-            continue  # text
+            if match[0][1] in "!?":
+                return len(text)  # perhaps text, perhaps the beginning of what hides the end
+            continue
         if match["name"] is None:
             end = "-->" if match[0] == "<!--" else ">"
             ended = text.find(end, at)

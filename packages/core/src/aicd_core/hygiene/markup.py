@@ -76,7 +76,7 @@ class Walk:
             self._kept.append("<")
             return match.start() + 1
         if match["comment"]:
-            return self._drop(HiddenKind.COMMENT, self._comment_end(match.end(), limit))
+            return self._comment(match, limit)
         if match["other"]:
             return self._other(match, limit)
         if match["link"]:
@@ -126,6 +126,14 @@ class Walk:
     def _in_html(self, at: int) -> bool:
         number = bisect_right(self._html_starts, at) - 1
         return number >= 0 and at < self._html[number][1]
+
+    def _comment(self, match: re.Match[str], limit: int) -> int:
+        """Versions of CommonMark differ in what a comment within a line is: one that may be none, and hide, hides all."""
+        end = self._comment_end(match.end(), limit)
+        inside = self._text[match.end() : end]
+        if not self._in_html(match.start()) and "<" in inside and may_hide(inside):
+            end = len(self._text)
+        return self._drop(HiddenKind.COMMENT, end)
 
     def _comment_end(self, at: int, limit: int) -> int:
         """Where a comment ends: nested ones end together if they can; one that never ends takes all up to `limit`."""
