@@ -19,8 +19,8 @@ _UNSEEN_STYLE: Final = re.compile(
     re.IGNORECASE,
 )
 _LINE_END: Final = re.compile(r"[\r\n]")
-_NEXT: Final = re.compile(rf"<!--|{TAG}|<[!?/A-Za-z]")
-"""A comment, a tag, or what is neither and ends at the next `>`."""
+_NEXT: Final = re.compile(rf"<!--|{TAG}|<[!?/A-Za-z]|`")
+"""A comment, a tag, what is neither and ends at the next `>`, or a back-quote."""
 DEEPEST: Final = 100
 """Elements inside of one another that are looked through."""
 SPECIAL: Final = frozenset(
@@ -74,8 +74,10 @@ def end_of_element(text: str, name: str, at: int, is_code: Callable[[int], bool]
         if escaped or is_code(match.start()):
             continue
         if match["name"] is None and match[0] != "<!--" and not is_raw(match.start()):
-            if match[0][1] in "!?":
+            if match[0] in {"<!", "<?", "`"}:
                 return len(text)  # perhaps text, perhaps the beginning of what hides the end
+            continue
+        if match[0] == "`":
             continue
         if match["name"] is None:
             end = "-->" if match[0] == "<!--" else ">"

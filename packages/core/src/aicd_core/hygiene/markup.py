@@ -128,7 +128,7 @@ class Walk:
         return number >= 0 and at < self._html[number][1]
 
     def _comment(self, match: re.Match[str], limit: int) -> int:
-        """Versions of CommonMark differ in what is a comment within a line: one that may be none can hide all behind it."""
+        """CommonMark's versions differ in what is a comment within a line: one that may be none can hide all behind it."""
         end = self._comment_end(match.end(), limit)
         inside = self._text[match.end() : end]
         if not self._in_html(match.start()) and "<" in inside and may_hide(inside):
