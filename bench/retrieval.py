@@ -136,7 +136,7 @@ def grep(history: History) -> Indexing:
 
 def bm25(_: str, tree: Tree) -> Search:
     """bm25s as it comes."""
-    model = bm25s.BM25()  # type: ignore[no-untyped-call]
+    model = bm25s.BM25()
     texts = [f"{file.path}\n{file.text}" for file in tree]
     model.index(tokenize(texts, stopwords="en", show_progress=False), show_progress=False)
 
