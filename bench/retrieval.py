@@ -10,6 +10,8 @@ among the first 5 or 10 files. Three ways side by side on the same trees:
 - grep: `git grep` for each word, files by the sum of idf x log(1 + lines that match), nothing indexed;
 - bm25: bm25s on whole files, with its own tokenizer, indexed anew for each tree;
 - ours: `aicd_brain.retrieval`, one index that goes along with the history from the oldest commit to the newest.
+
+bm25s is not of the product: `.tools/bin/uv pip install -r bench/requirements.lock`.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aicd_core.testing.databases import TestUrls
+from aicd_core.testing.plugins import offer_agent
 
 AICD = Path(sys.executable).with_name("aicd")
 OURS = Path(__file__).parents[1] / "evals" / "tasks"
@@ -23,12 +24,13 @@ class Bench:
     place: Path
     urls: TestUrls
 
-    def run(self, tasks: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, tasks: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.place),
             "AICD_DATABASE_URL": self.urls.app,
             "AICD_SYSTEM_DATABASE_URL": self.urls.system,
+            **variables,
         }
         command = [AICD, "eval", tasks, "--data-dir", self.place / "data", "--output", self.place / "out", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
@@ -163,6 +165,31 @@ def test_a_swe_bench_file_is_judged_by_its_test_patch_and_gives_predictions(benc
     assert (clone / "greet.txt").read_text() == "hello world\n"
     assert bench.run(bench.place / "lite.jsonl", *arguments).returncode == 0
     assert bench.results()["acme__greet-1"]["outcome"] == "unjudged"
+
+
+FINDER = """
+from aicd_brain.retrieval.retriever import IndexedSearch
+from aicd_core.agents.dummy import DummyAgent
+from aicd_core.errors import StepFailedError
+
+class Finder(DummyAgent):
+    async def plan(self, task, errors, workspace, session):
+        tree = await IndexedSearch(session).at(workspace)
+        found = [hit.path for hit in await tree.find("hello")]
+        if found != ["greet.txt"] or not (await tree.outline("hello", 100)).startswith("greet.txt"):
+            raise StepFailedError(f"found {found}")
+        return await super().plan(task, errors, workspace, session)
+"""
+
+
+def test_an_agent_that_searches_its_tree_does_so_in_a_whole_job_and_leaves_an_index_behind(bench: Bench):
+    (bench.place / "finder.py").write_text(FINDER)
+    plugins = offer_agent(bench.place, "finder", "finder:Finder")
+    done = bench.run(bench.task("greeting"), "--with-solutions", "--agent", "finder", PYTHONPATH=plugins)
+    assert done.returncode == 0, done.stderr
+    assert bench.results()["greeting"]["outcome"] == "resolved", bench.results()
+    [index] = (bench.place / "data" / "agents").glob("*/*/retrieval/lexical/meta.json")
+    assert index.stat().st_size > 0
 
 
 def test_a_run_is_compared_with_an_earlier_one(bench: Bench):

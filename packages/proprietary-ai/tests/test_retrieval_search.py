@@ -139,12 +139,15 @@ async def test_steps_that_run_at_once_share_the_vectors(workspace, session, prov
     assert {passages[0].path for passages in found} == {"docs/shipping.md"}
 
 
-async def test_each_cache_folder_has_an_index_of_its_own(workspace, session, provider, tmp_path: Path):
+async def test_each_cache_folder_has_an_index_and_vectors_of_its_own(workspace, session, provider, tmp_path: Path):
     await IndexedSearch(session, meaning(provider)).at(workspace)
-    other = IndexedSearch(Session(tmp_path / "other"), meaning(provider))
-    assert await other.find("deliver parcels", MemoryWorkspace({"a.py": b"x = 1\n"}), 5) == [] or [
-        passage.path for passage in await other.find("deliver parcels", MemoryWorkspace({"a.py": b"x = 1\n"}), 5)
-    ] == ["a.py"]
+    chunks = len(provider.texts)
+    other = Session(tmp_path / "other")
+    await IndexedSearch(other, meaning(provider)).at(workspace)
+    assert len(provider.texts) == 2 * chunks
+    shutil.rmtree(session.cache)
+    found = await IndexedSearch(other, meaning(provider)).find("parcels", workspace, 1)
+    assert ([passage.path for passage in found], len(provider.texts)) == (["docs/shipping.md"], 2 * chunks + 1)
 
 
 def test_files_high_in_both_rankings_come_before_those_high_in_one():

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tantivy
 
 from aicd_brain.retrieval.chunks import cut
 from aicd_brain.retrieval.symbols import symbols_of
-from aicd_brain.retrieval.values import Hit, SourceFile, Symbol
+from aicd_brain.retrieval.values import Chunk, Hit, SourceFile, Symbol
 from aicd_brain.retrieval.words import words_of
 
 HEAP = 50_000_000
@@ -56,8 +56,8 @@ class LexicalIndex:
         stored = reading(lambda: dict(_stored(self._index.schema, self._searcher)))
         return {file.path: _symbols(stored[key]) for key, file in self._files.items() if key in stored}
 
-    def search(self, query: str, limit: int) -> list[Scored]:
-        """The best chunks of the tree, best first, at most `limit`; equals come in the order of path and line.
+    def search(self, query: str, limit: int, kind: str = CHUNK) -> list[Scored]:
+        """The best chunks of the tree, or its files as a whole, best first; equals come in the order of path and line.
 
         Raises:
             DamagedIndexError: begin anew.
@@ -65,7 +65,9 @@ class LexicalIndex:
         words = dict.fromkeys(words_of(query))
         if not words or not self._files:
             return []
-        wanted = self._index.parse_query(" ".join(words), list(BOOSTS), field_boosts=dict(BOOSTS))
+        fits = self._index.parse_query(" ".join(words), list(BOOSTS), field_boosts=dict(BOOSTS))
+        kinds = tantivy.Query.const_score_query(tantivy.Query.term_query(self._index.schema, "kind", kind), 0.0)
+        wanted = tantivy.Query.boolean_query([(tantivy.Occur.Must, fits), (tantivy.Occur.Must, kinds)])
         total, ask = self._searcher.num_docs, limit
         while True:
             found = reading(lambda: list(self._here(wanted, ask)))  # noqa: B023 # called at once
@@ -141,22 +143,30 @@ def _schema() -> tantivy.Schema:
 
 
 def _add(index: tantivy.Index, files: Sequence[SourceFile]) -> None:
-    """One commit: after a crash either all of it is there, or none."""
-    writer = index.writer(heap_size=HEAP, num_threads=1)
-    for file in files:
-        symbols = symbols_of(file.path, file.text)
-        outline = json.dumps([astuple(symbol) for symbol in symbols]).encode()
-        writer.add_document(tantivy.Document(kind=[FILE], key=[file.key], outline=[outline]))
-        path = " ".join(words_of(file.path))
-        for chunk in cut(file.text, symbols):
-            document = tantivy.Document(kind=[CHUNK], key=[file.key], symbol=[chunk.name], path=[path])
-            document.add_unsigned("first", chunk.first)
-            document.add_unsigned("last", chunk.last)
-            document.add_text("name", " ".join(words_of(chunk.name)))
-            document.add_text("body", " ".join(words_of(chunk.text)))
-            writer.add_document(document)
-    writer.commit()
-    writer.wait_merging_threads()
+    """One commit, made by leaving the block: after a crash either all of it is there, or none."""
+    with index.writer(heap_size=HEAP, num_threads=1) as writer:
+        for file in files:
+            for document in _documents(file):
+                writer.add_document(document)
+
+
+def _documents(file: SourceFile) -> Iterator[tantivy.Document]:
+    """The file as a whole, with its outline, and its chunks."""
+    symbols = symbols_of(file.path, file.text)
+    path = " ".join(words_of(file.path))
+    outline = json.dumps([astuple(symbol) for symbol in symbols]).encode()
+    yield _document(file, path, Chunk("", 1, 1, file.text), kind=[FILE], outline=[outline])
+    for chunk in cut(file.text, symbols):
+        yield _document(file, path, chunk, kind=[CHUNK])
+
+
+def _document(file: SourceFile, path: str, chunk: Chunk, **fields: Any) -> tantivy.Document:
+    document = tantivy.Document(key=[file.key], symbol=[chunk.name], path=[path], **fields)
+    document.add_unsigned("first", chunk.first)
+    document.add_unsigned("last", chunk.last)
+    document.add_text("name", " ".join(words_of(chunk.name)))
+    document.add_text("body", " ".join(words_of(chunk.text)))
+    return document
 
 
 def _stored(schema: tantivy.Schema, searcher: tantivy.Searcher) -> Iterator[tuple[str, bytes]]:
