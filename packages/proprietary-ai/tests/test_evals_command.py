@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,15 +27,30 @@ class Bench:
     urls: TestUrls
 
     def run(self, tasks: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {
+        environment = self.environment() | variables
+        command = self.command(tasks, *arguments)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+
+    def command(self, tasks: Path, *arguments: str) -> list[str]:
+        places = ("--data-dir", str(self.place / "data"), "--output", str(self.place / "out"))
+        return [str(AICD), "eval", str(tasks), *places, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.place),
             "AICD_DATABASE_URL": self.urls.app,
             "AICD_SYSTEM_DATABASE_URL": self.urls.system,
-            **variables,
         }
-        command = [AICD, "eval", tasks, "--data-dir", self.place / "data", "--output", self.place / "out", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+
+    def start(self, tasks: Path, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(tasks, *arguments),
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def task(self, name: str, *, solution: str = GREET, test: str = "grep -q world greet.txt", more: str = "") -> Path:
         place = self.place / "tasks" / name
@@ -165,6 +182,27 @@ def test_a_swe_bench_file_is_judged_by_its_test_patch_and_gives_predictions(benc
     assert (clone / "greet.txt").read_text() == "hello world\n"
     assert bench.run(bench.place / "lite.jsonl", *arguments).returncode == 0
     assert bench.results()["acme__greet-1"]["outcome"] == "unjudged"
+
+
+def test_a_run_that_is_stopped_cancels_its_job_and_keeps_what_was_measured(bench: Bench):
+    bench.task("a-first")
+    tasks = bench.task("b-endless")
+    (tasks / "b-endless" / "repository" / ".aicd.yml").write_text("version: 1\ntests: ['touch begun; sleep 3000']\n")
+    process = bench.start(tasks, "--with-solutions")
+    deadline = time.monotonic() + 120
+    while not list((bench.place / "data").glob("jobs/*/tree/begun")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert {name: one["outcome"] for name, one in bench.results().items()} == {"a-first": "resolved"}
+    jobs = subprocess.run(
+        [AICD, "jobs", "--json", "--data-dir", bench.place / "data"],
+        env=bench.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert sorted(job["state"] for job in json.loads(jobs.stdout)["jobs"]) == ["cancelled", "pr_open"]
 
 
 FINDER = """

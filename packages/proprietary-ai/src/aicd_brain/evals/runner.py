@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aicd_brain.evals.judge import judge, missing_programs
@@ -30,6 +31,7 @@ from aicd_core.orchestrator import (
 from aicd_github.local.host import LocalCodeHost
 
 BY = "aicd eval"
+STOPPED = "Stopped by the person who ran aicd eval."
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,14 @@ class TaskRunner:
         return report
 
     async def _drive(self, control: Control, job: JobView) -> JobReport:
+        """Works on the job; stopped from outside, cancels it, and the run ends with it."""
         queue, foreground = ForegroundQueue(), Foreground(self.parts, control)
         await queue.add(wake_for(job))
-        await queue.run(foreground.handle)
-        return await read_report(self.store.database, self.store.tenant, job.id)
+        await queue.run(partial(foreground.handle, when_stopped=STOPPED))
+        report = await read_report(self.store.database, self.store.tenant, job.id)
+        if report.job.state is JobState.CANCELLED and report.job.reason == STOPPED:
+            raise asyncio.CancelledError
+        return report
 
     @asynccontextmanager
     async def _scratch(self, host: LocalCodeHost) -> AsyncIterator[Checkout]:
