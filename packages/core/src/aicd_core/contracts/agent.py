@@ -1,5 +1,6 @@
 """The plug-in that thinks: everything an agent author implements or is given."""
 
+from pathlib import Path
 from typing import Protocol
 
 from aicd_core.contracts.change import Change
@@ -31,6 +32,14 @@ class AgentSession(Protocol):
 
         When it is not empty, the tree is as it was at the last checkpoint, and the calls made before it are not to be
         made again.
+        """
+        ...
+
+    @property
+    def cache(self) -> Path:
+        """A folder on this machine for what can be made anew, such as an index; it may be absent, or go at any time.
+
+        All jobs of one repository in one organization share it, at once even; no other job is ever given it.
         """
         ...
 

@@ -19,7 +19,7 @@ from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.progress import Message
 from aicd_core.orchestrator.records import LeaseLostError, Records
 from aicd_core.orchestrator.retries import BACKOFFS, kind_of
-from aicd_core.orchestrator.session import StepSession
+from aicd_core.orchestrator.session import StepSession, cache_of
 from aicd_core.orchestrator.steps import coding, planning, reviewing
 from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed, step_name
 
@@ -121,7 +121,7 @@ class Engine:
         settings = self.parts.settings
         left = job.time_limit - job.seconds_worked
         journal = StepJournal(records, step_name(job.status), settings.model_call_timeout)
-        session = StepSession(lambda text: self.parts.observe(Message(job.id, text)), journal)
+        session = StepSession(lambda text: self.parts.observe(Message(job.id, text)), journal, cache_of(job, settings))
         step = StepContext(
             job=job,
             source=held.taken.source,

@@ -20,7 +20,7 @@ from aicd_core.orchestrator.journal import StepJournal
 from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.progress import Message
 from aicd_core.orchestrator.replay_records import NotInJournalError, ReplayRecords
-from aicd_core.orchestrator.session import StepSession
+from aicd_core.orchestrator.session import StepSession, cache_of
 from aicd_core.orchestrator.steps import coding, planning, reviewing
 from aicd_core.orchestrator.steps.context import StepContext, step_name
 from aicd_core.tenancy import Tenant
@@ -132,7 +132,9 @@ class Replay:
             host=host,
             checkout=checkout,
             records=records,
-            session=StepSession(lambda text: self._parts.observe(Message(job.id, text)), journal),
+            session=StepSession(
+                lambda text: self._parts.observe(Message(job.id, text)), journal, cache_of(job, settings)
+            ),
             settings=settings,
             observe=self._parts.observe,
             confirm=_nothing_changes,

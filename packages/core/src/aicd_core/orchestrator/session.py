@@ -2,20 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from aicd_core.contracts import Usage
 from aicd_core.errors import InvalidInputError
+from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.checkpoints import Trail
 from aicd_core.orchestrator.journal import StepJournal
+from aicd_core.settings import Settings
 
 
 class StepSession:
     """An `AgentSession` that collects the step's usage until its result is stored."""
 
-    def __init__(self, emit: Callable[[str], None], journal: StepJournal) -> None:
+    def __init__(self, emit: Callable[[str], None], journal: StepJournal, cache: Path) -> None:
         self._emit = emit
         self._trail: Trail | None = None
         self.journal = journal
+        self.cache = cache
         self.usage = Usage()
         self._task = asyncio.current_task()
 
@@ -47,3 +51,8 @@ class StepSession:
 
     def spend(self, usage: Usage) -> None:
         self.usage += usage
+
+
+def cache_of(job: JobView, settings: Settings) -> Path:
+    """Where agents keep what they can make anew: a folder for each repository of each organization."""
+    return settings.resolved_data_dir() / "agents" / str(job.org_id) / str(job.repository_id)

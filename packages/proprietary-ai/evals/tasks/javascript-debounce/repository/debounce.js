@@ -1,0 +1,7 @@
+exports.debounce = function debounce(fn, wait) {
+  let timer;
+  return function () {
+    clearTimeout(timer);
+    timer = setTimeout(() => fn(), wait);
+  };
+};

@@ -1,0 +1,3 @@
+exports.sortVersions = function sortVersions(versions) {
+  return versions.sort();
+};

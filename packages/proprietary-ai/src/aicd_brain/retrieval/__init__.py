@@ -1,0 +1,1 @@
+"""Finding the code that an issue is about: a map of the repository, and a search by words and by meaning."""
