@@ -128,10 +128,11 @@ class Walk:
         return number >= 0 and at < self._html[number][1]
 
     def _comment(self, match: re.Match[str], limit: int) -> int:
-        """CommonMark's versions differ in what is a comment within a line: one that may be none can hide all behind it."""
+        """What may be no comment in another reading, and then would hide what follows, takes all of it along."""
         end = self._comment_end(match.end(), limit)
         inside = self._text[match.end() : end]
-        if not self._in_html(match.start()) and "<" in inside and may_hide(inside):
+        doubtful = inside.startswith((">", "->")) or not self._in_html(match.start())
+        if doubtful and "<" in inside and may_hide(inside):
             end = len(self._text)
         return self._drop(HiddenKind.COMMENT, end)
 
