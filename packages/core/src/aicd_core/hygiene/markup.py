@@ -160,7 +160,8 @@ class Walk:
                 return self._drop(HiddenKind.COMMENT, limit)
             self._kept.append(opener)
             return match.end()
-        return self._drop(HiddenKind.COMMENT, end + len(closer))
+        doubtful = may_hide(self._text[match.end() : end])  # browsers end it at the first `>`
+        return self._drop(HiddenKind.COMMENT, len(self._text) if doubtful else end + len(closer))
 
     def _broken(self, match: re.Match[str], limit: int) -> int:
         """What is no tag is text; but in raw HTML a browser hides all of it up to the next `>`."""
