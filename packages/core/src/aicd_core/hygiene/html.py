@@ -70,26 +70,29 @@ def end_of_element(text: str, name: str, at: int, is_code: Callable[[int], bool]
     opened = [name]
     while match := _NEXT.search(text, at):
         at = match.end()
-        escaped = text[match.start() - 1] == "\\" and not is_raw(match.start())
-        if escaped or is_code(match.start()):
-            continue
-        if match["name"] is None and match[0] != "<!--" and not is_raw(match.start()):
-            if match[0] in {"<!", "<?", "`"}:
-                return len(text)  # perhaps text, perhaps the beginning of what hides the end
-            continue
-        if match[0] == "`":
+        raw = is_raw(match.start())
+        if is_code(match.start()) or (text[match.start() - 1] == "\\" and not raw):
             continue
         if match["name"] is None:
-            end = "-->" if match[0] == "<!--" else ">"
-            ended = text.find(end, at)
-            at = ended + len(end) if ended >= 0 else len(text)
+            at = _after_other(text, match, raw=raw)
         elif not match["slash"]:
             opened += [] if match["name"].lower() in VOID else [match["name"].lower()]
-        elif (left := _closed(opened, match["name"].lower())) or match.start() < line or is_raw(match.start()):
+        elif (left := _closed(opened, match["name"].lower())) or match.start() < line or raw:
             del opened[left:]
             if not opened:
                 return at
     return len(text)
+
+
+def _after_other(text: str, match: re.Match[str], *, raw: bool) -> int:
+    """Where what is no tag ends; outside of raw HTML it may be text, or hide the end of the element, and so all."""
+    if not raw and match[0] in {"<!", "<?", "`"}:
+        return len(text)
+    if match[0] == "`" or (not raw and match[0] != "<!--"):
+        return match.end()
+    end = "-->" if match[0] == "<!--" else ">"
+    ended = text.find(end, match.end())
+    return ended + len(end) if ended >= 0 else len(text)
 
 
 def _closed(opened: list[str], name: str) -> int:

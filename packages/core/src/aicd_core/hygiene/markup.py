@@ -128,10 +128,11 @@ class Walk:
         return number >= 0 and at < self._html[number][1]
 
     def _comment(self, match: re.Match[str], limit: int) -> int:
-        """CommonMark's versions differ in what is a comment within a line: one that may be none can hide all behind it."""
+        """What may be no comment in another reading, and then would hide what follows, takes all of it along."""
         end = self._comment_end(match.end(), limit)
         inside = self._text[match.end() : end]
-        if not self._in_html(match.start()) and "<" in inside and may_hide(inside):
+        doubtful = inside.startswith((">", "->")) or not self._in_html(match.start())
+        if doubtful and "<" in inside and may_hide(inside):
             end = len(self._text)
         return self._drop(HiddenKind.COMMENT, end)
 
@@ -159,7 +160,8 @@ class Walk:
                 return self._drop(HiddenKind.COMMENT, limit)
             self._kept.append(opener)
             return match.end()
-        return self._drop(HiddenKind.COMMENT, end + len(closer))
+        doubtful = may_hide(self._text[match.end() : end])  # browsers end it at the first `>`
+        return self._drop(HiddenKind.COMMENT, len(self._text) if doubtful else end + len(closer))
 
     def _broken(self, match: re.Match[str], limit: int) -> int:
         """What is no tag is text; but in raw HTML a browser hides all of it up to the next `>`."""
