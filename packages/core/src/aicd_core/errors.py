@@ -84,3 +84,10 @@ class StepFailedError(AicdError):
 
     kind = ErrorKind.FAILED
     default_code = "step_failed"
+
+
+class LimitReachedError(AicdError):
+    """The job may not spend more: it pauses with this message as its reason, and goes on when the limit is raised."""
+
+    kind = ErrorKind.FAILED
+    default_code = "limit_reached"

@@ -1,6 +1,6 @@
 """The plug-in SDK: all that an agent, a code host or a sandbox has to know of AI-CD."""
 
-from aicd_core.contracts.agent import Agent, AgentSession
+from aicd_core.contracts.agent import Agent, AgentSession, Left
 from aicd_core.contracts.change import Change, ChangeSet, CodedChange, FileChange, FileOp
 from aicd_core.contracts.code_host import (
     Base,
@@ -14,7 +14,9 @@ from aicd_core.contracts.egress import Denial
 from aicd_core.contracts.evidence import (
     CommandLog,
     CommandResult,
+    EarlierRound,
     Evidence,
+    Feedback,
     PolicyFinding,
     PolicyReport,
     PolicyVerdict,
@@ -32,7 +34,7 @@ from aicd_core.contracts.plan import (
     Risk,
 )
 from aicd_core.contracts.queue import Chore, Queue, Scheduler, Wake, WakeHandler
-from aicd_core.contracts.review import CriterionResult, Feedback, Review, ReviewFinding, ReviewVerdict
+from aicd_core.contracts.review import CriterionResult, Review, ReviewFinding, ReviewVerdict
 from aicd_core.contracts.sandbox import CacheMount, Phase, Sandbox, SandboxLimits, SandboxSession
 from aicd_core.contracts.task import Task
 from aicd_core.contracts.tenant import Tenant
@@ -57,12 +59,14 @@ __all__ = [
     "CommitRequest",
     "CriterionResult",
     "Denial",
+    "EarlierRound",
     "Estimate",
     "Evidence",
     "Feedback",
     "FileChange",
     "FileOp",
     "Journal",
+    "Left",
     "Match",
     "ModelReply",
     "ModelRequest",

@@ -4,13 +4,21 @@ from pathlib import Path
 from typing import Protocol
 
 from aicd_core.contracts.change import Change
-from aicd_core.contracts.evidence import Evidence
+from aicd_core.contracts.evidence import Evidence, Feedback
 from aicd_core.contracts.journal import Journal
 from aicd_core.contracts.plan import Plan
-from aicd_core.contracts.review import Feedback, Review
+from aicd_core.contracts.review import Review
 from aicd_core.contracts.task import Task
 from aicd_core.contracts.usage import Usage
+from aicd_core.contracts.values import Value
 from aicd_core.contracts.workspace import Workspace
+
+
+class Left(Value):
+    """What a step may still use: seconds until its deadline, micro-USD of the tightest budget; None is no budget."""
+
+    seconds: float
+    micro_usd: int | None = None
 
 
 class AgentSession(Protocol):
@@ -41,6 +49,11 @@ class AgentSession(Protocol):
 
         All jobs of one repository in one organization share it, at once even; no other job is ever given it.
         """
+        ...
+
+    @property
+    def left(self) -> Left:
+        """What was left when the last call was sent. It differs from run to run: what is made of it, is to be kept."""
         ...
 
     async def checkpoint(self, history: bytes) -> None:

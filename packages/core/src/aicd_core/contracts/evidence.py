@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from aicd_core.contracts.change import Change, ChangeSet
 from aicd_core.contracts.egress import Denial
+from aicd_core.contracts.review import Review
 from aicd_core.contracts.values import RepoPath, Value
 
 
@@ -105,8 +106,16 @@ class PolicyReport(Value):
     evaluated: tuple[str, ...] = ()
 
 
+class EarlierRound(Value):
+    """A round that was not good enough: the patch from the base commit to its tree, and what was said of it."""
+
+    round: int
+    patch: bytes
+    review: Review
+
+
 class Evidence(Value):
-    """All that a critic is shown of one round; `change` is the coder's own claim.
+    """All that a critic is shown of one round; `change` is the coder's own claim, `earlier` the rounds before it.
 
     `denials` are the connections that the egress proxy refused to the coder's commands; those of set-up and tests are
     with their results.
@@ -118,8 +127,18 @@ class Evidence(Value):
     tests: TestReport
     policy: PolicyReport
     denials: tuple[Denial, ...] = ()
+    earlier: tuple[EarlierRound, ...] = ()
 
     def all_denials(self) -> tuple[Denial, ...]:
         """Every connection that was refused in this round, each once."""
         results = (*self.tests.setup, *self.tests.tests)
         return tuple(dict.fromkeys((*self.denials, *(denial for result in results for denial in result.denials))))
+
+
+class Feedback(Value):
+    """Why the round before was not good enough: handed to the coder of the next one."""
+
+    round: int
+    review: Review
+    tests: TestReport
+    policy: PolicyReport

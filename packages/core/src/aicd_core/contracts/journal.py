@@ -40,14 +40,21 @@ class ModelReply(Value):
 class Journal(Protocol):
     """Keeps each reply before anybody uses it."""
 
-    async def call(self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]]) -> ModelReply:
+    async def call(
+        self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]], *, worst_case: int = 0
+    ) -> ModelReply:
         """The reply to the request: the one that is kept, or that of `send`, which is kept before it is returned.
 
         Calls of a step are numbered in the order in which they are made, and a kept reply is found again by job, step,
         number and the digest of the request. What it cost goes to the ledger with it, so it is not to be given to
         `AgentSession.spend`. Retries of a call belong into `send`.
 
+        Args:
+            worst_case: the most that the call can cost, in micro-USD. It is reserved before `send` is awaited, and given
+                back when what the call did cost is on the ledger.
+
         Raises:
+            LimitReachedError: the worst case does not fit in the budget; nothing was sent. Let it pass: the job pauses.
             UnavailableError: code `model_timeout`: `send` took longer than AICD_MODEL_CALL_TIMEOUT.
             ConflictError: code `lease_lost`: another worker has the job; nothing was kept.
             Exception: whatever `send` raises; nothing is kept, and a retry has the same number.

@@ -3,7 +3,6 @@
 from enum import StrEnum
 from typing import Literal
 
-from aicd_core.contracts.evidence import PolicyReport, TestReport
 from aicd_core.contracts.values import RepoPath, Value
 
 
@@ -32,12 +31,3 @@ class Review(Value):
     verdict: ReviewVerdict
     findings: tuple[ReviewFinding, ...] = ()
     criteria: tuple[CriterionResult, ...] = ()
-
-
-class Feedback(Value):
-    """Why the round before was not good enough: handed to the coder of the next one."""
-
-    round: int
-    review: Review
-    tests: TestReport
-    policy: PolicyReport

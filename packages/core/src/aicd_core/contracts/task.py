@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from aicd_core.contracts.plan import Plan
 from aicd_core.contracts.values import GitSha, Value
 from aicd_core.patches import extract_patches
 
@@ -23,6 +24,9 @@ class Task(Value):
     )
     exact_diffs: tuple[str, ...] | None = Field(
         default=None, description="For git, never for a prompt. None: the diffs in `body` are exact."
+    )
+    returned_plan: Plan | None = Field(
+        default=None, description="While planning: the plan that came back with the `errors` of `Agent.plan`."
     )
 
     def diffs(self) -> tuple[str, ...]:

@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from aicd_core.contracts import Agent, Checkout, CodeHost, Usage
-from aicd_core.errors import InvalidInputError, StepFailedError
+from aicd_core.contracts import Agent, Checkout, CodeHost, Left, Usage
+from aicd_core.errors import InvalidInputError, LimitReachedError, StepFailedError
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
 from aicd_core.jobs.values import JobView
-from aicd_core.orchestrator.budget import over_budget
+from aicd_core.orchestrator.budget import Allowance, over_budget
 from aicd_core.orchestrator.journal import StepJournal
 from aicd_core.orchestrator.lease import Held, LeaseKeeper
 from aicd_core.orchestrator.moves import Mover
@@ -82,6 +83,8 @@ class Engine:
                     result = await self._step(held, job, host, checkout, records)
             except StepFailedError as error:
                 result = failed(error)
+            except LimitReachedError as error:
+                result = StepResult(JobEvent.LIMIT_REACHED, error.code, error.message)
             except LeaseLostError:
                 raise
             except Exception as error:
@@ -120,8 +123,7 @@ class Engine:
         """Runs one step within its deadline; what was spent is booked however it ends."""
         settings = self.parts.settings
         left = job.time_limit - job.seconds_worked
-        journal = StepJournal(records, step_name(job.status), settings.model_call_timeout)
-        session = StepSession(lambda text: self.parts.observe(Message(job.id, text)), journal, cache_of(job, settings))
+        session = self._session(held, job, records, min(left, settings.step_timeout))
         step = StepContext(
             job=job,
             source=held.taken.source,
@@ -147,6 +149,18 @@ class Engine:
             spent = session.drain()
             if spent != Usage():
                 await asyncio.shield(records.book(spent))
+
+    def _session(self, held: Held, job: JobView, records: Records, seconds: float) -> StepSession:
+        """What the agent is lent for a step that has so many seconds."""
+        allowance = Allowance(self.parts.database, held.taken.terms, job)
+        ends = time.monotonic() + seconds
+        timeout = self.parts.settings.model_call_timeout
+        return StepSession(
+            lambda text: self.parts.observe(Message(job.id, text)),
+            StepJournal(records, step_name(job.status), timeout, allowance.reserve),
+            cache_of(job, self.parts.settings),
+            lambda: Left(seconds=max(0.0, ends - time.monotonic()), micro_usd=allowance.left),
+        )
 
     def _agent(self, name: str) -> Agent:
         """The job's agent; one that is no longer installed fails the job."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol
 
 from aicd_core.contracts import ModelReply, ModelRequest
@@ -17,28 +18,41 @@ class Replies(Protocol):
     async def keep_reply(self, call: Call, reply: ModelReply) -> None: ...
 
 
+Reserve = Callable[[int], AbstractAsyncContextManager[None]]
+"""Holds so many micro-USD of the budgets back while a call is under way; raises `LimitReachedError` instead."""
+
+
+def unlimited(worst_case: int) -> AbstractAsyncContextManager[None]:  # noqa: ARG001 # whatever it is, it may be spent
+    """The `Reserve` of a step without a budget."""
+    return nullcontext()
+
+
 class StepJournal:
     """A `Journal` for one step of a job.
 
     Args:
         step: `plan/<attempt>`, `code/<round>` or `review/<round>`.
         timeout: seconds that one call may take.
+        reserve: asked before a call is sent.
     """
 
-    def __init__(self, replies: Replies, step: str, timeout: float) -> None:
+    def __init__(self, replies: Replies, step: str, timeout: float, reserve: Reserve = unlimited) -> None:
         self._replies = replies
         self._step = step
         self._timeout = timeout
+        self._reserve = reserve
         self.next_number = 0
         self.under_way = 0
 
-    async def call(self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]]) -> ModelReply:
+    async def call(
+        self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]], *, worst_case: int = 0
+    ) -> ModelReply:
         # The number is taken before anything is awaited: it tells in which order the calls were made.
         number = self.next_number
         self.next_number += 1
         self.under_way += 1
         try:
-            return await self._answer(Call(self._step, number, request), send)
+            return await self._answer(Call(self._step, number, request), send, worst_case)
         except BaseException:
             # A retry stands where the failed call stood, so that a re-run, which has no failure to retry, finds it.
             if self.next_number == number + 1:
@@ -47,12 +61,13 @@ class StepJournal:
         finally:
             self.under_way -= 1
 
-    async def _answer(self, call: Call, send: Callable[[], Awaitable[ModelReply]]) -> ModelReply:
+    async def _answer(self, call: Call, send: Callable[[], Awaitable[ModelReply]], worst_case: int) -> ModelReply:
         kept = await self._replies.find_reply(call)
         if kept is not None:
             return kept
-        reply = await self._send(call.request, send)
-        await _to_the_end(self._replies.keep_reply(call, reply))
+        async with self._reserve(worst_case):
+            reply = await self._send(call.request, send)
+            await _to_the_end(self._replies.keep_reply(call, reply))
         return reply
 
     async def _send(self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]]) -> ModelReply:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from aicd_core.contracts import Checkout, CodedChange, CodeHost, Plan, Review
+from aicd_core.contracts import Checkout, CodedChange, CodeHost, Left, Plan, Review
 from aicd_core.contracts.values import Value
 from aicd_core.errors import NotFoundError, StepFailedError
 from aicd_core.ids import JobId, new_uuid
@@ -133,7 +133,10 @@ class Replay:
             checkout=checkout,
             records=records,
             session=StepSession(
-                lambda text: self._parts.observe(Message(job.id, text)), journal, cache_of(job, settings)
+                lambda text: self._parts.observe(Message(job.id, text)),
+                journal,
+                cache_of(job, settings),
+                lambda: Left(seconds=settings.step_timeout),
             ),
             settings=settings,
             observe=self._parts.observe,

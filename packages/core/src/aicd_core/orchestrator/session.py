@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from aicd_core.contracts import Usage
+from aicd_core.contracts import Left, Usage
 from aicd_core.errors import InvalidInputError
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.checkpoints import Trail
@@ -13,10 +13,17 @@ from aicd_core.settings import Settings
 
 
 class StepSession:
-    """An `AgentSession` that collects the step's usage until its result is stored."""
+    """An `AgentSession` that collects the step's usage until its result is stored.
 
-    def __init__(self, emit: Callable[[str], None], journal: StepJournal, cache: Path) -> None:
+    Args:
+        left: what the step may still use, seen from now.
+    """
+
+    def __init__(
+        self, emit: Callable[[str], None], journal: StepJournal, cache: Path, left: Callable[[], Left]
+    ) -> None:
         self._emit = emit
+        self._left = left
         self._trail: Trail | None = None
         self.journal = journal
         self.cache = cache
@@ -31,6 +38,10 @@ class StepSession:
     @property
     def history(self) -> tuple[bytes, ...]:
         return self._trail.history if self._trail else ()
+
+    @property
+    def left(self) -> Left:
+        return self._left()
 
     async def checkpoint(self, history: bytes) -> None:
         if self._trail is None:

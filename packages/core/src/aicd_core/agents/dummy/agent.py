@@ -18,9 +18,9 @@ from aicd_core.agents.dummy.reviewing import make_review
 from aicd_core.agents.dummy.watch import watch
 from aicd_core.contracts.agent import AgentSession
 from aicd_core.contracts.change import Change
-from aicd_core.contracts.evidence import Evidence, PolicyVerdict
+from aicd_core.contracts.evidence import Evidence, Feedback, PolicyVerdict
 from aicd_core.contracts.plan import Plan
-from aicd_core.contracts.review import Feedback, Review
+from aicd_core.contracts.review import Review
 from aicd_core.contracts.task import Task
 from aicd_core.contracts.workspace import Workspace
 from aicd_core.errors import StepFailedError

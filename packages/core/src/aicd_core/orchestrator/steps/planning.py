@@ -27,12 +27,20 @@ async def run(step: StepContext) -> StepResult:
         plan = await ask(step, attempt, paths, config)
     faults = _check(step, plan, paths, rules)
     if not faults:
-        wants_person = config.plan_approval == "always" or step.terms.plan_approval is PlanApproval.ALWAYS
-        return StepResult(JobEvent.APPROVAL_ASKED if wants_person else JobEvent.PLAN_READY)
+        return _accepted(step, plan, config)
     if attempt + 1 < step.settings.max_plan_attempts:
         return StepResult(JobEvent.PLAN_INVALID, "invalid_plan", " ".join(numbered(faults)))
     await _keep_denial(step, faults, config)
     return _refused(faults, f"No valid plan after {attempt + 1} attempts.")
+
+
+def _accepted(step: StepContext, plan: Plan, config: RepositoryConfig) -> StepResult:
+    """Goes on with a valid plan, or has a person look at it first, who also answers what it asks."""
+    if plan.open_questions:
+        reason = "The plan waits for answers: " + " ".join(plan.open_questions)
+        return StepResult(JobEvent.APPROVAL_ASKED, "open_questions", reason)
+    wants_person = config.plan_approval == "always" or step.terms.plan_approval is PlanApproval.ALWAYS
+    return StepResult(JobEvent.APPROVAL_ASKED if wants_person else JobEvent.PLAN_READY)
 
 
 async def _configure(step: StepContext, paths: frozenset[str]) -> RepositoryConfig:
@@ -65,7 +73,8 @@ async def ask(step: StepContext, attempt: int, paths: frozenset[str], config: Re
     await step.checkout.restore(None)
     try:
         errors = (*numbered(faults), *comments)
-        call = step.agent.plan(asked.task, errors, step.checkout.workspace, step.session)
+        task = asked.task.model_copy(update={"returned_plan": before})
+        call = step.agent.plan(task, errors, step.checkout.workspace, step.session)
         plan = await answer(call, Plan, step.job.agent)
     except StepFailedError as error:
         if any(fault.by_policy for fault in faults):

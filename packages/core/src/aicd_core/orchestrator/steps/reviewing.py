@@ -6,6 +6,7 @@ from aicd_core.contracts import (
     CodedChange,
     CommitRequest,
     CriterionResult,
+    EarlierRound,
     Evidence,
     Plan,
     PolicyReport,
@@ -55,7 +56,14 @@ async def gather(step: StepContext, number: int) -> Evidence:
         tests=await _stored(step, ArtifactKind.TEST_REPORT, TestReport, number),
         policy=await _stored(step, ArtifactKind.POLICY_REPORT, PolicyReport, number),
         denials=coded.denials,
+        earlier=tuple([await _earlier(step, before) for before in range(1, number)]),
     )
+
+
+async def _earlier(step: StepContext, number: int) -> EarlierRound:
+    coded = await _stored(step, ArtifactKind.CHANGE, CodedChange, number)
+    review = await _stored(step, ArtifactKind.REVIEW, Review, number)
+    return EarlierRound(round=number, patch=coded.change_set.patch, review=review)
 
 
 async def _stored(step: StepContext, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT:
