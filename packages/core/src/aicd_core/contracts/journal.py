@@ -50,8 +50,8 @@ class Journal(Protocol):
         `AgentSession.spend`. Retries of a call belong into `send`.
 
         Args:
-            worst_case: the most that the call can cost, in micro-USD. It is reserved before `send` is awaited, and given
-                back when what the call did cost is on the ledger.
+            worst_case: the most that the call can cost, in micro-USD. It is reserved before `send` is awaited, and
+                given back when what the call did cost is on the ledger.
 
         Raises:
             LimitReachedError: the worst case does not fit in the budget; nothing was sent. Let it pass: the job pauses.

@@ -35,8 +35,8 @@ class _Limit:
 class Allowance:
     """What one step of a job may still spend. Asks the ledger only where there is a limit.
 
-    `left` is the least that was left of a budget when the last call was to be sent; None before that, and where there is
-    no budget. What other jobs of the organization have under way is not seen here: a month's budget can be passed by
+    `left` is the least that was left of a budget when the last call was to be sent; None before that, and where there
+    is no budget. What other jobs of the organization have under way is not seen here: a month's budget can be passed by
     the worst cases of their calls.
     """
 
@@ -99,8 +99,8 @@ async def _limits(database: Database, terms: Terms, job: JobView) -> list[_Limit
 def _too_little(limit: _Limit, worst_case: int, reserved: int) -> str:
     under_way = f" {_usd(reserved)} more may be spent by calls under way." if reserved else ""
     return (
-        f"{limit.who} {_usd(limit.spent)} of its budget of {_usd(limit.most)}.{under_way} The next call of the model may "
-        f"cost up to {_usd(worst_case)}, which does not fit. {limit.remedy}"
+        f"{limit.who} {_usd(limit.spent)} of its budget of {_usd(limit.most)}.{under_way} The next call of the model "
+        f"may cost up to {_usd(worst_case)}, which does not fit. {limit.remedy}"
     )
 
 
