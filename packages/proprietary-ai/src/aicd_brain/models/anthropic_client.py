@@ -1,0 +1,78 @@
+"""Anthropic through its own SDK: the only module that imports it."""
+
+from typing import Any, cast
+
+import anthropic
+import httpx2
+
+from aicd_brain.models import anthropic_messages as wire_format
+from aicd_brain.models.access import Access
+from aicd_brain.models.anthropic_messages import Assembly
+from aicd_brain.models.messages import Reply, Request
+from aicd_brain.models.provider import Fault, ProviderError, Wire, fault_of_status, retry_after_of
+
+BASE_URL = "https://api.anthropic.com"
+
+
+class AnthropicProvider:
+    """A `Provider` for the messages API. Its client is made when something is sent: a replay needs no key."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._client: anthropic.AsyncAnthropic | None = None
+
+    def body(self, request: Request) -> Wire:
+        return wire_format.to_body(request)
+
+    def reply(self, wire: Wire) -> Reply:
+        return wire_format.to_reply(wire)
+
+    async def send(self, body: Wire) -> Wire:
+        assembly = Assembly()
+        try:
+            stream = await self._connected().messages.create(**body, stream=True)
+            async with cast("anthropic.AsyncStream[Any]", stream) as events:
+                async for event in events:
+                    assembly.add(event.model_dump(mode="json", exclude_unset=True))
+        except anthropic.APIStatusError as error:
+            raise _failed(error, assembly) from error
+        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
+            raise _broken(error, assembly) from error
+        return assembly.whole()
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    def _connected(self) -> anthropic.AsyncAnthropic:
+        """The client. Retries are the gateway's, which counts them; the address is given, or the SDK looks for one."""
+        if self._client is None:
+            self._client = anthropic.AsyncAnthropic(
+                api_key=self._access.secret(),
+                base_url=self._access.base_url or BASE_URL,
+                max_retries=0,
+                timeout=httpx2.Timeout(self._access.stall, connect=min(self._access.stall, 10.0)),
+            )
+        return self._client
+
+
+def _failed(error: anthropic.APIStatusError, assembly: Assembly) -> ProviderError:
+    """An error status, or an error event in the middle of a stream, which comes with the status 200."""
+    body = error.body if isinstance(error.body, dict) else {}
+    inner = body.get("error") if isinstance(body.get("error"), dict) else {}
+    detail = str((inner or {}).get("message") or error.message)[:500]
+    kind = str((inner or {}).get("type") or "")
+    fault = fault_of_status(_STATUS_OF.get(kind, error.status_code), f"{kind} {detail}")
+    retry_after = retry_after_of(error.response.headers.get("retry-after"))
+    return ProviderError(fault, detail, retry_after=retry_after, tokens=assembly.tokens())
+
+
+_STATUS_OF = {"overloaded_error": 529, "rate_limit_error": 429, "api_error": 500, "timeout_error": 504}
+"""Statuses of the types of error that can come in the middle of a stream (https://docs.claude.com/en/api/errors)."""
+
+
+def _broken(error: Exception, assembly: Assembly) -> ProviderError:
+    tokens = assembly.tokens()
+    fault = Fault.CUT_OFF if tokens.prompt else Fault.UNREACHABLE
+    cause = error.__cause__ or error
+    return ProviderError(fault, f"{type(cause).__name__}: {cause}"[:500], tokens=tokens)
