@@ -1,0 +1,1 @@
+"""The one loop that planner, coder and critic share: ask, use tools, append, until a tool ends it."""
