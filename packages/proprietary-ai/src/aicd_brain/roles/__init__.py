@@ -1,0 +1,1 @@
+"""Planner, coder and critic: what each is told, may use, and gives back."""

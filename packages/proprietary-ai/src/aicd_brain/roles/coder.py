@@ -1,0 +1,124 @@
+"""The coder: carries out a plan in the work tree."""
+
+import json
+from typing import Any
+
+from pydantic import Field
+
+from aicd_brain.catalogue import load_prompt
+from aicd_brain.fence import fence
+from aicd_brain.issue_text import issue_of
+from aicd_brain.loop.loop import Ended, Loop
+from aicd_brain.loop.speaker import Speaker
+from aicd_brain.models.messages import Message, Text, ToolSpec
+from aicd_brain.tools.editing import editing_tools
+from aicd_brain.tools.reading import reading_tools
+from aicd_brain.tools.tool import Said, Tool, schema_of
+from aicd_brain.tools.truncation import head_and_tail
+from aicd_core.contracts import Change, Feedback, Plan, Task, TestReport, Workspace
+from aicd_core.contracts.values import Value
+
+DIFF_SHOWN = 10_000
+OUTPUT_SHOWN = 6_000
+
+
+class DoneArguments(Value):
+    summary: str = Field(min_length=1)
+    complete: bool
+    notes: tuple[str, ...] = ()
+
+
+async def code(
+    speaker: Speaker, task: Task, plan: Plan, feedback: Feedback | None, workspace: Workspace, turns: int
+) -> Change:
+    """Has the model change the tree; what it did until it was stopped counts, too.
+
+    Args:
+        turns: calls of the model at the most.
+    """
+    ending = Ending(plan, workspace)
+    loop = Loop(speaker, tools_of(workspace, ending), opening(task, plan, feedback), turns, keeps=True)
+    ending.shown = any(call.name == DONE for turn in loop.conversation.turns for call in turn.said.calls())
+    return _change(await loop.run())
+
+
+def _change(ended: Ended) -> Change:
+    if isinstance(ended.result, DoneArguments):
+        return Change(summary=ended.result.summary, complete=ended.result.complete, notes=ended.result.notes)
+    note = f"The coder was stopped before it was done: {ended.why}."
+    return Change(summary="An unfinished change.", complete=False, notes=(note,))
+
+
+def opening(task: Task, plan: Plan, feedback: Feedback | None) -> Message:
+    """What the coder is told: the task and the plan, which are the same in each round, then why the last one fell."""
+    prompt = load_prompt("coder_task").render(
+        test_commands=fence("commands", "\n".join(task.test_commands) or "(none)"),
+        issue=fence("issue", issue_of(task)),
+        plan=fence("plan", plan.model_dump_json(indent=1)),
+    )
+    parts = [Text(text=prompt)]
+    if feedback is not None:
+        parts.append(Text(text=_why(feedback)))
+    return Message(role="user", parts=tuple(parts))
+
+
+def _why(feedback: Feedback) -> str:
+    findings = [finding.model_dump(exclude_none=True) for finding in feedback.review.findings]
+    unmet = [result.model_dump() for result in feedback.review.criteria if not result.met]
+    policy = [finding.model_dump(mode="json", exclude_none=True) for finding in feedback.policy.findings]
+    return load_prompt("coder_feedback").render(
+        round=feedback.round,
+        tests=fence("commands", commands_text(feedback.tests)),
+        policy=fence("policy", json.dumps(policy, indent=1)),
+        review=fence("review", json.dumps({"findings": findings, "criteria_not_met": unmet}, indent=1)),
+    )
+
+
+def commands_text(tests: TestReport) -> str:
+    """The commands with how each ended; the output only of those that failed. Not how long they took."""
+    shown = []
+    for result in (*tests.setup, *tests.tests):
+        output = "" if result.ok else f"\n{head_and_tail(result.output, OUTPUT_SHOWN)}"
+        shown.append(f"$ {result.command}\n[{result.outcome()}]{output}")
+    return "\n".join(shown) or "(none were declared)"
+
+
+DONE = "done"
+
+
+class Ending:
+    """The tool that ends coding: the first time it shows the diff and the criteria instead."""
+
+    def __init__(self, plan: Plan, workspace: Workspace) -> None:
+        self._plan = plan
+        self._workspace = workspace
+        self.shown = False
+
+    async def use(self, arguments: dict[str, Any]) -> Said:
+        claim = DoneArguments.model_validate(arguments)
+        if self.shown:
+            return Said("", result=claim)
+        self.shown = True
+        diff = (await self._workspace.diff()).decode("utf-8", "replace")
+        if not diff:
+            return Said(
+                "The tree is as it was: nothing has been changed. Make the change, then call done.", failed=True
+            )
+        return Said(f"{self._checklist()}\n\n{fence('diff', head_and_tail(diff, DIFF_SHOWN))}")
+
+    def _checklist(self) -> str:
+        criteria = [f"- {one.id}: {one.text} (shown by: {one.verify})" for one in self._plan.acceptance_criteria]
+        commands = ", ".join(self._plan.test_commands) or "none"
+        claims = fence("plan", "\n".join([*criteria, f"- test commands: {commands}"]))
+        return (
+            "Not ended yet. Below is your whole change. Go through it once: each criterion met and seen to be met, no "
+            "file outside of the plan without a note, nothing left behind, tests run. Mend what is wrong, then call "
+            f"done again with what is true.\n\n{claims}"
+        )
+
+
+def tools_of(workspace: Workspace, ending: Ending) -> tuple[Tool, ...]:
+    """The coder's six tools."""
+    search, view, _ = reading_tools(workspace)
+    spec = ToolSpec(DONE, "Ends your work.", schema_of(DoneArguments))
+    return (search, view, *editing_tools(workspace), Tool(spec, ending.use))
