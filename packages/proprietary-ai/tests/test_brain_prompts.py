@@ -2,14 +2,17 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
 
 from aicd_brain.catalogue import Prompt, Role, VariableKind, load_prompt, prompt_names
 from aicd_brain.fence import fence
-from aicd_core.contracts import Plan, Review
+from aicd_brain.roles import coder, critic, planner
+from aicd_brain.roles.critic import ReviewArguments
+from aicd_core.contracts import Evidence, Plan, Workspace
+from aicd_core.testing.agents import plan_for
 
 MAX_TOKENS = 2500
 """Per role, system prompt and tool descriptions together."""
@@ -17,6 +20,13 @@ MAX_TOKENS = 2500
 BYTES_PER_TOKEN = 4
 ROLES = [role.value for role in Role]
 BASE = "0123456789abcdef0123456789abcdef01234567"
+NO_WORKSPACE = cast("Workspace", None)
+"""Tools are described without one."""
+TOOLS = {
+    "planner": planner.tools_of(NO_WORKSPACE, BASE),
+    "coder": coder.tools_of(NO_WORKSPACE, coder.Ending(plan_for(BASE), NO_WORKSPACE)),
+    "critic": (critic.submit_tool(plan_for(BASE), cast("Evidence", None)),),
+}
 
 
 def size_in_tokens(text: str) -> float:
@@ -88,8 +98,7 @@ def test_a_system_prompt_describes_the_fence_as_it_is(role: str) -> None:
 
 
 def test_the_planners_example_is_a_plan_with_every_field() -> None:
-    given = example_in(load_prompt("planner"))
-    given["base_sha"] = BASE
+    given = {"schema_version": 1, "base_sha": BASE, **example_in(load_prompt("planner"))}
     plan = Plan.model_validate(given)
     assert missing_keys(plan, given) == set()
     assert {c.id for c in plan.acceptance_criteria} == {c for step in plan.steps for c in step.criteria}
@@ -97,7 +106,21 @@ def test_the_planners_example_is_a_plan_with_every_field() -> None:
 
 def test_the_critics_example_is_a_review_with_every_field() -> None:
     given = example_in(load_prompt("critic"))
-    assert missing_keys(Review.model_validate(given), given) == set()
+    arguments = ReviewArguments.model_validate(given)
+    assert missing_keys(arguments, given) == set()
+    assert arguments.review().findings[0].message.endswith("where it turns the limit off.")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_roles_system_prompt_and_tools_stay_lean_together(role: str) -> None:
+    tools = json.dumps([[tool.spec.name, tool.spec.description, tool.spec.parameters] for tool in TOOLS[role]])
+    assert size_in_tokens(load_prompt(role).template + tools) <= MAX_TOKENS
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_system_prompt_names_every_tool_of_its_role(role: str) -> None:
+    template = load_prompt(role).template
+    assert [tool.spec.name for tool in TOOLS[role] if f"`{tool.spec.name}`" not in template] == []
 
 
 @pytest.mark.parametrize(
