@@ -75,7 +75,7 @@ class Script(Value):
         return cls.model_validate_json(place.read_bytes())
 
     def turn(self, role: str, conversation: int, number: int) -> Turn:
-        conversations = self.roles.get(role) or self.roles[ANY_ROLE]
+        conversations = self.roles[role if role in self.roles else ANY_ROLE]
         turns = conversations[min(conversation, len(conversations) - 1)]
         return turns[min(number, len(turns) - 1)]
 
