@@ -74,7 +74,7 @@ def play(body: Body, source: Path, tmp_path: Path) -> Iterator[Play]:
 def agent_for(server: ModelServer, api: str, **settings: Any) -> BrainAgent:
     quick = {"model_retry_longest": 0.05, "model_stall": 5.0, **settings}
     if api == "anthropic":
-        chosen = BrainSettings(anthropic_base_url=server.url, anthropic_api_key=SecretStr(KEY), **quick)
-        return BrainAgent(chosen, claude.connect, CLAUDE)
-    chosen = BrainSettings(openai_base_url=f"{server.url}/v1", openai_api_key=SecretStr(KEY), openai_api=api, **quick)
-    return BrainAgent(chosen, openai.connect, GPT)
+        given = {"anthropic_base_url": server.url, "anthropic_api_key": SecretStr(KEY), **quick}
+        return BrainAgent(BrainSettings(**given), claude.connect, CLAUDE)
+    given = {"openai_base_url": f"{server.url}/v1", "openai_api_key": SecretStr(KEY), "openai_api": api, **quick}
+    return BrainAgent(BrainSettings(**given), openai.connect, GPT)
