@@ -81,18 +81,21 @@ class Handler(BaseHTTPRequestHandler):
         failure = place.turn.failure(body["model"], place.attempt)
         with suppress(OSError):  # whoever asked may have gone away, or was killed
             if failure is not None and failure.status != 200:
-                self._refuse(api, request, place, failure)
+                self._note(request, place, failure.status, Tokens())
+                self._object(failure.status, api.error(failure.status, failure.detail), failure.retry_after)
+            elif not body.get("stream"):
+                self._note(request, place, 200, place.tokens)
+                self._object(200, api.whole(place, body["model"], request.number))
             else:
                 self._stream(api, request, place, failure)
 
-    def _refuse(self, api: Api, request: Request, place: Place, failure: Failure) -> None:
-        self._note(request, place, failure.status, Tokens())
-        content = json.dumps(api.error(failure.status, failure.detail)).encode()
-        self.send_response(failure.status)
+    def _object(self, status: int, value: dict[str, Any], retry_after: float | None = None) -> None:
+        content = json.dumps(value).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
-        if failure.retry_after is not None:
-            self.send_header("Retry-After", str(failure.retry_after))
+        if retry_after is not None:
+            self.send_header("Retry-After", str(retry_after))
         self.end_headers()
         self.wfile.write(content)
         self.wfile.flush()

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from aicd_brain.models import anthropic_messages
 from aicd_brain.models.messages import Tokens
 from aicd_brain.testing.scripts import Asked, Place
 
@@ -20,6 +21,10 @@ class Api(Protocol):
     def asked(self, body: dict[str, Any]) -> Asked: ...
 
     def events(self, place: Place, model: str, number: int) -> Iterator[Event]: ...
+
+    def whole(self, place: Place, model: str, number: int) -> dict[str, Any]:
+        """The answer to a request that asks for no stream."""
+        ...
 
     def error(self, status: int, detail: str) -> dict[str, Any]: ...
 
@@ -79,6 +84,17 @@ class AnthropicMessages:
         end = {"type": "message_delta", "delta": ended, "usage": {"output_tokens": tokens.output}}
         yield "message_delta", end
         yield "message_stop", {"type": "message_stop"}
+
+    def whole(self, place: Place, model: str, number: int) -> dict[str, Any]:
+        assembly = anthropic_messages.Assembly()
+        for _, data in self.events(place, model, number):
+            assert isinstance(data, dict), "every event is an object"
+            assembly.add(data)
+        message = assembly.whole()
+        for block in message["content"]:
+            if block["type"] == "tool_use":
+                block["input"] = json.loads(block.pop(anthropic_messages.RAW_INPUT))
+        return message
 
     def error(self, status: int, detail: str) -> dict[str, Any]:
         kinds = {401: "authentication_error", 429: "rate_limit_error", 529: "overloaded_error", 500: "api_error"}
@@ -159,6 +175,11 @@ class OpenAIResponses:
             "total_tokens": tokens.prompt + tokens.output,
         }
 
+    def whole(self, place: Place, model: str, number: int) -> dict[str, Any]:
+        *_, (_, last) = self.events(place, model, number)
+        assert isinstance(last, dict), "every event is an object"
+        return dict(last["response"])
+
     def error(self, status: int, detail: str) -> dict[str, Any]:
         return _openai_error(status, detail)
 
@@ -199,6 +220,23 @@ class OpenAIChat:
             "prompt_tokens_details": {"cached_tokens": tokens.cached_input, "cache_write_tokens": tokens.cache_write},
             "completion_tokens": tokens.output,
             "total_tokens": tokens.prompt + tokens.output,
+        }
+
+    def whole(self, place: Place, model: str, number: int) -> dict[str, Any]:
+        turn = place.turn
+        calls = [
+            {"id": f"call_{number}_{at}", "type": "function", "function": {"name": call.name, "arguments": call.text()}}
+            for at, call in enumerate(turn.calls)
+        ]
+        message: dict[str, Any] = {"role": "assistant", "content": turn.text or None}
+        choice = {"index": 0, "message": {**message, "tool_calls": calls} if calls else message}
+        return {
+            "id": f"chatcmpl-{number}",
+            "object": "chat.completion",
+            "created": 0,
+            "model": model,
+            "choices": [{**choice, "finish_reason": "tool_calls" if calls else "stop"}],
+            "usage": self._usage(place.tokens),
         }
 
     def error(self, status: int, detail: str) -> dict[str, Any]:
