@@ -4,7 +4,7 @@
 
 Each stack carries out so many shell commands, in turn in the same run: the floor is a loop on the bare SDK that
 contains and records nothing; `aicd run` is the whole product, with journal, checkpoints, sandbox, plan and review;
-mini-swe-agent runs where `--mini` names an interpreter that has it (pip install mini-swe-agent, into an environment of its own).
+mini-swe-agent runs where `--mini` names an interpreter that has it.
 
 Times are taken from the server's clock: from the start of the process to the coder's first request, and between its
 requests. Memory is the peak of the process.
