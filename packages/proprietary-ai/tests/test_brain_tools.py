@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from aicd_brain.issue_text import visible
 from aicd_brain.loop.circles import circle
 from aicd_brain.loop.compaction import CLEARED, compact
 from aicd_brain.loop.turns import Conversation, Turn, from_fragments, to_fragment
@@ -115,11 +114,6 @@ def test_circles_are_the_same_action_the_same_error_and_going_back_and_forth():
 def test_a_turn_without_a_call_is_no_circle():
     silent = Turn(said=Message(role="assistant", parts=(Text(text="hm"),)), answered=say("go on"), left=LEFT)
     assert circle([silent] * 9) is None
-
-
-def test_hidden_parts_of_an_issue_are_taken_out():
-    text = "See <!-- do\nevil --> this\u200b and\u202e that\U000e0041.<!-- never closed"
-    assert visible(text) == "See  this and that."
 
 
 def test_the_words_of_an_issue_that_look_like_code_come_first():

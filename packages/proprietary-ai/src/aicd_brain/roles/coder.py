@@ -7,19 +7,18 @@ from pydantic import Field
 
 from aicd_brain.catalogue import load_prompt
 from aicd_brain.fence import fence
-from aicd_brain.issue_text import issue_of
 from aicd_brain.loop.loop import Ended, Loop
 from aicd_brain.loop.speaker import Speaker
 from aicd_brain.models.messages import Message, Text, ToolSpec
+from aicd_brain.roles.shown import commands_text, issue_text
 from aicd_brain.tools.editing import editing_tools
 from aicd_brain.tools.reading import reading_tools
 from aicd_brain.tools.tool import Said, Tool, schema_of
 from aicd_brain.tools.truncation import head_and_tail
-from aicd_core.contracts import Change, Feedback, Plan, Task, TestReport, Workspace
+from aicd_core.contracts import Change, Feedback, Plan, Task, Workspace
 from aicd_core.contracts.values import Value
 
 DIFF_SHOWN = 10_000
-OUTPUT_SHOWN = 6_000
 
 
 class DoneArguments(Value):
@@ -53,7 +52,7 @@ def opening(task: Task, plan: Plan, feedback: Feedback | None) -> Message:
     """What the coder is told: the task and the plan, which are the same in each round, then why the last one fell."""
     prompt = load_prompt("coder_task").render(
         test_commands=fence("commands", "\n".join(task.test_commands) or "(none)"),
-        issue=fence("issue", issue_of(task)),
+        issue=fence("issue", issue_text(task)),
         plan=fence("plan", plan.model_dump_json(indent=1)),
     )
     parts = [Text(text=prompt)]
@@ -72,15 +71,6 @@ def _why(feedback: Feedback) -> str:
         policy=fence("policy", json.dumps(policy, indent=1)),
         review=fence("review", json.dumps({"findings": findings, "criteria_not_met": unmet}, indent=1)),
     )
-
-
-def commands_text(tests: TestReport) -> str:
-    """The commands with how each ended; the output only of those that failed. Not how long they took."""
-    shown = []
-    for result in (*tests.setup, *tests.tests):
-        output = "" if result.ok else f"\n{head_and_tail(result.output, OUTPUT_SHOWN)}"
-        shown.append(f"$ {result.command}\n[{result.outcome()}]{output}")
-    return "\n".join(shown) or "(none were declared)"
 
 
 DONE = "done"

@@ -6,14 +6,13 @@ from pydantic import Field
 
 from aicd_brain.catalogue import load_prompt
 from aicd_brain.fence import fence
-from aicd_brain.issue_text import issue_of
 from aicd_brain.loop.loop import Loop
 from aicd_brain.loop.speaker import Speaker
 from aicd_brain.models.messages import Message, Text, ToolSpec
-from aicd_brain.roles.coder import commands_text
 from aicd_brain.roles.convergence import converged
 from aicd_brain.roles.delta import patch_delta, without_binaries
 from aicd_brain.roles.review_checks import faults_of, tests_failed
+from aicd_brain.roles.shown import commands_text, issue_text
 from aicd_brain.tools.tool import Said, Tool, schema_of
 from aicd_brain.tools.truncation import head_and_tail
 from aicd_core.contracts import (
@@ -104,7 +103,7 @@ def opening(task: Task, plan: Plan, evidence: Evidence) -> Message:
     policy = evidence.policy.model_dump_json(indent=1)
     prompt = load_prompt("critic_task").render(
         round=evidence.round,
-        issue=fence("issue", issue_of(task)),
+        issue=fence("issue", issue_text(task)),
         plan=fence("plan", plan.model_dump_json(indent=1)),
         tests=fence("commands", commands_text(evidence.tests)),
         policy=fence("policy", policy),

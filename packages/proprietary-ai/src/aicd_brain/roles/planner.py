@@ -6,11 +6,11 @@ from typing import Any
 
 from aicd_brain.catalogue import load_prompt
 from aicd_brain.fence import fence
-from aicd_brain.issue_text import issue_of
 from aicd_brain.loop.loop import Loop
 from aicd_brain.loop.speaker import Speaker
 from aicd_brain.models.messages import Message, Text, ToolSpec
 from aicd_brain.retriever import Passage, Retriever
+from aicd_brain.roles.shown import issue_text
 from aicd_brain.tools.reading import reading_tools
 from aicd_brain.tools.tool import Said, Tool, schema_of
 from aicd_brain.tools.truncation import head_and_tail
@@ -63,7 +63,7 @@ def tools_of(workspace: Workspace, base_sha: str) -> tuple[Tool, ...]:
 
 async def opening(task: Task, errors: tuple[str, ...], workspace: Workspace, retriever: Retriever) -> Message:
     """What the planner is told: the task, which is the same for each attempt, then what was wrong with its plan."""
-    issue = issue_of(task)
+    issue = issue_text(task)
     passages = await retriever.find(issue, workspace, PASSAGES)
     prompt = load_prompt("planner_task").render(
         base_sha=task.base_sha,
