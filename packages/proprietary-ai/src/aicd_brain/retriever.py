@@ -8,6 +8,7 @@ from typing import Protocol
 
 from aicd_core.contracts import Match, Workspace
 from aicd_core.contracts.values import RepoPath, Value
+from aicd_core.errors import InvalidInputError
 
 MAX_WORDS = 8
 MATCHES_PER_WORD = 100
@@ -37,7 +38,7 @@ class PlainSearch:
         scores: Counter[str] = Counter()
         first: dict[str, Match] = {}
         for word in salient_words(question):
-            matches = await workspace.search(re.escape(word), limit=MATCHES_PER_WORD)
+            matches = await _search(workspace, word)
             per_file = Counter(match.path for match in matches)
             for match in matches:
                 first.setdefault(match.path, match)
@@ -45,6 +46,14 @@ class PlainSearch:
                 scores[path] += round(1000 * log(1 + times) / log(2 + len(per_file)))
         best = sorted(scores, key=lambda path: (-scores[path], path))[:limit]
         return [Passage(path=path, first=first[path].line, text=first[path].text) for path in best]
+
+
+async def _search(workspace: Workspace, word: str) -> Sequence[Match]:
+    """The lines with the word; none where the tree is too large to be searched in time."""
+    try:
+        return await workspace.search(re.escape(word), limit=MATCHES_PER_WORD)
+    except InvalidInputError:
+        return ()
 
 
 def salient_words(question: str) -> list[str]:

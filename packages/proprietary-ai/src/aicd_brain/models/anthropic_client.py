@@ -33,7 +33,7 @@ class AnthropicProvider:
             stream = await self._connected().messages.create(**body, stream=True)
             async with cast("anthropic.AsyncStream[Any]", stream) as events:
                 async for event in events:
-                    assembly.add(event.model_dump(mode="json", exclude_unset=True))
+                    assembly.add(event.model_dump(mode="json", exclude_unset=True, warnings=False))
         except anthropic.APIStatusError as error:
             raise _failed(error, assembly) from error
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:

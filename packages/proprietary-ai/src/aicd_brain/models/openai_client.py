@@ -56,7 +56,7 @@ class ResponsesProvider:
             async with cast("openai.AsyncStream[Any]", stream) as events:
                 async for event in events:
                     if event.type in LAST_EVENTS:
-                        last = event.response.model_dump(mode="json", exclude_unset=True)
+                        last = event.response.model_dump(mode="json", exclude_unset=True, warnings=False)
                     elif event.type == "error":
                         raise _told(event.code or "", event.message)
         except (openai.APIError, httpx2.HTTPError) as error:
@@ -92,7 +92,7 @@ class ChatProvider:
             stream = await self._connection.client().chat.completions.create(**body, stream=True)
             async with cast("openai.AsyncStream[Any]", stream) as chunks:
                 async for chunk in chunks:
-                    assembly.add(chunk.model_dump(mode="json", exclude_unset=True))
+                    assembly.add(chunk.model_dump(mode="json", exclude_unset=True, warnings=False))
         except (openai.APIError, httpx2.HTTPError) as error:
             raise _failed(error, assembly.tokens()) from error
         return assembly.whole()
