@@ -10,7 +10,6 @@ from aicd_brain.loop.turns import Conversation, Turn, from_fragments, to_fragmen
 from aicd_brain.models.messages import Message, Text, ToolCall, ToolResult, say
 from aicd_brain.models.prices import PriceTable
 from aicd_brain.models.provider import Fault, fault_of_status, retry_after_of
-from aicd_brain.retriever import salient_words
 from aicd_brain.roles.delta import patch_delta, without_binaries
 from aicd_brain.tools.near_miss import near_miss
 from aicd_brain.tools.truncation import head_and_tail
@@ -114,12 +113,6 @@ def test_circles_are_the_same_action_the_same_error_and_going_back_and_forth():
 def test_a_turn_without_a_call_is_no_circle():
     silent = Turn(said=Message(role="assistant", parts=(Text(text="hm"),)), answered=say("go on"), left=LEFT)
     assert circle([silent] * 9) is None
-
-
-def test_the_words_of_an_issue_that_look_like_code_come_first():
-    words = salient_words("The function parse_size fails in src.units when maxBytes is zero, because of rounding.")
-    assert words[:3] == ["parse_size", "src.units", "maxBytes"]
-    assert len(salient_words(" ".join(f"name_{number}" for number in range(100)))) == 8
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from aicd_brain.models.gateway import Gateway
 from aicd_brain.models.prices import PriceTable
 from aicd_brain.models.provider import Provider
 from aicd_brain.models.retries import Patience
-from aicd_brain.retriever import PlainSearch, Retriever
+from aicd_brain.retrieval.retriever import IndexedSearch
+from aicd_brain.retriever import OpenRetriever
 from aicd_brain.roles import coder, critic, planner
 from aicd_brain.settings import BrainSettings
 from aicd_core.contracts import AgentSession, Change, Evidence, Feedback, Plan, Review, Task, Workspace
@@ -21,6 +22,7 @@ class BrainAgent:
     Args:
         connect: makes the provider; it is closed at the end of each step.
         model: the model of every role that has none of its own in the settings.
+        retriever: finds code for the planner.
     """
 
     def __init__(
@@ -28,7 +30,7 @@ class BrainAgent:
         settings: BrainSettings,
         connect: Callable[[BrainSettings], Provider],
         model: str,
-        retriever: Retriever | None = None,
+        retriever: OpenRetriever = IndexedSearch,
     ) -> None:
         self._settings = settings
         self._connect = connect
@@ -38,12 +40,12 @@ class BrainAgent:
             Role.CRITIC: settings.critic_model,
         }
         self._models = {role: name or model for role, name in own.items()}
-        self._retriever = retriever or PlainSearch()
+        self._retriever = retriever
 
     async def plan(self, task: Task, errors: tuple[str, ...], workspace: Workspace, session: AgentSession) -> Plan:
         async with self._speaking(Role.PLANNER, task, session) as speaker:
             turns = self._settings.planner_turns
-            return await planner.plan(speaker, task, errors, workspace, self._retriever, turns)
+            return await planner.plan(speaker, task, errors, workspace, self._retriever(session), turns)
 
     async def code(
         self, task: Task, plan: Plan, feedback: Feedback | None, workspace: Workspace, session: AgentSession

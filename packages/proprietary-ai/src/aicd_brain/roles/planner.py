@@ -9,7 +9,8 @@ from aicd_brain.fence import fence
 from aicd_brain.loop.loop import Loop
 from aicd_brain.loop.speaker import Speaker
 from aicd_brain.models.messages import Message, Text, ToolSpec
-from aicd_brain.retriever import Passage, Retriever
+from aicd_brain.retrieval.values import Passage
+from aicd_brain.retriever import Retriever
 from aicd_brain.roles.shown import issue_text
 from aicd_brain.tools.reading import reading_tools
 from aicd_brain.tools.tool import Said, Tool, schema_of
