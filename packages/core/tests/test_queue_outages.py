@@ -316,10 +316,13 @@ async def test_a_drained_worker_handles_an_entry_that_was_on_its_way(server: Red
         id, token, opts, name, deferredFailure = "1", "t", {}, "wake", None  # noqa: N815
         data: dict[str, str] = {}  # noqa: RUF012
 
-    worker.paused = True
+    async def arrives_late(_token: str) -> Fetched:
+        worker.paused = True
+        return Fetched()
+
     worker.drained = False
     worker._ensure_client_names = nothing
-    worker.moveToActive = lambda _token: asyncio.sleep(0, Fetched())
+    worker.moveToActive = arrives_late
     worker.backend.moveToCompleted = lambda *_a, **_k: asyncio.sleep(0)
     assert await worker.getNextJob("t") is None
     assert handled.is_set()
