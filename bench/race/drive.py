@@ -24,6 +24,7 @@ class Counter:
     def __init__(self) -> None:
         self._starts: dict[Any, float] = {}
         self._ended = 0
+        self._failure = ""
         self._news = asyncio.Event()
 
     def started(self, job: Any) -> None:
@@ -35,15 +36,26 @@ class Counter:
         self._ended += 1
         self._news.set()
 
+    def failed(self, reason: str) -> None:
+        """A job went another way; the run is void."""
+        self._failure = reason
+        self._news.set()
+
     def start_of(self, job: Any) -> float:
         return self._starts[job]
 
     async def wait(self, ended: int) -> None:
-        """Until so many jobs are through."""
+        """Until so many jobs are through.
+
+        Raises:
+            RuntimeError: one of them went another way.
+        """
         async with asyncio.timeout(DEADLINE):
             while self._ended < ended:
                 self._news.clear()
                 await self._news.wait()
+                if self._failure:
+                    raise RuntimeError(f"A job did not go its way: {self._failure}")
 
 
 async def drive(spec: Spec, counter: Counter, give: Give) -> Outcome:

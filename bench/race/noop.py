@@ -1,8 +1,9 @@
 """A code host, a work tree and an agent that do nothing, in process: no git, no sandbox, no model."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from aicd_core.contracts import (
     Base,
@@ -79,7 +80,13 @@ class NoHost:
     """A `CodeHost` that keeps nothing, and the `CodeHosts` that finds it."""
 
     def at(self, source: str, tenant: Tenant | None = None) -> CodeHost:
-        return cast("CodeHost", self)
+        return self
+
+    async def resolve_base(self, branch: str | None) -> Base:
+        return Base(branch=branch or "main", sha=SHA)
+
+    def hold(self, job_id: JobId) -> AbstractAsyncContextManager[object]:
+        return nullcontext()
 
     async def open(self, job_id: JobId, base_sha: str) -> NoCheckout:
         return NoCheckout()

@@ -45,6 +45,8 @@ async def _run(spec: Spec, steps: Mapping[JobState, Step]) -> Outcome:
         def observe(news: Progress) -> None:
             if isinstance(news, StateChanged) and news.state is JobState.PR_OPEN:
                 counter.ended()
+            elif isinstance(news, StateChanged) and news.reason:
+                counter.failed(news.reason)
 
         async def give(number: int) -> JobId:
             new = NewJob(repository_id(number), "noop", f"{TITLE} {new_uuid()}", BODY, "main", SHA, 3600.0)
