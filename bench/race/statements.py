@@ -37,14 +37,15 @@ class Statement:
 
 
 class Recorder:
-    """A courier's other end that runs nothing."""
+    """A courier's other end that runs nothing, and answers with the rows that it was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, *rows: tuple[Any, ...]) -> None:
         self.calls: list[Call] = []
+        self._rows = rows
 
     async def run(self, calls: Sequence[Call]) -> Rows:
         self.calls.extend(calls)
-        return [(new_uuid(),)]
+        return self._rows
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Pipeline:
 
 async def _recorded() -> list[Statement]:
     """The making of a job and its transitions, in order."""
-    recorder = Recorder()
+    recorder = Recorder((new_uuid(),))
     courier = Courier(recorder.run)
     await jobs.insert_job(courier, tenant(0), NewJob(repository_id(0), "dummy", TITLE, BODY, "main", SHA, 3600.0))
     job = _queued()
