@@ -27,8 +27,8 @@ BASE_ENVIRONMENT = {
 }
 """What every command has, in every kind of sandbox.
 
-Left alone, pip refuses to install on a Debian (https://peps.python.org/pep-0668/). Here it can break nothing: the system is
-read-only, so it installs below HOME, which goes with the sandbox.
+Left alone, pip refuses to install on a Debian (https://peps.python.org/pep-0668/). Here it can break nothing: the
+system is read-only, so it installs below HOME, which goes with the sandbox.
 """
 
 LONGEST_ARGUMENT = 120_000
