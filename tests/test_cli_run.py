@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 
 from aicd_core.testing.databases import TestUrls
+from aicd_core.testing.redis import redis_server
 from histories import git
 
 AICD = Path(sys.executable).with_name("aicd")
@@ -135,6 +137,25 @@ def test_doctor_finds_everything_in_order(shop: Shop):
     done = shop.run("doctor", "--json")
     assert done.returncode == 0, done.stdout
     assert {check["name"] for check in json.loads(done.stdout)["checks"]} >= {"git", "sandbox", "database", "agents"}
+
+
+def test_doctor_reaches_the_redis_that_is_set_or_says_what_to_do(shop: Shop, tmp_path: Path):
+    def queue(url: str) -> tuple[int, str]:
+        done = shop.run("doctor", env={"AICD_REDIS_URL": url})
+        return done.returncode, next(line for line in done.stdout.splitlines() if "queue: " in line)
+
+    with redis_server(tmp_path / "redis") as redis:
+        code, line = queue(redis.url)
+        assert (code, bool(re.match(r"ok   queue: Redis \d", line))) == (0, True), line
+    code, line = queue(redis.url)
+    assert (code, line.startswith("BAD  queue: Redis did not answer"), "AICD_REDIS_URL" in line) == (1, True, True), (
+        line
+    )
+
+
+def test_the_version_is_told():
+    told = subprocess.run([str(AICD), "--version"], capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout == f"aicd {version('aicd-cli')}\n"
 
 
 def test_doctor_says_what_is_missing(shop: Shop, tmp_path: Path):
@@ -299,6 +320,8 @@ def test_a_plan_that_needs_approval_waits_and_goes_on_with_yes(shop: Shop):
     git(shop.source, "commit", "-qam", "Ask first")
     waiting = shop.run("run", "--issue", ISSUE, "--json")
     assert (waiting.returncode, json.loads(waiting.stdout)["state"]) == (5, "awaiting_approval")
+    told = shop.run("run", "--issue", ISSUE)
+    assert f"aicd approve {json.loads(waiting.stdout)['job_id']} --data-dir {shop.data}" in told.stdout
     done = shop.run("run", "--issue", ISSUE, "--json", "--yes")
     assert (done.returncode, json.loads(done.stdout)["state"]) == (0, "pr_open")
     assert json.loads(done.stdout)["job_id"] == json.loads(waiting.stdout)["job_id"]

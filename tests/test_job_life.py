@@ -487,7 +487,7 @@ async def test_two_jobs_at_once_on_one_repository_get_a_pull_request_each(body: 
 async def test_only_a_waiting_job_can_be_approved(body: Body, source: Path):
     use(body, creating("new.txt"))
     report = await body.run(source, "Add a file")
-    with pytest.raises(ConflictError, match="pr_open cannot be approved"):
+    with pytest.raises(ConflictError, match="pr_open cannot be approved; one of these can: awaiting_approval"):
         await body.control().approve(report.job.id)
 
 

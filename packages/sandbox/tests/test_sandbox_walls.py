@@ -1,6 +1,7 @@
 import os
 import secrets
 import tempfile
+import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -86,13 +87,14 @@ async def test_the_environment_is_built_from_nothing(run: Run, monkeypatch: pyte
     assert "PLANTED_TOKEN" not in result.output
     own = await run("env -0 | tr '\\0' ';'", env={"GIVEN": "a b\nc"})
     assert dict(pair.split("=", 1) for pair in own.output.split(";") if pair) == {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/tmp/home/.local/bin",
         "HOME": "/tmp/home",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TERM": "dumb",
         "CI": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PIP_BREAK_SYSTEM_PACKAGES": "1",
         "PWD": "/work",
         "GIVEN": "a b\nc",
     }
@@ -146,3 +148,21 @@ async def test_there_is_no_terminal_to_type_into(run: Run) -> None:
     )
     assert "False" in result.output.splitlines()[0].split()[1]
     assert result.exit_code != 0
+
+
+async def test_pip_installs_packages_and_their_commands_for_the_sandbox_alone(run: Run, tree: Path) -> None:
+    if (await run("python3 -m pip --version")).exit_code:
+        pytest.skip("the system has no pip")
+    folder = "greeter-1.dist-info"
+    files = {
+        "greeter.py": "def main():\n    print('hello')\n",
+        f"{folder}/METADATA": "Metadata-Version: 2.1\nName: greeter\nVersion: 1\n",
+        f"{folder}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{folder}/entry_points.txt": "[console_scripts]\ngreet = greeter:main\n",
+        f"{folder}/RECORD": "",
+    }
+    with zipfile.ZipFile(tree / "greeter-1-py3-none-any.whl", "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    result = await run("python3 -m pip install -q --no-index ./greeter-1-py3-none-any.whl && greet")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (0, "hello"), result.output

@@ -1,6 +1,8 @@
 """The command line: which commands there are."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -12,12 +14,28 @@ from aicd_cli.process import ProcessEnd, complain_as_json
 
 app = typer.Typer(
     name="aicd",
-    help="AI-CD turns an issue into a reviewed pull request.",
     epilog="Example:  aicd run --repo . --issue-file issue.md",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"aicd {version('aicd-cli')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """AI-CD turns an issue into a reviewed pull request."""
+
+
 app.command("run", epilog=run_command.EXAMPLE)(run_command.command)
 app.command("jobs", epilog=jobs.LIST_EXAMPLE)(jobs.list_command)
 app.command("show", epilog=jobs.SHOW_EXAMPLE)(jobs.show_command)

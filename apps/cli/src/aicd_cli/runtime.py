@@ -45,6 +45,8 @@ class Workers(Protocol):
         self, parts: Parts, options: WorkerOptions, concurrency: int
     ) -> AbstractAsyncContextManager[Worker]: ...
 
+    async def reach_redis(self, url: str) -> str: ...
+
 
 @dataclass(frozen=True)
 class Store:

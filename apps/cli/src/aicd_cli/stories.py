@@ -46,12 +46,12 @@ def log_lines(kept: TestLogs | None) -> Iterator[str]:
 
 
 def outcome_lines(report: JobReport, data_dir: Path | None) -> Iterator[str]:
-    yield from _ending(report)
     place = f" --data-dir {shlex.quote(str(data_dir))}" if data_dir else ""
+    yield from _ending(report, place)
     yield f"  the whole story:  aicd show {report.job.id}{place}"
 
 
-def _ending(report: JobReport) -> Iterator[str]:
+def _ending(report: JobReport, place: str = "") -> Iterator[str]:
     job, opened = report.job, report.pull_request
     if opened and job.state is JobState.PR_OPEN:
         yield f"Pull request {'(draft) ' if opened.draft else ''}open: {opened.url}"
@@ -63,7 +63,7 @@ def _ending(report: JobReport) -> Iterator[str]:
     yield f"Job {job.state.value}" + (f" ({job.code})" if job.code else "")
     yield from _indented(printable(job.reason or ""))
     if job.state is JobState.AWAITING_APPROVAL:
-        yield "  Its plan waits for approval: run the same command with --yes to carry it out."
+        yield f"  Its plan waits for approval:  aicd approve {job.id}{place}"
 
 
 def plan_lines(report: JobReport) -> Iterator[str]:

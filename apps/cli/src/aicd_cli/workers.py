@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from aicd_cli.runtime import leftovers
 from aicd_core.orchestrator import Dispatch, Parts, Worker, WorkerOptions
+from aicd_core.queues.adapter import reach_redis
 from aicd_core.queues.open import open_queue, open_scheduler
 
-__all__ = ["open_queue", "open_worker"]
+__all__ = ["open_queue", "open_worker", "reach_redis"]
 
 
 @asynccontextmanager

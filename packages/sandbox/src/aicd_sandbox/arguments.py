@@ -16,15 +16,20 @@ PROXY = "http://127.0.0.1:3128"
 """Where the command server listens for the egress proxy, inside."""
 
 BASE_ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "PATH": f"/usr/local/bin:/usr/bin:/bin:{HOME}/.local/bin",
     "HOME": HOME,
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "TERM": "dumb",
     "CI": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
+    "PIP_BREAK_SYSTEM_PACKAGES": "1",
 }
-"""What every command has, in every kind of sandbox."""
+"""What every command has, in every kind of sandbox.
+
+Left alone, pip refuses to install on a Debian (https://peps.python.org/pep-0668/). Here it can break nothing: the
+system is read-only, so it installs below HOME, which goes with the sandbox.
+"""
 
 LONGEST_ARGUMENT = 120_000
 """Bytes. Linux takes single arguments below 32 pages (MAX_ARG_STRLEN in execve(2)): 128 KiB at the least."""

@@ -9,7 +9,14 @@ from dataclasses import asdict, dataclass
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
-from aicd_cli.runtime import load_settings, make_sandbox, open_store, prepare_data_dir, require_disk_space
+from aicd_cli.runtime import (
+    load_settings,
+    load_workers,
+    make_sandbox,
+    open_store,
+    prepare_data_dir,
+    require_disk_space,
+)
 from aicd_core.agents.registry import known_agents
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.migrations import HEAD
@@ -51,6 +58,12 @@ async def _database(settings: Settings) -> str:
         return f"{'configured' if settings.database_url else 'embedded'}, schema {HEAD}"
 
 
+async def _queue(settings: Settings) -> str:
+    if settings.redis_url is None:
+        return "in the database"
+    return f"Redis {await load_workers().reach_redis(settings.redis_url)}"
+
+
 async def _sandbox(settings: Settings) -> str:
     return await make_sandbox(settings).check()
 
@@ -65,6 +78,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("data directory", _data_dir),
     ("disk space", _disk),
     ("database", _database),
+    ("queue", _queue),
     ("sandbox", _sandbox),
     ("agents", _agents),
 )

@@ -185,7 +185,7 @@ def _leave_to_workers(request: RunRequest, job: JobView) -> ExitCode:
     if request.as_json:
         show({"job_id": str(job.id), "state": job.state.value, "code": job.code, "reason": job.reason})
     else:
-        sys.stdout.write(f"Job {job.id} waits for a worker.  aicd worker  runs one,  aicd show {job.id}  follows it.\n")
+        sys.stdout.write(f"Job {job.id} waits for a worker.  aicd worker  runs one,  aicd show {job.id}  tells more.\n")
     return ExitCode.OK
 
 

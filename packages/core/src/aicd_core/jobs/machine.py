@@ -113,7 +113,10 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
     """
     target = TRANSITIONS.get((job.state, event))
     if target is None:
-        raise IllegalTransitionError(f"A job that is {job.state.value} cannot be {event.value}.")
+        fit = ", ".join(state.value for state, possible in TRANSITIONS if possible is event)
+        raise IllegalTransitionError(
+            f"A job that is {job.state.value} cannot be {event.value}; one of these can: {fit}."
+        )
     if event is JobEvent.HANDED_OVER:
         return job
     if event is JobEvent.RETRY_SCHEDULED:

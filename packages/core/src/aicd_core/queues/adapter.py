@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 
 from bullmq.queue import Queue as BullQueue
 from bullmq.worker import Worker as BullWorker
+from redis.asyncio import Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
-from aicd_core.errors import InvalidInputError
+from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.queues.options import (
     ENTRY_OPTIONS,
     LONGEST_WAIT,
@@ -62,6 +63,28 @@ class Broker:
             return {"backend": "postgres", "connection": self.url}
         extra = urlencode({"socket_timeout": timeout, "socket_connect_timeout": 5, "socket_keepalive": "true"})
         return {"connection": f"{self.url}{'&' if '?' in self.url else '?'}{extra}"}
+
+
+async def reach_redis(url: str) -> str:
+    """The version of the Redis at `url`; a worker would wait for one that is away, and `aicd doctor` tells.
+
+    Raises:
+        InvalidInputError: that is not the URL of one.
+        UnavailableError: it does not answer, or refuses the login.
+    """
+    patience = REDIS_PRODUCER_TIMEOUT
+    try:
+        async with Redis.from_url(
+            Broker.redis(url).url, socket_timeout=patience, socket_connect_timeout=patience
+        ) as client:
+            server = await client.info("server")
+    except LOST as error:
+        raise UnavailableError(
+            f"Redis did not answer: {error} Start it, or mend AICD_REDIS_URL; without that variable the queue is in "
+            "Postgres.",
+            code="redis_unavailable",
+        ) from error
+    return str(server["redis_version"])
 
 
 class Worker(BullWorker):
