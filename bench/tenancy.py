@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from aicd_core.db.database import Database
 from aicd_core.db.embedded import EmbeddedPostgres
+from aicd_core.db.pages import PageRequest
 from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.ids import JobId, OrgId, RepositoryId, new_uuid
 from aicd_core.jobs import repository as jobs
@@ -120,7 +121,7 @@ async def move_one(session: WriteSession, at: Target) -> object:
 
 QUERIES: dict[str, tuple[bool, Ask]] = {
     "get job": (False, lambda session, at: jobs.get_job(session, at.tenant, at.job)),
-    "newest page": (False, lambda session, at: jobs.list_jobs(session, at.tenant, limit=20)),
+    "newest page": (False, lambda session, at: jobs.list_jobs(session, at.tenant, PageRequest(limit=20))),
     "find open": (False, lambda session, at: jobs.find_open(session, at.tenant, at.repository, at.issue_key)),
     "list events": (False, lambda session, at: jobs.list_events(session, at.tenant, at.job)),
     "usage total": (False, lambda session, at: ledger.total(session, at.tenant, at.job)),

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from aicd_core.contracts import Usage
 from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.db.pages import PageRequest
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
@@ -146,7 +147,7 @@ async def test_another_tenant_sees_and_changes_nothing(database: Database, tenan
     job, other = await make_job(database, tenant), rival
     async with database.write(other) as session:
         assert await jobs.get_job(session, other, job.id) is None
-        assert list(await jobs.list_jobs(session, other, limit=10)) == []
+        assert (await jobs.list_jobs(session, other, PageRequest())).items == ()
         assert list(await jobs.list_events(session, other, job.id)) == []
     assert not await move(database, other, job, JobEvent.CANCELLED)
     assert (await read(database, tenant, job.id)).version == 0
@@ -163,3 +164,18 @@ async def test_the_database_refuses_values_that_the_code_does_not_know(
     with pytest.raises(Exception, match="ck_jobs"):
         async with database.write(tenant) as session:
             await session.execute(text(f"UPDATE jobs SET {column} = {value}"))
+
+
+async def test_jobs_come_in_pages_that_neither_skip_nor_repeat(database: Database, tenant: Tenant):
+    made = [(await make_job(database, tenant, f"job {number}")).id for number in range(5)]
+    seen: list[JobId] = []
+    page = PageRequest(limit=2)
+    while True:
+        async with database.read(tenant) as session:
+            found = await jobs.list_jobs(session, tenant, page)
+        seen += [job.id for job in found.items]
+        if found.next_cursor is None:
+            break
+        await make_job(database, tenant, f"made meanwhile, after {len(seen)}")
+        page = PageRequest(limit=2, cursor=found.next_cursor)
+    assert seen == made[::-1]

@@ -14,6 +14,7 @@ from aicd_cli.process import run_process
 from aicd_cli.runtime import load_settings, open_store
 from aicd_cli.sample import ISSUE, make_sample
 from aicd_cli.stories import print_story
+from aicd_core.db.pages import PageRequest
 from aicd_core.errors import InvalidInputError
 from aicd_core.jobs import repository as jobs
 from aicd_core.orchestrator import IssueText, read_report
@@ -52,7 +53,7 @@ async def show_demo(place: Path) -> ExitCode:
     code = await run(settings, request)
     async with open_store(settings) as store:
         async with store.database.read(store.tenant) as session:
-            (job, *_) = await jobs.list_jobs(session, store.tenant, limit=1)
+            job = (await jobs.list_jobs(session, store.tenant, PageRequest(limit=1))).items[0]
         report = await read_report(store.database, store.tenant, job.id)
     _say("\n--- the story " + "-" * 60)
     print_story(report)

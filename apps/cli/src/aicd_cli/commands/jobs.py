@@ -11,6 +11,7 @@ from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, open_store
 from aicd_cli.stories import job_line, print_logs, print_story
+from aicd_core.db.pages import MAX_PAGE, PageRequest
 from aicd_core.errors import InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
@@ -23,7 +24,11 @@ SHOW_EXAMPLE = "Example:  aicd show 01a20a19-b883-7345-9527-cba0433a3c7f"
 
 def list_command(
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="At most so many, the newest first.")] = 20,
+    after: Annotated[
+        str | None,
+        typer.Option(metavar="CURSOR", help="The page after the one that named this cursor."),
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,13 +36,16 @@ def list_command(
 
     async def work() -> ExitCode:
         async with open_store(load_settings(data_dir)) as store, store.database.read(store.tenant) as session:
-            found = await jobs.list_jobs(session, store.tenant, limit=limit, state=state)
+            page = await jobs.list_jobs(session, store.tenant, PageRequest(limit, after), state=state)
         if as_json:
-            rows = [{"job_id": str(j.id), "state": j.state.value, "title": j.title, "reason": j.reason} for j in found]
-            show({"jobs": rows})
+            fields = [(str(job.id), job.state.value, job.title, job.reason) for job in page.items]
+            rows = [dict(zip(("job_id", "state", "title", "reason"), values, strict=True)) for values in fields]
+            show({"jobs": rows, "next_cursor": page.next_cursor})
         else:
             none = f"No {state.value} job." if state else "No job yet. Start one:  aicd run --repo . --issue-file F"
-            lines = [job_line(job) for job in found] or [none]
+            lines = [job_line(job) for job in page.items] or [none]
+            if page.next_cursor:
+                lines.append(f"more:  aicd jobs --after {page.next_cursor}")
             sys.stdout.write("\n".join(lines) + "\n")
         return ExitCode.OK
 

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from aicd_core.db.calls import Call, Prepared
+from aicd_core.db.pages import Page, PageRequest, cursor_of
 from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import TERMINAL, JobState, JobStatus
@@ -134,13 +135,17 @@ async def get_job(session: ReadSession, tenant: Tenant, job_id: JobId) -> JobVie
 
 
 async def list_jobs(
-    session: ReadSession, tenant: Tenant, *, limit: int, state: JobState | None = None
-) -> Sequence[JobView]:
-    """The newest jobs first."""
-    query = select(Job).where(mine(Job, tenant)).order_by(Job.id.desc()).limit(limit)
+    session: ReadSession, tenant: Tenant, page: PageRequest, *, state: JobState | None = None
+) -> Page[JobView]:
+    """The tenant's jobs, newest first: all of them, or those in one state."""
+    query = select(Job).where(mine(Job, tenant)).order_by(Job.id.desc()).limit(page.limit + 1)
     if state is not None:
         query = query.where(Job.state == state)
-    return [_view(row) for row in (await session.execute(query)).scalars()]
+    if (after := page.after_uuid()) is not None:
+        query = query.where(Job.id < JobId(after))
+    rows = list((await session.execute(query)).scalars())
+    shown = rows[: page.limit]
+    return Page(tuple(map(_view, shown)), cursor_of(shown[-1].id) if len(rows) > page.limit else None)
 
 
 def _transition(tenant: Tenant) -> Executable:
