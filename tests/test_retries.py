@@ -105,6 +105,19 @@ async def test_what_would_come_again_fails_the_job_at_once(body: Body, source: P
     assert (report.job.state, report.job.reason) == (JobState.FAILED, str(error))
 
 
+@pytest.mark.parametrize(
+    ("error", "traced"), [(UnavailableError("No key is set. Set it."), False), (KeyError("a defect"), True)]
+)
+async def test_the_log_traces_a_defect_and_not_an_error_that_says_what_to_do(
+    body: Body, source: Path, caplog: pytest.LogCaptureFixture, error: Exception, traced: bool
+):
+    workers = Workers(body, [error])
+    await workers.attempt((await body.take(source, "Fail")).job.id)
+    (record,) = [record for record in caplog.records if "attempt 1 failed" in record.getMessage()]
+    assert str(error) in record.getMessage()
+    assert bool(record.exc_info) is traced
+
+
 async def test_failures_are_forgotten_once_the_step_succeeds(body: Body, source: Path):
     job = (await body.take(source, "Fail")).job
     workers = Workers(body, [ValueError("once")])

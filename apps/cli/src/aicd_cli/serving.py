@@ -45,11 +45,11 @@ def log_progress(progress: Progress) -> None:
     match progress:
         case StateChanged():
             log.info(
-                "job %s: %s (round %d) %s",
+                "job %s: %s (round %d)%s",
                 progress.job_id,
                 progress.state.value,
                 progress.round,
-                one_line(progress.reason or "", 200),
+                f": {one_line(progress.reason, 200)}" if progress.reason else "",
             )
         case Message():
             log.info("job %s: %s", progress.job_id, one_line(progress.text, 300))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from aicd_core.contracts import Agent, Checkout, CodeHost, Left, Usage
-from aicd_core.errors import InvalidInputError, LimitReachedError, StepFailedError
+from aicd_core.errors import AicdError, InvalidInputError, LimitReachedError, StepFailedError
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.budget import Allowance, over_budget
@@ -105,7 +105,8 @@ class Engine:
         code, text = getattr(error, "code", "internal"), f"{error}" or type(error).__name__
         backoff = BACKOFFS.get(kind_of(error))
         failures = job.status.failures + 1
-        _log.warning("job %s, %s: attempt %d failed: %r", job.id, job.state.value, failures, error, exc_info=error)
+        trace = None if isinstance(error, AicdError) else error  # one of ours says all that there is to know
+        _log.warning("job %s, %s: attempt %d failed: %s", job.id, job.state.value, failures, text, exc_info=trace)
         if backoff is None or failures > backoff.attempts:
             reason = text if backoff is None else f"{text} (given up after {failures} attempts)"
             return StepResult(JobEvent.FAILED, code, reason), None
