@@ -29,10 +29,12 @@ async def run(step: StepContext) -> StepResult:
     if not faults:
         wants_person = config.plan_approval == "always" or step.terms.plan_approval is PlanApproval.ALWAYS
         return StepResult(JobEvent.APPROVAL_ASKED if wants_person else JobEvent.PLAN_READY)
-    if attempt + 1 < step.settings.max_plan_attempts:
+    # What a person sent back was valid: it is not counted against the planner.
+    invalid = attempt + 1 - len(await step.records.comments(attempt))
+    if invalid < step.settings.max_plan_attempts:
         return StepResult(JobEvent.PLAN_INVALID, "invalid_plan", " ".join(numbered(faults)))
     await _keep_denial(step, faults, config)
-    return _refused(faults, f"No valid plan after {attempt + 1} attempts.")
+    return _refused(faults, f"No valid plan after {invalid} attempts.")
 
 
 async def _configure(step: StepContext, paths: frozenset[str]) -> RepositoryConfig:
