@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from aicd_core.contracts import MICRO_USD
 from aicd_core.db.database import Database
@@ -12,6 +11,7 @@ from aicd_core.errors import LimitReachedError
 from aicd_core.jobs.leases.values import Terms
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.values import JobView
+from aicd_core.orchestrator.patience import patiently
 from aicd_core.orchestrator.steps.context import StepResult
 from aicd_core.tenancy import Tenant
 from aicd_core.usage import repository as ledger
@@ -43,6 +43,7 @@ class Allowance:
     database: Database
     terms: Terms
     job: JobView
+    patience: float = 0
     left: int | None = None
     _reserved: int = 0
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -55,7 +56,7 @@ class Allowance:
             LimitReachedError: code `job_budget` or `monthly_budget`: there is not so much left of one.
         """
         async with self._one_at_a_time:
-            limits = await _limits(self.database, self.terms, self.job)
+            limits = await _limits(self.database, self.terms, self.job, self.patience)
             for limit in limits:
                 if limit.left(self._reserved) < worst_case:
                     raise LimitReachedError(_too_little(limit, worst_case, self._reserved), code=limit.code)
@@ -67,24 +68,24 @@ class Allowance:
             self._reserved -= worst_case
 
 
-async def over_budget(database: Database, terms: Terms, job: JobView) -> StepResult | None:
-    """Why the job may not spend more, or None. Asks the ledger only where there is a limit."""
-    for limit in await _limits(database, terms, job):
+async def over_budget(database: Database, terms: Terms, job: JobView, patience: float) -> StepResult | None:
+    """Why the job may not spend more, or None. Asks the ledger only where there is a limit.
+
+    Args:
+        patience: seconds for which it is asked again while Postgres is away.
+    """
+    for limit in await _limits(database, terms, job, patience):
         if limit.left(0) <= 0:
             reason = f"{limit.who} {_usd(limit.spent)}, and its budget is {_usd(limit.most)}. {limit.remedy}"
             return StepResult(JobEvent.LIMIT_REACHED, limit.code, reason)
     return None
 
 
-async def _limits(database: Database, terms: Terms, job: JobView) -> list[_Limit]:
+async def _limits(database: Database, terms: Terms, job: JobView, patience: float) -> list[_Limit]:
     """Every budget that binds the job, with what is spent of it by now."""
     if job.cost_limit is None and terms.monthly_budget is None:
         return []
-    tenant, now = Tenant(job.org_id), datetime.now(UTC)
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    async with database.read(tenant) as session:
-        spent = (await ledger.total(session, tenant, job.id)).cost_micro_usd
-        of_month = (await ledger.total_between(session, tenant, month, now)).cost_micro_usd
+    spent, of_month = await patiently(lambda: _spent(database, job), patience)
     found = []
     if job.cost_limit is not None:
         remedy = f"Raise it: aicd resume {job.id} --budget USD"
@@ -94,6 +95,14 @@ async def _limits(database: Database, terms: Terms, job: JobView) -> list[_Limit
         who = "The organization has, this month, spent"
         found.append(_Limit("monthly_budget", who, of_month, terms.monthly_budget, remedy))
     return found
+
+
+async def _spent(database: Database, job: JobView) -> tuple[int, int]:
+    """What the job, and its organization this month, have cost, in micro-USD."""
+    tenant = Tenant(job.org_id)
+    async with database.read(tenant) as session:
+        of_job, of_month = await ledger.total(session, tenant, job.id), await ledger.total_of_month(session, tenant)
+    return of_job.cost_micro_usd, of_month.cost_micro_usd
 
 
 def _too_little(limit: _Limit, worst_case: int, reserved: int) -> str:
