@@ -124,3 +124,18 @@ def test_the_embedded_database_is_migrated_and_erased_without_any_url(tmp_path: 
     assert json.loads(run("org", "export").stdout.splitlines()[-1])["rows"]["organizations"] == 1
     done = run("org", "delete", "--org", "local", "--yes-erase-everything")
     assert done.returncode == 0, done.stderr
+
+
+def test_an_organizations_policy_is_shown_published_and_guarded_by_its_version(database_urls: TestUrls, tmp_path: Path):
+    shown = aicd(database_urls, tmp_path, "policy", "show")
+    assert "built-in" in shown.stderr
+    rules = json.loads(shown.stdout) | {"max_files": 3}
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(rules))
+    assert "version 1" in aicd(database_urls, tmp_path, "policy", "publish", str(file), "--note", "Few.").stdout
+    assert json.loads(aicd(database_urls, tmp_path, "policy", "show").stdout)["max_files"] == 3
+    stale = aicd(database_urls, tmp_path, "policy", "publish", str(file), "--expected", "0")
+    assert (stale.returncode, "no longer at version 0" in stale.stderr) == (1, True)
+    file.write_text('{"max_files": "many"}')
+    bad = aicd(database_urls, tmp_path, "policy", "publish", str(file))
+    assert (bad.returncode, "max_files" in bad.stderr) == (2, True)

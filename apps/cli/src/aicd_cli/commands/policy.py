@@ -1,24 +1,85 @@
-"""`aicd policy`: trying a policy out before it decides."""
+"""`aicd policy`: trying a policy out before it decides, and an organization's own."""
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from aicd_cli.exit_codes import ExitCode
-from aicd_cli.options import AsJson
+from aicd_cli.options import AsJson, DataDir
 from aicd_cli.past import Judged, counted, judge_past, read_rules, told
 from aicd_cli.process import run_process, show
+from aicd_cli.runtime import LOCAL_ORGANIZATION, Store, load_settings, open_store
+from aicd_core.policy import organization_rules, publish_rules
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.audit.models import ActorKind
+from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.organizations.service import require_by_slug
+from aicd_core.tenancy.policies import service as policies
 
 TEST_EXAMPLE = "Example:  aicd policy test --repo . --last 50"
 
-app = typer.Typer(help="Try a policy out.", epilog=TEST_EXAMPLE, no_args_is_help=True)
+SHOW_EXAMPLE = "Example:  aicd policy show --org acme > rules.json"
+PUBLISH_EXAMPLE = 'Example:  aicd policy publish rules.json --org acme --note "No new dependencies."'
+OPERATOR = Actor(ActorKind.SYSTEM, "cli")
+
+Slug = Annotated[str, typer.Option("--org", metavar="SLUG", help="The organization.")]
+
+app = typer.Typer(help="Try a policy out; show and publish an organization's.", no_args_is_help=True)
 
 
-@app.callback()
-def policy() -> None:
-    """Try a policy out."""
+@app.command("show", epilog=SHOW_EXAMPLE)
+def show_command(org: Slug = LOCAL_ORGANIZATION, data_dir: DataDir = None) -> None:
+    """Print an organization's rules as JSON: those of its newest policy, or the built-in ones."""
+
+    async def work() -> ExitCode:
+        async with _tenant(data_dir, org) as (store, tenant), store.database.read(tenant) as session:
+            rules, newest = await organization_rules(session, tenant), await policies.newest(session, tenant)
+        sys.stdout.write(rules.model_dump_json(indent=2) + "\n")
+        version = f"version {newest.version}" if newest else "none of its own: these are the built-in rules"
+        sys.stderr.write(f"policy of {org}: {version}\n")
+        return ExitCode.OK
+
+    run_process(work, as_json=False)
+
+
+@app.command("publish", epilog=PUBLISH_EXAMPLE)
+def publish_command(
+    file: Annotated[Path, typer.Argument(metavar="F", help="The rules as JSON, as `aicd policy show` prints them.")],
+    org: Slug = LOCAL_ORGANIZATION,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays with the version.")] = "",
+    expected: Annotated[
+        int | None,
+        typer.Option("--expected", min=0, metavar="N", help="Refuse unless this is the newest version; 0: none yet."),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make rules an organization's policy, as its next version. It holds for jobs at work, too, from their next step.
+
+    Earlier versions are kept. To undo, publish what was there before.
+    """
+
+    async def work() -> ExitCode:
+        rules = read_rules(file)
+        async with _tenant(data_dir, org) as (store, tenant), store.database.write(tenant) as session:
+            newest = await policies.newest(session, tenant)
+            on_top_of = expected if expected is not None else newest.version if newest else 0
+            made = await publish_rules(session, tenant, OPERATOR, rules, expected=on_top_of, note=note)
+        sys.stdout.write(f"The policy of {org} is at version {made.version}.\n")
+        return ExitCode.OK
+
+    run_process(work, as_json=False)
+
+
+@asynccontextmanager
+async def _tenant(data_dir: Path | None, slug: str) -> AsyncIterator[tuple[Store, Tenant]]:
+    async with open_store(load_settings(data_dir)) as store:
+        async with store.system.read() as session:
+            tenant = await require_by_slug(session, slug)
+        yield store, tenant
 
 
 @app.command("test", epilog=TEST_EXAMPLE)
