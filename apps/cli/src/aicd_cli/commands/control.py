@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,8 @@ from aicd_core.contracts import MICRO_USD
 from aicd_core.errors import ConflictError
 from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
-from aicd_core.orchestrator import Control, Progress
+from aicd_core.orchestrator import Control, Message, Progress
+from aicd_core.text import one_line
 
 CANCEL_EXAMPLE = 'Example:  aicd cancel 01a20a19-b883-7345-9527-cba0433a3c7f --reason "Not needed any more."'
 APPROVE_EXAMPLE = "Example:  aicd approve 01a20a19-b883-7345-9527-cba0433a3c7f --plan 4be1f0c2a97d"
@@ -96,11 +97,14 @@ def resume_command(
 async def _control(data_dir: Path | None) -> AsyncIterator[Control]:
     settings = load_settings(data_dir)
     async with open_store(settings) as store, open_dispatch(settings, store) as dispatch:
-        yield Control(make_parts(settings, store, LocalHosts(settings), _unwatched, dispatch), store.tenant, "cli")
+        yield Control(make_parts(settings, store, LocalHosts(settings), _tell, dispatch), store.tenant, "cli")
 
 
-def _unwatched(_: Progress) -> None:
-    """The command itself says what came of it."""
+def _tell(progress: Progress) -> None:
+    """The command itself says what became of the job; this is what else there is to know."""
+    if isinstance(progress, Message):
+        with suppress(OSError):  # nobody may be reading any more
+            sys.stderr.write(f"aicd: {one_line(progress.text, 600)}\n")
 
 
 def _say(job: JobView, what: str, *, as_json: bool) -> None:

@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aicd_core.contracts import CodeHost, Plan
-from aicd_core.errors import ConflictError, InvalidInputError
+from aicd_core.errors import AicdError, ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, decide
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
+from aicd_core.orchestrator.clearing import clear_away
 from aicd_core.orchestrator.moves import Mover
 from aicd_core.orchestrator.ports import Parts
+from aicd_core.orchestrator.progress import Message
 from aicd_core.orchestrator.steps.context import StepResult
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories import repository as repositories
@@ -31,6 +33,8 @@ class Control:
 
     async def cancel(self, job_id: JobId, reason: str, *, open_pull_request: bool = False) -> JobView:
         """Ends a job in any open state; its worker stops, and no branch is left unless a pull request stands on it.
+
+        Whatever cannot be cleared away (the repository is gone, say) is told to the observer.
 
         Args:
             open_pull_request: cancels a job also whose pull request is open, which then stays as it is.
@@ -102,7 +106,8 @@ class Control:
     async def tidy(self, leftovers: Iterable[JobId]) -> None:
         """Clears away what jobs left on this machine that ended while their process was away.
 
-        The work tree of a job that waits for somebody goes, too; it is laid again when it goes on.
+        The work tree of a job that waits for somebody goes, too; it is laid again when it goes on. What cannot be
+        cleared away is told, and stands in the way of nothing else.
         """
         for job_id in leftovers:
             async with self.parts.database.read(self.tenant) as session:
@@ -110,7 +115,7 @@ class Control:
             if job is not None and job.state in TERMINAL:
                 await self._clear_away(job)
             elif job is not None and job.state not in AT_WORK:
-                await (await self._host(job)).close(job_id)
+                await self._leave_tree(job)
 
     @property
     def _mover(self) -> Mover:
@@ -129,9 +134,17 @@ class Control:
         return Plan.model_validate_json(content).structure_hash() if content else ""
 
     async def _clear_away(self, job: JobView) -> None:
+        await clear_away(await self._host(job), job.id, self.parts.observe)
+
+    async def _leave_tree(self, job: JobView) -> None:
+        """Removes the tree of a job that waits, unless somebody took it up meanwhile."""
         host = await self._host(job)
-        await host.withdraw(job.id)
-        await host.close(job.id)
+        try:
+            async with host.hold(job.id):
+                if (await self._job(job.id)).state not in AT_WORK:
+                    await host.close(job.id)
+        except AicdError as error:
+            self.parts.observe(Message(job.id, f"the work tree is left for later: {error}"))
 
     async def _host(self, job: JobView) -> CodeHost:
         async with self.parts.database.read(self.tenant) as session:
