@@ -1,6 +1,6 @@
 """The ledger's sums: per job, per day of UTC, per repository."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import insert
 
@@ -57,6 +57,15 @@ async def test_sums_are_per_day_of_utc_within_the_span(database: Database, tenan
         (date(2026, 10, 5), 2, 110),
     ]
     assert (whole.cost_micro_usd, whole.input_tokens) == (111, 3)
+
+
+async def test_the_sum_of_the_month_leaves_out_what_was_booked_before_it(database: Database, tenant: Tenant):
+    _, job_id = await make_job(database, tenant, "/srv/a")
+    this_month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for when, cost in ((this_month - timedelta(microseconds=1), 1), (this_month, 10), (datetime.now(UTC), 100)):
+        await book(database, tenant, job_id, when, cost)
+    async with database.read(tenant) as session:
+        assert (await ledger.total_of_month(session, tenant)).cost_micro_usd == 110
 
 
 async def test_sums_are_per_repository_the_dearest_first(database: Database, tenant: Tenant):

@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _LONGEST_WAIT = 0.2
 
 
 @asynccontextmanager
-async def locked(path: Path, timeout: float) -> AsyncIterator[int]:
+async def locked(path: Path, timeout: float, *, prepare: Callable[[], object] = lambda: None) -> AsyncIterator[int]:
     """Holds an exclusive `flock(2)` on `path` and yields its file descriptor.
 
     Hand the descriptor to a child (`pass_fds`) and the lock lasts until the child has ended too: a child
@@ -24,22 +24,24 @@ async def locked(path: Path, timeout: float) -> AsyncIterator[int]:
     Args:
         path: made when missing; its folder must exist.
         timeout: seconds to wait for another holder.
+        prepare: makes the folder, where a holder may remove it together with the file; called before each attempt.
 
     Raises:
         UnavailableError: code `locked` after the timeout, or the disk's refusal.
     """
-    descriptor = await _acquire(path, timeout)
+    descriptor = await _acquire(path, timeout, prepare)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-async def _acquire(path: Path, timeout: float) -> int:
+async def _acquire(path: Path, timeout: float, prepare: Callable[[], object]) -> int:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     wait = _FIRST_WAIT
     while True:
+        prepare()
         descriptor = _try_lock(path)
         if descriptor is not None:
             return descriptor

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from aicd_core.contracts import MICRO_USD
 from aicd_core.db.database import Database
@@ -80,11 +79,10 @@ async def _limits(database: Database, terms: Terms, job: JobView) -> list[_Limit
     """Every budget that binds the job, with what is spent of it by now."""
     if job.cost_limit is None and terms.monthly_budget is None:
         return []
-    tenant, now = Tenant(job.org_id), datetime.now(UTC)
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    tenant = Tenant(job.org_id)
     async with database.read(tenant) as session:
         spent = (await ledger.total(session, tenant, job.id)).cost_micro_usd
-        of_month = (await ledger.total_between(session, tenant, month, now)).cost_micro_usd
+        of_month = (await ledger.total_of_month(session, tenant)).cost_micro_usd
     found = []
     if job.cost_limit is not None:
         remedy = f"Raise it: aicd resume {job.id} --budget USD"

@@ -4,15 +4,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from aicd_core.contracts import Agent, Checkout, CodeHost, Left, Usage
-from aicd_core.errors import AicdError, InvalidInputError, LimitReachedError, StepFailedError
+from aicd_core.errors import AicdError, InvalidInputError, LimitReachedError, NotFoundError, StepFailedError
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.budget import Allowance, over_budget
+from aicd_core.orchestrator.clearing import clear_away
+from aicd_core.orchestrator.finishing import to_the_end
 from aicd_core.orchestrator.journal import StepJournal
 from aicd_core.orchestrator.lease import Held, LeaseKeeper
 from aicd_core.orchestrator.moves import Mover
@@ -23,12 +24,14 @@ from aicd_core.orchestrator.retries import BACKOFFS, kind_of
 from aicd_core.orchestrator.session import StepSession, cache_of
 from aicd_core.orchestrator.steps import coding, planning, reviewing
 from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed, step_name
+from aicd_core.orchestrator.work_tree import HeldTree
 
 Step = Callable[[StepContext], Awaitable[StepResult]]
 
 STEPS: Mapping[JobState, Step] = MappingProxyType(
     {JobState.PLANNING: planning.run, JobState.CODING: coding.run, JobState.REVIEWING: reviewing.run}
 )
+BOOKING_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -57,21 +60,21 @@ class Engine:
         """
         host = self.parts.hosts.at(held.taken.source, held.tenant)
         try:
-            async with AsyncExitStack() as place:
-                job = await self._drive(held, host, place)
+            async with HeldTree(host, self.parts.observe) as tree:
+                job = await self._drive(held, host, tree)
+                if job.state not in AT_WORK:
+                    await tree.remove(job)
         except asyncio.CancelledError:
             if held.lost:
-                await asyncio.shield(self._clear_away_if_ended(held, host))
+                await to_the_end(self._clear_away_if_ended(held, host))
             raise
         except LeaseLostError:  # found out by a write, before the heartbeat did
-            await self._clear_away_if_ended(held, host)
+            await to_the_end(self._clear_away_if_ended(held, host))
             raise
-        if job.state not in AT_WORK:
-            await host.close(job.id)
 
-    async def _drive(self, held: Held, host: CodeHost, place: AsyncExitStack) -> JobView:
-        """Step after step; `place` is left at the end, so that whoever comes next may have the work tree."""
-        job, checkout = held.taken.job, None
+    async def _drive(self, held: Held, host: CodeHost, tree: HeldTree) -> JobView:
+        """Step after step, in one work tree."""
+        job = held.taken.job
         records = Records(self.parts.database, held.tenant, job.id, held.owner, patience=self.mover.patience)
         while job.state in AT_WORK:
             if self.draining():
@@ -79,8 +82,7 @@ class Engine:
             try:
                 result = await over_budget(self.parts.database, held.taken.terms, job)
                 if result is None:
-                    checkout = checkout or await _open(job, host, place)
-                    result = await self._step(held, job, host, checkout, records)
+                    result = await self._step(held, job, host, await tree.open(job), records)
             except StepFailedError as error:
                 result = failed(error)
             except LimitReachedError as error:
@@ -115,10 +117,14 @@ class Engine:
 
     async def _clear_away_if_ended(self, held: Held, host: CodeHost) -> None:
         """After a cancellation from elsewhere: what that could not see, this process's tree and a push under way."""
-        job = await self.mover.read(held.tenant, held.job_id)
-        if job.state in TERMINAL:
-            await host.withdraw(job.id)
-            await host.close(job.id)
+        try:
+            job = await self.mover.read(held.tenant, held.job_id)
+        except NotFoundError:  # it was erased, with its organization
+            ended = True
+        else:
+            ended = job.state in TERMINAL
+        if ended:
+            await clear_away(host, held.job_id, self.parts.observe)
 
     async def _step(self, held: Held, job: JobView, host: CodeHost, checkout: Checkout, records: Records) -> StepResult:
         """Runs one step within its deadline; what was spent is booked however it ends."""
@@ -146,10 +152,7 @@ class Engine:
                 raise
             return self._out_of_time(job, left)
         finally:
-            await checkout.close_sandbox()
-            spent = session.drain()
-            if spent != Usage():
-                await asyncio.shield(records.book(spent))
+            await to_the_end(_leave(checkout, session, records))
 
     def _session(self, held: Held, job: JobView, records: Records, seconds: float) -> StepSession:
         """What the agent is lent for a step that has so many seconds."""
@@ -178,7 +181,13 @@ class Engine:
         return StepResult(JobEvent.FAILED, "step_timeout", reason)
 
 
-async def _open(job: JobView, host: CodeHost, place: AsyncExitStack) -> Checkout:
-    """The job's work tree, this worker's alone: one that was stopped past its lease may not have noticed yet."""
-    await place.enter_async_context(host.hold(job.id))
-    return await host.open(job.id, job.base_sha)
+async def _leave(checkout: Checkout, session: StepSession, records: Records) -> None:
+    """The end of a step: nothing of it runs any more, and what it spent is booked, whatever else goes wrong."""
+    try:
+        await checkout.close_sandbox()
+    finally:
+        spent = session.drain()
+        if spent != Usage():
+            # A worker that is to stop does not wait for a Postgres that is away.
+            async with asyncio.timeout(BOOKING_SECONDS if session.cancelled else None):
+                await records.book(spent)

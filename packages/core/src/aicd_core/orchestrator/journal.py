@@ -1,13 +1,14 @@
 """The journal of one step: numbers its calls, finds kept replies, keeps new ones before they are used."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Protocol
 
 from aicd_core.contracts import ModelReply, ModelRequest
 from aicd_core.errors import UnavailableError
 from aicd_core.journal.values import Call
+from aicd_core.orchestrator.finishing import to_the_end
 
 
 class Replies(Protocol):
@@ -67,7 +68,7 @@ class StepJournal:
             return kept
         async with self._reserve(worst_case):
             reply = await self._send(call.request, send)
-            await _to_the_end(self._replies.keep_reply(call, reply))
+            await to_the_end(self._replies.keep_reply(call, reply))
         return reply
 
     async def _send(self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]]) -> ModelReply:
@@ -82,16 +83,3 @@ class StepJournal:
                 "The job goes on from the call before when it is resumed.",
                 code="model_timeout",
             ) from error
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Awaits what must not be left half done: a cancellation meanwhile takes effect afterwards."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if task.cancelled():
-            raise
-        await asyncio.wait({task})
-        task.exception()  # the cancellation is what the caller hears of
-        raise

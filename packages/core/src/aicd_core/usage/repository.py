@@ -90,6 +90,13 @@ async def total_between(session: ReadSession, tenant: Tenant, since: datetime, u
     return _usage(row.one())
 
 
+async def total_of_month(session: ReadSession, tenant: Tenant) -> Usage:
+    """The sum of the tenant's entries in the present month of UTC, by the clock that dated them: the database's."""
+    month = func.date_trunc("month", func.now(), "UTC")
+    row = await session.execute(select(*_sums()).where(mine(UsageEntry, tenant), UsageEntry.created_at >= month))
+    return _usage(row.one())
+
+
 async def totals_by_day(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> Sequence[DayTotal]:
     """The sums per day of UTC, oldest first, of the entries from `since` on and before `until`.
 
