@@ -80,7 +80,7 @@ class Replay:
                 f"Job {job_id} has no plan yet, so there is nothing to compare. Replay it when it has come further.",
                 code="nothing_to_replay",
             )
-        host, scratch = self._parts.hosts.at(source), JobId(new_uuid())
+        host, scratch = self._parts.hosts.at(source, self._tenant), JobId(new_uuid())
         compared: list[Compared] = []
         calls = 0
         try:
