@@ -1,7 +1,12 @@
 """What an agent can do with its work tree, and what it is told when it cannot."""
 
 import asyncio
+import json
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,3 +129,11 @@ async def test_many_tools_at_once_do_not_disturb_each_other(workspace: TreeWorks
     patches = await asyncio.gather(*(workspace.diff() for _ in range(4)))
     assert len(set(patches)) == 1
     assert patches[0].count(b"new file mode") == 20
+
+
+def test_a_search_whose_worker_was_killed_ends_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a" * 60)
+    question = {"root": str(tmp_path), "pattern": "(a+)+b", "glob": None, "limit": 1, "deadline": 1}
+    words = [sys.executable, "-c", "from aicd_github.tree.searcher import main; main()"]
+    ended = subprocess.run(words, input=json.dumps(question).encode(), check=False, timeout=60)
+    assert ended.returncode == -signal.SIGALRM

@@ -21,6 +21,8 @@ from aicd_github.tree.files import TreeFiles
 from aicd_github.tree.listing import list_files
 
 _SEARCH_DEADLINE = 30.0
+_LAST_DEADLINE = 35
+"""Seconds after which a search ends by itself, for the case that nobody is left to end it."""
 _SEARCH_PROGRAM = "import sys; sys.path += sys.argv[1:]; from aicd_github.tree.searcher import main; main()"
 
 
@@ -118,7 +120,13 @@ class TreeWorkspace:
         Raises:
             InvalidInputError: `bad_pattern`, or `search_timeout` after 30 s.
         """
-        question = {"root": str(self._files.root), "pattern": pattern, "glob": glob, "limit": limit}
+        question = {
+            "root": str(self._files.root),
+            "pattern": pattern,
+            "glob": glob,
+            "limit": limit,
+            "deadline": _LAST_DEADLINE,
+        }
         answer = json.loads(await _ask_searcher(json.dumps(question).encode()))
         if "error" in answer:
             raise InvalidInputError(f"{pattern!r} is not a regular expression: {answer['error']}.", code="bad_pattern")

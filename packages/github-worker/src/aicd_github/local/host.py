@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aicd_core.contracts.code_host import Base, Checkout, PullRequest, PullRequestDraft
 from aicd_core.contracts.sandbox import Sandbox
+from aicd_core.errors import StepFailedError
 from aicd_core.ids import JobId
 from aicd_core.policy import OWN_BRANCHES, require_own_branch
 from aicd_github.caches import RepositoryCache
@@ -115,8 +116,9 @@ class LocalCodeHost:
         Raises:
             UnavailableError: `locked`; or the disk refuses.
         """
-        folder = self._make_folder(job_id)
-        async with locked(folder / "held", _PATIENCE):
+        # Made again whenever it is tried: the holder before may be just removing the folder.
+        place = self._job_folder(job_id) / "held"
+        async with locked(place, _PATIENCE, prepare=lambda: self._make_folder(job_id)):
             yield
 
     async def open(self, job_id: JobId, base_sha: str) -> GitCheckout:
@@ -168,7 +170,7 @@ class LocalCodeHost:
         """Pushes `aicd/<job>` and records the pull request, or brings both up to date.
 
         Raises:
-            StepFailedError: `branch_taken`, `push_refused`.
+            StepFailedError: `branch_taken`, `push_refused`; `withdrawn`, by somebody who ended the job meanwhile.
             UnavailableError: the repository cannot be reached or written to, or the disk refuses.
         """
         del checkout  # all of it that is needed is in the job's repository
@@ -181,7 +183,12 @@ class LocalCodeHost:
         book.note_push(job_id, head_sha)
         repository = JobRepository(self._git, self._job_folder(job_id), base.sha)
         repository.require_own((await self._mirror(base.sha)).path)
-        await BranchPusher(self._git, source, remote).push(repository.path, branch, head_sha, ours)
+        pusher = BranchPusher(self._git, source, remote)
+        await pusher.push(repository.path, branch, head_sha, ours)
+        if head_sha not in book.pushed(job_id):
+            # Whoever withdrew it did not see this push.
+            await pusher.delete(repository.path, branch, [head_sha])
+            raise StepFailedError(f"{branch} was withdrawn while it was pushed: the job has ended.", code="withdrawn")
         return await book.record(job_id, branch, head_sha, base, draft)
 
     async def withdraw(self, job_id: JobId) -> None:
