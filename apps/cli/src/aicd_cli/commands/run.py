@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from aicd_cli.runtime import (
 from aicd_cli.stories import print_outcome, print_plan
 from aicd_cli.views import View, open_view
 from aicd_core.agents.registry import load_agent
-from aicd_core.errors import InvalidInputError
+from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import (
@@ -217,14 +217,20 @@ class _Run:
     view: View
 
     async def to_the_end(self, job: JobView) -> _Ran:
-        """Works on the job until it waits or has ended, and once more if its plan is approved meanwhile."""
+        """Works on the job until it waits or has ended, and again whenever its plan is approved meanwhile.
+
+        Somebody else may run or approve the same job, and decide first: then it has moved on, and this run with it.
+        """
         if job.state is JobState.PAUSED:
-            await self.control.resume(job.id)
+            with suppress(ConflictError):
+                await self.control.resume(job.id)
         ran = await self._drive(job)
-        if ran.report.job.state is not JobState.AWAITING_APPROVAL or ran.stopped or not self._approved(ran.report):
-            return ran
-        await self.control.approve(job.id)
-        return await self._drive(job)
+        while ran.report.job.state is JobState.AWAITING_APPROVAL and not ran.stopped and self._approved(ran.report):
+            seen = ran.report.plan.structure_hash() if ran.report.plan else None
+            with suppress(ConflictError):
+                await self.control.approve(job.id, seen)
+            ran = await self._drive(job)
+        return ran
 
     async def _drive(self, job: JobView) -> _Ran:
         """Stopped from outside, cancels the job if it is this process that works on it."""
