@@ -12,6 +12,7 @@ from aicd_cli.commands.run import RunRequest, _Run
 from aicd_cli.runtime import LocalHosts, Store, leftovers
 from aicd_cli.views import PlainView
 from aicd_core.contracts import Usage
+from aicd_core.errors import StepFailedError
 from aicd_core.jobs.machine import JobState
 from aicd_core.orchestrator import IssueText, Message, Replay, lease
 from aicd_core.orchestrator.admission import Admission
@@ -25,6 +26,7 @@ from aicd_core.testing.agents import ScriptedAgent, plan_for
 from aicd_core.testing.databases import TestUrls
 from aicd_github.commands import StepSandbox
 from aicd_github.local.host import LocalCodeHost
+from aicd_github.local.pulls import PullRequestBook
 from aicd_github.local.pushing import BranchPusher
 from conftest import Body
 from histories import git
@@ -155,6 +157,37 @@ async def test_a_branch_that_is_pushed_while_the_job_is_withdrawn_does_not_stay(
     report = await work
     assert report.job.state is JobState.FAILED
     assert b"aicd/" not in git(source, "branch", "--all")
+
+
+async def test_a_job_that_fails_between_push_and_record_leaves_no_branch(
+    body: Body, source: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pushed = asyncio.Event()
+
+    async def record(self, *arguments):
+        pushed.set()
+        raise StepFailedError("The record cannot be made.")
+
+    monkeypatch.setattr(PullRequestBook, "record", record)
+    use(body)
+    report = await body.run(source, "Fail late")
+    assert pushed.is_set()
+    assert report.job.state is JobState.FAILED
+    assert b"aicd/" not in git(source, "branch", "--all")
+
+
+async def test_what_a_person_sends_back_is_not_counted_against_the_planner(body: Body, source: Path):
+    (source / ".aicd.yml").write_text("version: 1\ntests: []\nplan_approval: always\n")
+    git(source, "commit", "-qam", "Ask")
+    agent = use(body)
+    sound, unsound = agent.plans[0], lambda task: plan_for("0" * 40, "new.txt")
+    attempts = body.settings.max_plan_attempts
+    agent.plans = [*[sound] * attempts, *[unsound] * (attempts - 1), sound]
+    job = (await body.take(source, "Otherwise")).job
+    for _ in range(attempts):
+        assert (await body.drive(job)).job.state is JobState.AWAITING_APPROVAL
+        await body.control().send_back(job.id, "Otherwise, please.")
+    assert (await body.drive(job)).job.state is JobState.AWAITING_APPROVAL
 
 
 async def test_two_people_who_approve_at_once_both_see_the_end(body: Body, source: Path):

@@ -62,7 +62,9 @@ class Engine:
         try:
             async with HeldTree(host, self.parts.observe) as tree:
                 job = await self._drive(held, host, tree)
-                if job.state not in AT_WORK:
+                if job.state in TERMINAL:  # also of a step that was cut off between push and record
+                    await clear_away(host, job.id, self.parts.observe)
+                elif job.state not in AT_WORK:
                     await tree.remove(job)
         except asyncio.CancelledError:
             if held.lost:

@@ -28,10 +28,12 @@ async def run(step: StepContext) -> StepResult:
     faults = _check(step, plan, paths, rules)
     if not faults:
         return _accepted(step, plan, config)
-    if attempt + 1 < step.settings.max_plan_attempts:
+    # What a person sent back was valid: it is not counted against the planner.
+    invalid = attempt + 1 - len(await step.records.comments(attempt))
+    if invalid < step.settings.max_plan_attempts:
         return StepResult(JobEvent.PLAN_INVALID, "invalid_plan", " ".join(numbered(faults)))
     await _keep_denial(step, faults, config)
-    return _refused(faults, f"No valid plan after {attempt + 1} attempts.")
+    return _refused(faults, f"No valid plan after {invalid} attempts.")
 
 
 def _accepted(step: StepContext, plan: Plan, config: RepositoryConfig) -> StepResult:
