@@ -20,6 +20,7 @@ from aicd_core.orchestrator.engine import Engine
 from aicd_core.orchestrator.intake import INTAKE
 from aicd_core.orchestrator.lease import LeaseKeeper
 from aicd_core.orchestrator.moves import Mover
+from aicd_core.orchestrator.notices import watch_jobs
 from aicd_core.tenancy.organizations.service import edit_settings
 from aicd_core.tenancy.organizations.values import SettingsValues
 from aicd_core.testing.agents import ScriptedAgent, plan_for
@@ -248,6 +249,20 @@ async def test_what_a_cancelled_step_spent_is_booked_however_long_its_sandbox_ta
     await body.control().cancel(job.id, "Enough.")
     report = await work
     assert (report.job.state, report.usage.input_tokens) == (JobState.CANCELLED, 7)
+
+
+async def test_a_notice_that_is_none_of_ours_makes_nobody_deaf(body: Body, source: Path, database_urls: TestUrls):
+    """Whoever may connect may notify."""
+    heard: list[tuple] = []
+    watching = asyncio.ensure_future(watch_jobs(body.system, lambda *change: heard.append(change)))
+    job = (await body.take(source, "Listen")).job
+    async with asyncio.timeout(30):
+        while heard.count((job.id, 7)) < 2:  # the first may come before it listens, and the noise with it
+            with psycopg.connect(database_urls.app) as connection:
+                connection.execute("SELECT pg_notify('aicd_jobs', 'noise')")
+                connection.execute("SELECT pg_notify('aicd_jobs', %s)", (f"{job.org_id} {job.id} 7",))
+            await asyncio.sleep(0.1)
+    await lease.end(watching)
 
 
 async def test_a_job_that_is_erased_at_work_leaves_no_tree(body: Body, source: Path, database_urls: TestUrls):

@@ -22,7 +22,10 @@ async def watch_jobs(system: SystemDatabase, tell: Callable[[JobId, int], None])
     while True:
         try:
             async for payload in system.listen(CHANNEL):
-                tell(*change_of(payload))
+                try:
+                    tell(*change_of(payload))
+                except ValueError:  # whoever may connect may notify
+                    _log.warning("a notice that is none of ours: %.100r", payload)
         except UnavailableError as error:
             _log.warning("no notices for now: %s", error)
         await asyncio.sleep(RECONNECT_SECONDS)
