@@ -261,7 +261,7 @@ def test_unusable_issues_are_refused_before_a_job_is_made(shop: Shop, tmp_path: 
     setting = shop.run("run", "--json", "--issue", ISSUE, env={"AICD_MAX_ROUNDS": "many"})
     assert (setting.returncode, json.loads(setting.stdout)["code"]) == (2, "bad_setting")
     assert "AICD_MAX_ROUNDS" in setting.stderr
-    assert json.loads(shop.run("jobs", "--json").stdout) == {"jobs": []}
+    assert json.loads(shop.run("jobs", "--json").stdout) == {"jobs": [], "next_cursor": None}
 
 
 def test_unusable_repositories_are_refused_with_a_sentence(shop: Shop, tmp_path: Path):
