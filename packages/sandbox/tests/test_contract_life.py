@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from aicd_core.contracts import CommandResult, Sandbox, SandboxSession
 from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_sandbox.egress.proxy import EgressProxy, Internet
 
 Run = Callable[..., Awaitable[CommandResult]]
 Find = Callable[[str], list[int]]
@@ -217,6 +219,37 @@ async def test_a_sandbox_whose_opening_is_cancelled_leaves_nothing(sandbox: Sand
         with suppress(asyncio.CancelledError):
             await (await task).close()  # it stood already
         assert open_files() == before
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+async def test_a_sandbox_cancelled_at_its_last_step_leaves_nothing(
+    sandbox: Sandbox, tree: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    await (await sandbox.open(tree)).close()
+    before = open_files()
+    real = EgressProxy.start
+
+    async def cancelled(self: EgressProxy) -> None:
+        if place == "after":
+            await real(self)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(EgressProxy, "start", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await sandbox.open(tree)
+    assert open_files() == before
+
+
+async def test_a_proxy_cancelled_while_it_starts_holds_what_it_opened() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    proxy = EgressProxy(listener, Internet())
+    starting = asyncio.ensure_future(proxy.start())
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await proxy.close()
+    assert listener.fileno() == -1
 
 
 async def test_what_a_command_leaves_in_its_folders_is_there_for_the_next_one(run: Run) -> None:

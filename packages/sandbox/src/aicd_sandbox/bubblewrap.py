@@ -71,7 +71,8 @@ class BubblewrapSandbox:
             raise InvalidInputError(f"The work tree {tree} is not a folder: create it before a command runs.")
         programs = await self._find_programs()
         await asyncio.to_thread(filter_program)
-        cgroup = await asyncio.to_thread(make_cgroup, self._limits.memory, self._limits.processes)
+        # Not in a thread: nobody would remove the groups that it makes for a caller who was cancelled meanwhile.
+        cgroup = make_cgroup(self._limits.memory, self._limits.processes)
         try:
             box, channel = launch(read_host(), programs, self._limits, cgroup, tree=tree, cache=cache)
         except OSError as error:

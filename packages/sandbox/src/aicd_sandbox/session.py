@@ -193,11 +193,15 @@ async def establish(
     """
     try:
         listener = await box.ready(channel)
-        session = CommandSession(place, box, channel, listener, internet, cgroup)
-        await session.start()
     except BaseException:
         channel.close()
         await to_the_end(_abandon(box, cgroup))
+        raise
+    session = CommandSession(place, box, channel, listener, internet, cgroup)
+    try:
+        await session.start()
+    except BaseException:
+        await session.close()
         raise
     return session
 

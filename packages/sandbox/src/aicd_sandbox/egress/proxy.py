@@ -70,7 +70,9 @@ class EgressProxy:
 
     async def start(self) -> None:
         self._listener.setblocking(False)
-        self._server = await asyncio.start_server(self._accept, sock=self._listener)
+        # In two steps: cancelled in the one that does both, nobody would be left holding a server that listens already.
+        self._server = await asyncio.start_server(self._accept, sock=self._listener, start_serving=False)
+        await self._server.start_serving()
 
     def begin(self, hosts: Sequence[str]) -> None:
         """A command begins that may reach these hosts."""
@@ -88,6 +90,7 @@ class EgressProxy:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        self._listener.close()
         await self.finish()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
