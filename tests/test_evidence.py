@@ -28,7 +28,7 @@ from aicd_core.testing.journaled import JournaledAgent, Script, journaled_issue
 from aicd_core.testing.paid_model import PaidModel
 from aicd_github.local.host import LocalCodeHost
 from conftest import Body
-from histories import git
+from histories import git, make_greeting
 
 AICD = Path(sys.executable).with_name("aicd")
 DOCS = Path(__file__).parents[1] / "docs"
@@ -44,14 +44,7 @@ async def tenant(system: SystemDatabase) -> Tenant:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    root = tmp_path / "source"
-    root.mkdir()
-    git(root, "init", "-q")
-    (root / ".aicd.yml").write_text("version: 1\ntests: ['grep -q world greet.txt']\n")
-    (root / "greet.txt").write_text("hello\n")
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "Begin")
-    return root
+    return make_greeting(tmp_path / "source")
 
 
 @pytest.fixture
