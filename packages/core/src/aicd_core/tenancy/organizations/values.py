@@ -27,6 +27,8 @@ class SettingsValues:
     agent: str = "dummy"
     model: str | None = None
     job_budget: int | None = None
+    issue_budget: int | None = None
+    repository_budget: int | None = None
     monthly_budget: int | None = None
     max_concurrent_jobs: int = 5
     plan_approval: PlanApproval = PlanApproval.NEVER
