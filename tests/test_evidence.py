@@ -168,7 +168,7 @@ async def test_verify_takes_a_job_a_file_a_path_and_a_url(body: Body, source: Pa
     for named in (str(report.job.id), report.job.branch, str(bundle_of(report)), str(page), report.pull_request.url):
         done = verify(body, database_urls, named)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "holds, 14 checks, 0 skipped." in done.stdout
+        assert "holds, 15 checks, 0 skipped." in done.stdout
 
 
 async def test_verify_finds_what_was_changed_since(body: Body, source: Path, model: PaidModel, database_urls: TestUrls):
