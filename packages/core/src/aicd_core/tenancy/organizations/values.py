@@ -27,13 +27,13 @@ class SettingsValues:
     agent: str = "dummy"
     model: str | None = None
     job_budget: int | None = None
-    issue_budget: int | None = None
-    repository_budget: int | None = None
     monthly_budget: int | None = None
     max_concurrent_jobs: int = 5
     plan_approval: PlanApproval = PlanApproval.NEVER
     allowed_bots: tuple[str, ...] = ()
     minimum_permission: RepositoryPermission = RepositoryPermission.WRITE
+    issue_budget: int | None = None
+    repository_budget: int | None = None
 
     def trigger_rules(self) -> TriggerRules:
         """Who may start work, for `may_trigger`."""
