@@ -21,6 +21,7 @@ TYPES = {
     "DOUBLE PRECISION": "float8",
     "FLOAT": "float8",
     "TEXT[]": "text-array",
+    "BYTEA[]": "bytea-array",
     "VARCHAR": "text",
 }
 

@@ -27,6 +27,7 @@ from aicd_core.jobs.leases.values import Demand, Renewal
 from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
 from aicd_core.jobs.values import NewJob, Transition
+from aicd_core.journal.texts import Known, Texts
 from aicd_core.journal.values import Call, Checkpoint
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.accounts.values import Client, NewSession, UserFields
@@ -143,6 +144,7 @@ BY_TYPE: dict[Any, Recipe] = {
     Hold: lambda who: Hold(who.word("owner"), "plan/1", 1),
     Usage: lambda who: Usage(input_tokens=1, output_tokens=1, cost_micro_usd=1),
     Call: lambda who: Call("plan", 0, who.request),
+    Texts: lambda who: Known().texts("plan", "m", who.request.content, who.digest("new reply")),
     Checkpoint: lambda who: Checkpoint(0, 1 if who.name == "acme" else 0, 0, who.change_set, who.digest("history")),
     ArtifactKind: lambda who: ArtifactKind.PLAN,
     UserFields: lambda who: UserFields(f"new-{who.email}", True, who.word("user")),
@@ -159,6 +161,8 @@ BY_NAME: dict[str, Recipe] = {
     "seconds": lambda who: 30.0,
     "after": lambda who: 30.0,
     "most": lambda who: 10,
+    "states": lambda who: ("coding",),
+    "before": lambda who: LATER,
     "delay_ms": lambda who: 0,
     "renewals": lambda who: (Renewal(who.ids["job"], who.word("owner"), 1.5),),
     "owners": lambda who: (who.word("owner"),),

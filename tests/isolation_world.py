@@ -19,6 +19,7 @@ from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import JobState, JobStatus
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView, NewJob
+from aicd_core.journal.pieces import name_of, pack
 from aicd_core.migrations.roles import CLOSED, GLOBAL
 from aicd_core.migrations.tables import METADATA
 from aicd_core.tenancy import Tenant
@@ -212,11 +213,19 @@ ROWS: dict[str, Row] = {
         "number": 0,
         "request_hash": who.request.digest(),
         "model": who.request.model,
-        "request": who.request.content,
-        "reply": who.digest("reply"),
         "prompts": [
             {"role": "r", "name": who.name, "version": 1, "sha256": who.digest("prompt").hex().ljust(64, "0")[:64]}
         ],
+        "request_sha256": name_of(who.request.content),
+        "reply_sha256": name_of(who.digest("reply")),
+        "shared": 0,
+        "request_pieces": [name_of(who.request.content)],
+        "reply_pieces": [name_of(who.digest("reply"))],
+    },
+    "journal_contents": lambda who: {
+        "job_id": who.ids["job"],
+        "sha256": name_of(who.digest("reply")),
+        "packed": pack(who.digest("reply")),
     },
     "usage_entries": lambda who: {"job_id": who.ids["job"], "entry_key": "plan/0", **_counters(who)},
     "spending": lambda who: {"subject": f"job/{who.ids['job']}", "micro_usd": who.number},

@@ -171,11 +171,15 @@ async def test_verify_takes_a_job_a_file_a_path_and_a_url(body: Body, source: Pa
         assert "holds, 15 checks, 0 skipped." in done.stdout
 
 
+ANOTHER_REPLY = """UPDATE journal_contents SET packed = decode('00', 'hex')
+    WHERE sha256 = (SELECT reply_pieces[1] FROM model_calls WHERE step = 'plan/0')"""
+
+
 async def test_verify_finds_what_was_changed_since(body: Body, source: Path, model: PaidModel, database_urls: TestUrls):
     report = await paid_job(body, source, model)
     bundle = bundle_of(report)
     assert differing(verify(body, database_urls, str(bundle), "--json")) == []
-    alter(database_urls, "UPDATE model_calls SET reply = 'another' WHERE step = 'plan/0'")
+    alter(database_urls, ANOTHER_REPLY)
     assert differing(verify(body, database_urls, str(bundle), "--json")) == ["journal (7 calls)"]
     alter(database_urls, "UPDATE usage_entries SET cost_micro_usd = cost_micro_usd + 1 WHERE entry_key LIKE '%plan/0%'")
     assert differing(verify(body, database_urls, str(bundle), "--json")) == ["journal (7 calls)", "ledger"]

@@ -281,7 +281,15 @@ async def test_a_job_that_is_erased_at_work_leaves_no_tree(body: Body, source: P
     work = asyncio.ensure_future(keeper.hold(taken, Engine(body.parts(), keeper, mover, retries=True).work))
     await started.wait()
     with psycopg.connect(database_urls.admin) as connection:
-        for table in ("model_calls", "checkpoints", "artifacts", "usage_entries", "job_events", "jobs"):
+        for table in (
+            "model_calls",
+            "journal_contents",
+            "checkpoints",
+            "artifacts",
+            "usage_entries",
+            "job_events",
+            "jobs",
+        ):
             connection.execute(f"DELETE FROM {table}".encode())
     with pytest.raises(lease.LeaseLostError):
         await asyncio.wait_for(work, 30)

@@ -10,12 +10,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from aicd_cli.runtime import LocalHosts
 from aicd_core.contracts import Change, ModelReply, ModelRequest, Review, ReviewVerdict, Usage
-from aicd_core.errors import NotFoundError
+from aicd_core.errors import InvalidInputError, NotFoundError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs.machine import JobState
-from aicd_core.orchestrator import JobReport, Replay, Replayed
+from aicd_core.orchestrator import JobReport, Redaction, Replay, Replayed, export_cassette
+from aicd_core.orchestrator.chores import let_go
 from aicd_core.testing.agents import ScriptedAgent, plan_for
+from aicd_core.testing.cassettes import play, require_identical
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.journaled import JournaledAgent, Script, journaled_issue
 from aicd_core.testing.paid_model import PaidModel
@@ -27,7 +30,7 @@ DIFFS = "Greet\n\n" + "\n".join(
     f"```diff\n--- a/greet.txt\n+++ b/greet.txt\n@@ -1 +1 @@\n-hello\n+hello {word}\n```\n"
     for word in ("moon", "world")
 )
-TABLES = ("jobs", "job_events", "artifacts", "checkpoints", "model_calls", "usage_entries")
+TABLES = ("jobs", "job_events", "artifacts", "checkpoints", "model_calls", "journal_contents", "usage_entries")
 
 
 @pytest.fixture
@@ -203,6 +206,65 @@ async def test_a_job_without_results_cannot_be_replayed(body: Body, source: Path
         await replay(body, taken.job.id)
     with pytest.raises(NotFoundError, match="no job"):
         await replay(body, JobId(new_uuid()))
+
+
+async def test_a_journal_that_was_let_go_of_cannot_be_replayed_and_says_so_while_its_evidence_holds(
+    body: Body, source: Path, model: PaidModel, database_urls: TestUrls
+):
+    body.agents = lambda name: JournaledAgent()
+    report = await body.run(without_tests(source), journaled_issue("Diary", Script(model.url)))
+    with psycopg.connect(database_urls.admin) as connection:
+        connection.execute("UPDATE jobs SET state = 'merged', updated_at = now() - interval '31 days'")
+        for table in ("journal_contents", "checkpoints"):
+            connection.execute(f"UPDATE {table} SET created_at = now() - interval '32 days'".encode())
+    await let_go(body.parts())
+    with pytest.raises(NotFoundError, match=r"AICD_JOURNAL_DAYS.*aicd replay --cassette") as caught:
+        await replay(body, report.job.id)
+    assert caught.value.code == "journal_gone"
+    left = rows(database_urls)
+    assert (left["journal_contents"], left["checkpoints"]) == ([], [])
+    assert len(left["model_calls"]) == len(left["usage_entries"]) > 0
+
+
+async def test_an_exported_journal_is_the_same_each_time_and_masked_and_plays_without_the_database(
+    body: Body, source: Path, database_urls: TestUrls, tmp_path: Path
+):
+    token, own, known = "ghp_" + "aB3dE5gH7jK9mN1pQ4sT6vW8xZ2bC0fL5kR7", "corp-4711", 'a "known" secret'
+    question = json.dumps({"ask": f"{token} {own} {known}"}).encode()
+    agent = Asking(plans=[lambda task: plan_for(task.base_sha, "new.txt")], codes=[])
+    agent.question = question
+    body.agents = lambda name: agent
+    report = await body.run(without_tests(source), "Ask")
+    redaction = Redaction([known], [r"corp-\d+"])
+
+    async def exported() -> str:
+        return "".join([x async for x in export_cassette(body.database, body.tenant, report.job.id, redaction)])
+
+    text = await exported()
+    assert text == await exported()
+    assert not [secret for secret in (token, own, "known") if secret in text]
+    assert "[redacted: a GitHub token] [redacted] [redacted: a secret]" in text
+    file = tmp_path / "job.jsonl"
+    file.write_text(text)
+    hosts, environment = LocalHosts(body.settings), {"SOME_PASSWORD": known}
+    require_identical(await play(file, source, agent, hosts, body.settings, environment))
+    agent.question = question.replace(b"ask", b"tell")
+    with pytest.raises(AssertionError, match=r"no longer matches: code/1 call 0 request: byte \d+, line 1: stored"):
+        require_identical(await play(file, source, agent, hosts, body.settings, environment))
+    file.write_text("".join(text.splitlines(keepends=True)[:-1]))
+    with pytest.raises(InvalidInputError, match="cut off"):
+        await play(file, source, agent, hosts, body.settings, environment)
+
+
+def test_the_commands_write_a_cassette_and_play_it(tmp_path: Path, source: Path, database_urls: TestUrls):
+    data, file = tmp_path / "data", str(tmp_path / "job.jsonl")
+    ran = json.loads(aicd(data, database_urls, "run", "--repo", str(source), "--issue", DIFFS, "--json").stdout)
+    for code in (0, 2):  # a file that is there is not written over
+        assert aicd(data, database_urls, "journal", "export", ran["job_id"], "--to", file).returncode == code
+    played = aicd(tmp_path / "other", database_urls, "replay", "--cassette", file, "--repo", str(source))
+    assert played.returncode == 0, played.stderr
+    assert "all 9 are identical" in played.stdout
+    assert aicd(data, database_urls, "replay").returncode == 2
 
 
 def aicd(data: Path, urls: TestUrls, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.values import NewJob
 from aicd_core.journal import repository as journal
+from aicd_core.journal.texts import Known, text_of, whole
 from aicd_core.journal.values import Call
 from aicd_core.orchestrator.journal import StepJournal
 from aicd_core.orchestrator.records import LeaseLostError, Records
@@ -24,6 +25,7 @@ from aicd_core.usage import repository as ledger
 
 COST = Usage(input_tokens=7, output_tokens=3, cost_micro_usd=11)
 US, THEM = "us", "them"
+TEXTS = Known().texts("code/1", "m", b"what?", b"kept")
 
 
 class Desk:
@@ -62,7 +64,16 @@ class Desk:
             return connection.execute(query.encode()).fetchall()
 
     def calls(self) -> list[tuple]:
-        return self.ask("SELECT step, number, request, reply FROM model_calls ORDER BY step, number, id")
+        """Step, number, request and reply of every call, made of what is stored."""
+        packed = dict(self.ask("SELECT sha256, packed FROM journal_contents"))
+        lists, found = {}, []
+        columns = "step, number, request_sha256, reply_sha256, request_hash, base, shared, request_pieces, reply_pieces"
+        for *at, asked, told, key, base, shared, own, reply in self.ask(
+            f"SELECT {columns} FROM model_calls ORDER BY id"
+        ):
+            lists[key] = tuple(whole(lists, base, shared, own))
+            found.append((*at, text_of(lists[key], packed, asked), text_of(reply, packed, told)))
+        return sorted(found, key=lambda call: call[:2])
 
     def entries(self) -> list[str]:
         return [key for (key,) in self.ask("SELECT entry_key FROM usage_entries ORDER BY entry_key")]
@@ -151,7 +162,7 @@ async def test_who_lost_the_job_keeps_nothing_and_is_told(desk: Desk):
 async def test_whoever_takes_the_job_over_sees_every_reply_that_was_being_kept(desk: Desk):
     call = Call("code/1", 0, ModelRequest(model="m", content=b"what?"))
     async with desk.database.write(desk.tenant) as session:
-        assert await journal.store_call(session, desk.tenant, desk.job_id, US, call, b"kept")
+        assert await journal.store_call(session, desk.tenant, desk.job_id, US, call, TEXTS)
         taking = asyncio.ensure_future(desk.claim(THEM, dead=US))
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         while await asyncio.to_thread(desk.ask, waits) != [(1,)]:

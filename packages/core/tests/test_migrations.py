@@ -139,7 +139,6 @@ def test_calls_checkpoints_and_sums_of_the_ledger_survive_the_way_up(
         ask(database_urls, f"INSERT INTO {table} {row.format(**ids)}")
     main(["head"])
     assert ask(database_urls, "SELECT calls, change_set, history FROM checkpoints") == [(0, b"change", b"said")]
-    assert ask(database_urls, "SELECT step, number, reply FROM model_calls") == [("plan/0", 0, b"answered")]
     job, repository = f"job/{ids['job']}", ids["repository"]
     assert dict(ask(database_urls, "SELECT subject, micro_usd FROM spending")) == {
         job: 12,
@@ -149,6 +148,9 @@ def test_calls_checkpoints_and_sums_of_the_ledger_survive_the_way_up(
         "organization/2026-10": 5,
         "organization/2026-11": 7,
     }
+    assert ask(database_urls, "SELECT step, number FROM model_calls") == [("plan/0", 0)]
+    command.downgrade(configuration(), "0007")
+    assert ask(database_urls, "SELECT request, reply FROM model_calls") == [(b"asked", b"answered")]
 
 
 async def test_a_database_of_newer_code_is_refused(database_urls: TestUrls, database: Database):

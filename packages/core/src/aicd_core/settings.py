@@ -83,6 +83,12 @@ class Settings(EnvironmentSettings):
     sandbox_file_size: int = Field(default=1024 * MIB, gt=0, description="Largest file the sandbox writes.")
     sandbox_output: int = Field(default=1 * MIB, gt=0, description="Output kept of a command, head and tail.")
     delivery_days: float = Field(default=30, gt=0, description="Handled deliveries are kept so many days.")
+    journal_days: float = Field(
+        default=30, gt=0, description="What was said to models is kept so many days after the job has ended."
+    )
+    redact_patterns: tuple[str, ...] = Field(
+        default=(), description="Regular expressions of what exported journals mask besides, as a JSON list."
+    )
     sandbox_log: int = Field(default=64 * MIB, gt=0, description="Largest log file of a command with more output.")
     sandbox_tree_size: int = Field(default=8192 * MIB, gt=0, description="Largest work tree, all files together.")
     sandbox_tree_files: int = Field(default=1_000_000, gt=0, description="Files and folders of a work tree.")

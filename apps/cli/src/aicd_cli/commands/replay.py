@@ -1,8 +1,12 @@
 """`aicd replay`: a job is run again against its journal, and every result is compared."""
 
+import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,9 +15,19 @@ from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
-from aicd_cli.runtime import LocalHosts, load_settings, make_parts, open_store, require_disk_space
+from aicd_cli.runtime import (
+    LocalHosts,
+    load_settings,
+    make_parts,
+    open_store,
+    prepare_data_dir,
+    require_disk_space,
+)
 from aicd_cli.views import open_view
-from aicd_core.orchestrator import Replay, Replayed
+from aicd_core.agents.registry import load_agent
+from aicd_core.errors import InvalidInputError
+from aicd_core.orchestrator import Observer, Player, Replay, Replayed, read_cassette, redaction_of
+from aicd_core.settings import Settings
 from aicd_core.text import one_line
 
 EXAMPLE = "Example:  aicd replay 01a20a19-b883-7345-9527-cba0433a3c7f"
@@ -21,7 +35,16 @@ HASH_SHOWN = 16
 
 
 def command(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.")],
+    job: Annotated[
+        str | None, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.", show_default=False)
+    ] = None,
+    cassette: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Play a file of `aicd journal export` instead of a job of the database."),
+    ] = None,
+    repo: Annotated[
+        str, typer.Option(metavar="PATH|URL", help="With --cassette: the repository that the job worked on.")
+    ] = ".",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -30,6 +53,7 @@ def command(
     Each stored plan, change (claim, tree, patch) and review is made again by the job's agent from what is stored before
     it; calls of a model are answered from the journal and never sent. Tests are not run: they take another time
     each time, so the stored test reports are the evidence. Nothing is stored or paid, and the repository is only read.
+    With --cassette no database is needed: a file has results and calls, masked, and what is made is masked alike.
 
     Exit codes: 0 identical, 1 unexpected, 2 usage, 3 something differs (a result, or a request that the journal does
     not hold).
@@ -37,14 +61,13 @@ def command(
 
     async def work() -> ExitCode:
         settings = load_settings(data_dir)
-        job_id = parse_job_id(job)
-        hosts = LocalHosts(settings)
+        if (job is None) == (cassette is None):
+            raise InvalidInputError("Say what to replay: either a job's id, or --cassette FILE.", code="what_to_replay")
         with open_view(sys.stderr) as view:
-            async with open_store(settings) as store:
-                require_disk_space(settings)
-                await hosts.sandbox.check()
-                parts = make_parts(settings, store, hosts, view.show)
-                found = await Replay(parts, store.tenant).run(job_id)
+            playing = (
+                _play(settings, cassette, repo, view.show) if cassette else _replay(settings, job or "", view.show)
+            )
+            found = await playing
         if as_json:
             show(_as_json(found))
         else:
@@ -53,6 +76,35 @@ def command(
         return ExitCode.OK if found.identical else ExitCode.JOB_FAILED
 
     run_process(work, as_json=as_json)
+
+
+async def _replay(settings: Settings, job: str, observe: Observer) -> Replayed:
+    """A job of the database."""
+    job_id, hosts = parse_job_id(job), LocalHosts(settings)
+    async with open_store(settings) as store:
+        require_disk_space(settings)
+        await hosts.sandbox.check()
+        return await Replay(make_parts(settings, store, hosts, observe), store.tenant).run(job_id)
+
+
+async def _play(settings: Settings, file: Path, repo: str, observe: Observer) -> Replayed:
+    """A cassette."""
+    try:
+        content = await asyncio.to_thread(file.read_bytes)
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror}. Name a file that `aicd journal export` wrote."
+        raise InvalidInputError(message, code="bad_cassette") from error
+    played = read_cassette(content, str(file), partial(redaction_of, settings, os.environ))
+    hosts = LocalHosts(settings)
+    prepare_data_dir(settings)
+    require_disk_space(settings)
+    await hosts.sandbox.check()
+    return await Player(hosts, load_agent, settings, observe).play(played, _source(repo))
+
+
+def _source(repo: str) -> str:
+    """A path as it is from anywhere; a URL as it is."""
+    return repo if "://" in repo else str(Path(repo).absolute())
 
 
 def _as_json(found: Replayed) -> dict[str, Any]:

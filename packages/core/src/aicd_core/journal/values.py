@@ -23,6 +23,11 @@ class Call:
         return self.request.digest()
 
     @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.step} call {self.number}"
+
+    @property
     def entry_key(self) -> str:
         """The key of its entry in the ledger."""
         return f"call/{self.step}/{self.number}/{self.request_hash.hex()}"

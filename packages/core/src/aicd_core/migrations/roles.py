@@ -11,7 +11,10 @@ from aicd_core.db.repository import SYSTEM_ROLE
 OWNER, APP, SYSTEM = "aicd_owner", "aicd_app", SYSTEM_ROLE
 
 APPEND_ONLY = frozenset(
-    {"audit_log", "job_events", "artifacts", "checkpoints", "model_calls", "usage_entries", "policies"}
+    {
+        *("audit_log", "job_events", "artifacts", "checkpoints", "model_calls", "journal_contents", "usage_entries"),
+        "policies",
+    }
 )
 """Tables whose rows the application may add and read, and never change or remove."""
 
@@ -37,9 +40,12 @@ SYSTEM_GRANTS = {
     "jobs": "SELECT, UPDATE",
     "job_events": "SELECT, INSERT",
     "deliveries": "SELECT, INSERT, UPDATE, DELETE",
+    "journal_contents": "SELECT (org_id, job_id, created_at), DELETE",
+    "checkpoints": "SELECT (org_id, job_id, created_at), DELETE",
 }
 """Admission, sweeping and leases need jobs; routing needs installations and repositories; finding the tenant of a
-credential needs keys, invitations and memberships; `organizations` is where a new tenant begins."""
+credential needs keys, invitations and memberships; `organizations` is where a new tenant begins. Of journals it sees
+whose they are and how old, to let go of them, and no text."""
 
 CREATE_ROLES = f"""
 DO $$ BEGIN

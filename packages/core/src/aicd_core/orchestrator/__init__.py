@@ -1,8 +1,10 @@
 """Drives jobs through their life: claim, act outside of transactions, commit a guarded result."""
 
 from aicd_core.orchestrator.budget import LIMIT_CODES
+from aicd_core.orchestrator.cassette import Cassette, read_cassette
 from aicd_core.orchestrator.control import Control
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
+from aicd_core.orchestrator.exporting import export_cassette
 from aicd_core.orchestrator.foreground import Foreground, ForegroundQueue
 from aicd_core.orchestrator.intake import Intake, IssueText
 from aicd_core.orchestrator.ports import CodeHosts, Parts
@@ -14,13 +16,15 @@ from aicd_core.orchestrator.progress import (
     Progress,
     StateChanged,
 )
-from aicd_core.orchestrator.replay import Replay, Replayed
+from aicd_core.orchestrator.redaction import Redaction, redaction_of
+from aicd_core.orchestrator.replay import Player, Replay, Replayed
 from aicd_core.orchestrator.report import JobReport, read_logs, read_report
 from aicd_core.orchestrator.verification import read_bundle, read_stored_facts
 from aicd_core.orchestrator.worker import Worker, WorkerOptions
 
 __all__ = [
     "LIMIT_CODES",
+    "Cassette",
     "CodeHosts",
     "CommandEnded",
     "CommandStarted",
@@ -34,15 +38,20 @@ __all__ = [
     "Message",
     "Observer",
     "Parts",
+    "Player",
     "Progress",
+    "Redaction",
     "Replay",
     "Replayed",
     "StateChanged",
     "Worker",
     "WorkerOptions",
+    "export_cassette",
     "read_bundle",
+    "read_cassette",
     "read_logs",
     "read_report",
     "read_stored_facts",
+    "redaction_of",
     "wake_for",
 ]

@@ -7,6 +7,8 @@ from aicd_core.contracts import Chore
 from aicd_core.db.database import SystemDatabase
 from aicd_core.deliveries import repository as deliveries
 from aicd_core.jobs.leases import repository as leases
+from aicd_core.jobs.machine import TERMINAL
+from aicd_core.journal import repository as journal
 from aicd_core.orchestrator.owners import is_gone
 from aicd_core.orchestrator.ports import Parts
 
@@ -37,13 +39,28 @@ async def sweep(parts: Parts) -> None:
 
 
 async def let_go(parts: Parts) -> None:
-    """Removes deliveries that were handled, after the days of AICD_DELIVERY_DAYS."""
+    """Removes deliveries that were handled (AICD_DELIVERY_DAYS) and journals of ended jobs (AICD_JOURNAL_DAYS)."""
+    await _let_go_of_deliveries(parts)
+    await _let_go_of_journals(parts)
+
+
+async def _let_go_of_deliveries(parts: Parts) -> None:
     before = datetime.now(UTC) - timedelta(days=parts.settings.delivery_days)
     removed = RETENTION_MOST
     while removed == RETENTION_MOST:
         async with parts.system.write() as session:
             removed = await deliveries.delete_handled(session, before, RETENTION_MOST)
     _log.info("retention: deliveries handled before %s are gone", before.date())
+
+
+async def _let_go_of_journals(parts: Parts) -> None:
+    """Removes texts and checkpoints of ended jobs; what was called when, its hashes and its cost stay."""
+    before = datetime.now(UTC) - timedelta(days=parts.settings.journal_days)
+    removed = 1
+    while removed:
+        async with parts.system.write() as session:
+            removed = await journal.delete_ended(session, sorted(TERMINAL), before, RETENTION_MOST)
+    _log.info("retention: journals of jobs that ended before %s are gone", before.date())
 
 
 async def free_dead_leases(system: SystemDatabase) -> None:

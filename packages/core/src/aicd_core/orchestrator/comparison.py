@@ -3,9 +3,12 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from aicd_core.contracts import CodedChange
 from aicd_core.contracts.values import Value
+
+StringT = TypeVar("StringT", str, bytes)
 
 BEFORE, AFTER = 20, 40
 """How many bytes around a difference are shown."""
@@ -61,8 +64,14 @@ def first_difference(stored: bytes, made: bytes) -> str | None:
     return f"byte {at}, line {line}: stored {_around(stored, at)}, made {_around(made, at)}"
 
 
-def _common_length(one: bytes, other: bytes) -> int:
-    """How many bytes two different strings begin with in common, found by halving."""
+def common_ends(one: str, other: str) -> tuple[int, int]:
+    """How many characters two texts begin with in common, and how many of what is left they end with in common."""
+    begins = _common_length(one, other)
+    return begins, _common_length(one[begins:][::-1], other[begins:][::-1])
+
+
+def _common_length(one: StringT, other: StringT) -> int:
+    """How many bytes or characters two strings begin with in common, found by halving."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

@@ -15,6 +15,7 @@ from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.journal import repository as journal
+from aicd_core.journal.texts import Known
 from aicd_core.journal.values import Call, CallDigest, Checkpoint, Kept
 from aicd_core.orchestrator.patience import patiently
 from aicd_core.policy import Rules, organization_rules
@@ -62,6 +63,7 @@ class Records:
         self._owner = owner
         self._known: dict[tuple[ArtifactKind, int], Value] = {}
         self._stored: dict[tuple[ArtifactKind, int], bytes] | None = None
+        self._texts = Known()
 
     async def load(self, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT | None:
         """The sub-result of a round (of an attempt, for plans), or None."""
@@ -164,15 +166,19 @@ class Records:
             LeaseLostError: this worker no longer holds the job; nothing is stored.
         """
 
+        at = (call.step, call.request.model)
+        texts = self._texts.texts(*at, call.request.content, reply.content)
+
         async def store(session: WriteSession) -> None:
             key = (session, self._tenant, self._job_id)
-            if await journal.store_call(*key, self._owner, call, reply.content):
+            if await journal.store_call(*key, self._owner, call, texts):
                 if reply.usage != NOTHING:
                     await ledger.add_entry(*key, call.entry_key, reply.usage)
             elif await journal.get_reply(*key, call) != reply.content:  # else it was kept unheard
                 raise self._lost()
 
         await self._write(store)
+        self._texts.learn(*at, call.request_hash, texts)
 
     async def checkpoints(self, number: int) -> Kept:
         """What the checkpoints of a round kept so far."""
@@ -229,3 +235,9 @@ async def read_books(session: ReadSession, tenant: Tenant, job_id: JobId) -> Boo
     """A job's calls and ledger so far."""
     calls = await journal.list_digests(session, tenant, job_id)
     return Books(tuple(calls), tuple(await ledger.list_entries(session, tenant, job_id)))
+
+
+async def is_let_go(session: ReadSession, tenant: Tenant, job_id: JobId) -> bool:
+    """Whether a job made calls of which no text is kept any more."""
+    calls = await journal.list_digests(session, tenant, job_id)
+    return bool(calls) and not await journal.count_contents(session, tenant, job_id)

@@ -5,27 +5,26 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from aicd_core.contracts import Checkout, CodedChange, CodeHost, Left, Plan, Review
+from aicd_core.contracts import Agent, Checkout, CodedChange, CodeHost, Left, Plan, Review
 from aicd_core.contracts.values import Value
 from aicd_core.errors import NotFoundError, StepFailedError
 from aicd_core.ids import JobId, new_uuid
-from aicd_core.jobs import repository as jobs
-from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.leases.values import Terms
 from aicd_core.jobs.machine import JobState, JobStatus
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.comparison import Compared, compare_values, missing
 from aicd_core.orchestrator.journal import StepJournal
-from aicd_core.orchestrator.ports import Parts
-from aicd_core.orchestrator.progress import Message
+from aicd_core.orchestrator.ports import CodeHosts, Parts
+from aicd_core.orchestrator.progress import Message, Observer
+from aicd_core.orchestrator.recording import Recording, StoredRecording
 from aicd_core.orchestrator.replay_records import NotInJournalError, ReplayRecords
 from aicd_core.orchestrator.session import StepSession, cache_of
 from aicd_core.orchestrator.steps import coding, planning, reviewing
 from aicd_core.orchestrator.steps.context import StepContext, step_name
+from aicd_core.settings import Settings
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.organizations.models import PlanApproval
-from aicd_core.tenancy.repositories import repository as repositories
 
 UNASKED = Terms(PlanApproval.NEVER)
 """No transition follows from what a replay makes, so nobody is asked and nothing is spent."""
@@ -67,85 +66,91 @@ class Replay:
         """Makes each plan, change and review of the job again, from what is stored before it, and compares.
 
         Raises:
-            NotFoundError: there is no such job (`no_such_job`), or it has no result yet (`nothing_to_replay`).
+            NotFoundError: there is no such job (`no_such_job`), it has no result yet (`nothing_to_replay`), or its
+                journal is not kept any more (`journal_gone`).
             InvalidInputError: the job's agent is not installed.
             UnavailableError: something outside of the job is wrong: database, disk, the repository.
             StepFailedError: code `base_gone`: the repository no longer has the base commit.
         """
-        job, source = await self._job(job_id)
-        self._parts.agents(job.agent)
-        stored = await self._stored(job)
+        recording = await StoredRecording.open(self._parts.database, self._tenant, job_id)
+        parts = self._parts
+        player = Player(parts.hosts, parts.agents, parts.settings, parts.observe)
+        return await player.play(recording, recording.source, self._tenant)
+
+
+@dataclass(frozen=True)
+class Player:
+    """Plays recordings, wherever they are kept.
+
+    Args:
+        agents: finds an agent by name, or raises InvalidInputError.
+    """
+
+    hosts: CodeHosts
+    agents: Callable[[str], Agent]
+    settings: Settings
+    observe: Observer
+
+    async def play(self, recording: Recording, source: str, tenant: Tenant | None = None) -> Replayed:
+        """Makes each result again in a checkout of the repository at `source`; raises as `Replay.run`.
+
+        Args:
+            tenant: whose caches commands may read; None gives them none.
+        """
+        job = recording.job
+        self.agents(job.agent)
+        stored = await _results(recording)
         if not stored:
             raise NotFoundError(
-                f"Job {job_id} has no plan yet, so there is nothing to compare. Replay it when it has come further.",
+                f"Job {job.id} has no plan yet, so there is nothing to compare. Replay it when it has come further.",
                 code="nothing_to_replay",
             )
-        host, scratch = self._parts.hosts.at(source, self._tenant), JobId(new_uuid())
+        host, scratch = self.hosts.at(source, tenant), JobId(new_uuid())
         compared: list[Compared] = []
         calls = 0
         try:
             checkout = await host.open(scratch, job.base_sha)
             for result in stored:
-                records = ReplayRecords(self._parts.database, self._tenant, job.id)
+                records = ReplayRecords(recording)
                 step = self._step(replace(job, status=result.status), source, host, checkout, records)
                 try:
-                    compared += await self._again(step, result, records)
+                    compared += await self._again(step, result, records, recording)
                 finally:
                     await checkout.close_sandbox()
                 calls += records.answered
         finally:
             await asyncio.shield(host.close(scratch))
-        return Replayed(job_id, tuple(compared), calls)
-
-    async def _job(self, job_id: JobId) -> tuple[JobView, str]:
-        """The job and the source of its repository."""
-        async with self._parts.database.read(self._tenant) as session:
-            job = await jobs.get_job(session, self._tenant, job_id)
-            if job is None:
-                raise NotFoundError(f"There is no job {job_id}. `aicd jobs` lists them.", code="no_such_job")
-            source = await repositories.get_source(session, self._tenant, job.repository_id)
-        assert source is not None, "the database keeps a job's repository"
-        return job, source
-
-    async def _stored(self, job: JobView) -> list[_Stored]:
-        """The job's results in the order in which it made them."""
-        planned = job.status.plan_attempts
-        found: list[_Stored] = []
-        async with self._parts.database.read(self._tenant) as session:
-            for kind, state in MADE_IN.items():
-                for number, content in await artifacts.list_artifacts(session, self._tenant, job.id, kind):
-                    planning_it = state is JobState.PLANNING
-                    status = JobStatus(state, 0, number) if planning_it else JobStatus(state, number, planned)
-                    found.append(_Stored(status, content))
-        return sorted(found, key=lambda result: result.status.round)
+        return Replayed(job.id, tuple(compared), calls)
 
     def _step(
         self, job: JobView, source: str, host: CodeHost, checkout: Checkout, records: ReplayRecords
     ) -> StepContext:
-        settings = self._parts.settings
+        settings = self.settings
         journal = StepJournal(records, step_name(job.status), settings.model_call_timeout)
         return StepContext(
             job=job,
             source=source,
             terms=UNASKED,
-            agent=self._parts.agents(job.agent),
+            agent=self.agents(job.agent),
             host=host,
             checkout=checkout,
             records=records,
             session=StepSession(
-                lambda text: self._parts.observe(Message(job.id, text)),
+                lambda text: self.observe(Message(job.id, text)),
                 journal,
                 cache_of(job, settings),
                 lambda: Left(seconds=settings.step_timeout),
             ),
             settings=settings,
-            observe=self._parts.observe,
+            observe=self.observe,
             confirm=_nothing_changes,
         )
 
-    async def _again(self, step: StepContext, stored: _Stored, records: ReplayRecords) -> list[Compared]:
+    async def _again(
+        self, step: StepContext, stored: _Stored, records: ReplayRecords, recording: Recording
+    ) -> list[Compared]:
         """One result made again and compared, after the calls for which the journal has no reply."""
-        name, limit = step_name(stored.status), self._parts.settings.step_timeout
+        name, limit = step_name(stored.status), self.settings.step_timeout
         try:
             async with asyncio.timeout(limit) as deadline:
                 made = await MAKE[stored.status.state](step)
@@ -158,7 +163,19 @@ class Replay:
                 raise
             return [missing(name, stored.content, None, f"made again, it took longer than {limit:g} s")]
         # An agent may have gone on without the reply that it could not get.
-        return [*records.not_found, *compare_values(name, stored.content, made)]
+        return [*records.not_found, *compare_values(name, stored.content, recording.masked(made))]
+
+
+async def _results(recording: Recording) -> list[_Stored]:
+    """The job's results in the order in which it made them."""
+    planned = recording.job.status.plan_attempts
+    found: list[_Stored] = []
+    for kind, state in MADE_IN.items():
+        for number, content in await recording.results(kind):
+            planning_it = state is JobState.PLANNING
+            status = JobStatus(state, 0, number) if planning_it else JobStatus(state, number, planned)
+            found.append(_Stored(status, content))
+    return sorted(found, key=lambda result: result.status.round)
 
 
 async def _plan(step: StepContext) -> Plan:

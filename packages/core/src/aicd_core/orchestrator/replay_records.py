@@ -1,19 +1,13 @@
-"""What a replayed step reads and keeps: everything stored before it is there, and nothing that it makes is stored."""
+"""What a replayed step reads and keeps: everything recorded before it is there, and nothing that it makes is stored."""
 
 from aicd_core.contracts import ModelReply, Usage
-from aicd_core.db.database import Database
 from aicd_core.errors import ConflictError
-from aicd_core.ids import JobId
 from aicd_core.jobs.models import ArtifactKind
-from aicd_core.journal import repository as journal
 from aicd_core.journal.values import Call, Checkpoint, Kept
 from aicd_core.orchestrator.comparison import Compared, compare, missing
-from aicd_core.orchestrator.records import NOTHING, Books, Records, ValueT
+from aicd_core.orchestrator.recording import Recording
+from aicd_core.orchestrator.records import NOTHING, Books, ValueT
 from aicd_core.policy import Rules
-from aicd_core.tenancy import Tenant
-
-NOBODY = ""
-"""The owner of no lease."""
 
 
 class NotInJournalError(ConflictError):
@@ -25,31 +19,28 @@ class NotInJournalError(ConflictError):
 class ReplayRecords:
     """A `StepRecords` for one replayed step. `answered` counts its calls; `not_found` says which had no reply."""
 
-    def __init__(self, database: Database, tenant: Tenant, job_id: JobId) -> None:
-        self._database = database
-        self._tenant = tenant
-        self._job_id = job_id
-        self._stored = Records(database, tenant, job_id, NOBODY)
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
         self.answered = 0
         self.not_found: list[Compared] = []
 
     async def load(self, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT | None:
-        return await self._stored.load(kind, model, number)
+        return await self._recording.load(kind, model, number)
 
     async def keep(self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage = NOTHING) -> ValueT:  # noqa: ARG002 # a replay keeps nothing
         return value
 
     async def comments(self, attempt: int) -> tuple[str, ...]:
-        return await self._stored.comments(attempt)
+        return await self._recording.comments(attempt)
 
     async def usage(self) -> Usage:
-        return await self._stored.usage()
+        raise AssertionError("a replay publishes nothing, so nobody asks what it cost")
 
     async def organization_rules(self) -> Rules:
-        return await self._stored.organization_rules()
+        return await self._recording.organization_rules()
 
     async def books(self) -> Books:
-        return await self._stored.books()
+        raise AssertionError("a replay publishes nothing, so it makes no evidence")
 
     async def find_reply(self, call: Call) -> ModelReply:
         """The reply of the journal.
@@ -57,31 +48,26 @@ class ReplayRecords:
         Raises:
             NotInJournalError: it holds none; what it holds in its place is in `not_found`.
         """
-        found = await self._stored.find_reply(call)
+        found = await self._recording.find_reply(call)
         if found is None:
             self.not_found.append(await self._nearest(call))
-            raise NotInJournalError(f"The journal of job {self._job_id} holds no reply to call {_name(call)}.")
+            raise NotInJournalError(f"The journal of job {self._recording.job.id} holds no reply to {call.name}.")
         self.answered += 1
         return found
 
     async def _nearest(self, call: Call) -> Compared:
         """The call compared with the one that the journal holds in its place."""
-        async with self._database.read(self._tenant) as session:
-            stored = await journal.get_request(session, self._tenant, self._job_id, call)
-        name, made = f"{_name(call)} request", call.request.canonical()
-        if stored is None:
+        recorded = await self._recording.find_request(call)
+        name, made = f"{call.name} request", self._recording.masked_request(call.request).canonical()
+        if recorded is None:
             return missing(name, None, made, "the journal holds no such call")
-        return compare(name, stored.canonical(), made)
+        return compare(name, recorded.canonical(), made)
 
     async def keep_reply(self, call: Call, reply: ModelReply) -> None:
-        raise AssertionError(f"a replay sends nothing, and yet {_name(call)} was answered: {reply.usage}")
+        raise AssertionError(f"a replay sends nothing, and yet {call.name} was answered: {reply.usage}")
 
     async def checkpoints(self, number: int) -> Kept:  # noqa: ARG002 # a replayed round begins at its beginning
         return Kept()
 
     async def keep_checkpoint(self, new: Checkpoint) -> None:
         """Keeps nothing."""
-
-
-def _name(call: Call) -> str:
-    return f"{call.step} call {call.number}"

@@ -1,18 +1,23 @@
 """What is stored of a job, as a verifier compares an evidence bundle with it."""
 
+import asyncio
 import hashlib
+from dataclasses import replace
 
 from aicd_core.attestation import Envelope, Predicate, StoredFacts
 from aicd_core.contracts import Plan, PolicyReport, TestReport
 from aicd_core.db.database import Database
+from aicd_core.db.sessions import ReadSession
 from aicd_core.errors import NotFoundError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.models import ArtifactKind
+from aicd_core.journal import repository as journal
 from aicd_core.journal.digest import chain
+from aicd_core.journal.values import CallDigest
 from aicd_core.orchestrator.attesting import commands_of, ledger_lines, prompts_of
-from aicd_core.orchestrator.records import read_books
+from aicd_core.orchestrator.records import is_let_go, read_books
 from aicd_core.tenancy import Tenant
 
 
@@ -45,8 +50,9 @@ async def read_stored_facts(database: Database, tenant: Tenant, job_id: JobId, t
         tests = await artifacts.get_artifact(*key, ArtifactKind.TEST_REPORT, told.round)
         policy = await artifacts.get_artifact(*key, ArtifactKind.POLICY_REPORT, told.round)
         books = await read_books(*key)
-    told_calls = books.calls[: told.journal.calls]
-    enough = len(books.calls) >= told.journal.calls
+        there = books.calls if await is_let_go(*key) else await _as_they_are(*key, books.calls)
+    told_calls = there[: told.journal.calls]
+    enough = len(there) >= told.journal.calls
     return StoredFacts(
         bundle=Envelope.model_validate_json(bundle).file() if bundle else None,
         issue_sha256=hashlib.sha256(job.body.encode()).hexdigest(),
@@ -57,3 +63,17 @@ async def read_stored_facts(database: Database, tenant: Tenant, job_id: JobId, t
         commands=commands_of(TestReport.model_validate_json(tests)) if tests else None,
         policy=PolicyReport.model_validate_json(policy).verdict if policy else None,
     )
+
+
+async def _as_they_are(
+    session: ReadSession, tenant: Tenant, job_id: JobId, calls: tuple[CallDigest, ...]
+) -> tuple[CallDigest, ...]:
+    """The calls with the hashes of the texts that are there now; of one that is damaged there is none."""
+    packed = await journal.get_contents(session, tenant, job_id)
+    found = []
+    for digest, call in zip(calls, await journal.list_calls(session, tenant, job_id), strict=False):
+        request, reply = await asyncio.to_thread(call.texts, packed)
+        asked = b"" if request is None else call.request_sha256
+        told = b"" if reply is None else call.reply_sha256
+        found.append(replace(digest, request_sha256=asked, reply_sha256=told))
+    return tuple(found)

@@ -1,5 +1,6 @@
 """SQL of the tests' own looks at a whole database, past every wall."""
 
+import zlib
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -48,8 +49,13 @@ _JOBS = b"""
     FROM jobs j ORDER BY id
 """
 _EVENTS = b"SELECT job_id, version, event, state FROM job_events ORDER BY id"
-_REQUESTS = b"SELECT request FROM model_calls"
-_REPLIES = b"SELECT reply FROM model_calls WHERE job_id = %s AND step LIKE 'code/%%' ORDER BY step, number"
+_CALLS = b"SELECT count(*) FROM model_calls"
+_REPLIES = b"""
+    SELECT ARRAY(
+        SELECT packed FROM unnest(reply_pieces) WITH ORDINALITY AS piece (sha256, place)
+            JOIN journal_contents USING (sha256) WHERE journal_contents.job_id = c.job_id ORDER BY place)
+    FROM model_calls c WHERE job_id = %s AND step LIKE 'code/%%' ORDER BY step, number
+"""
 _OPEN = b"SELECT count(*) FROM jobs WHERE state <> ALL(%s)"
 
 
@@ -66,14 +72,14 @@ def list_events(url: str) -> list[EventRow]:
     ]
 
 
-def list_requests(url: str) -> list[bytes]:
-    """What was asked of the model by each call in the journal."""
-    return [request for (request,) in _ask(url, _REQUESTS)]
+def count_calls(url: str) -> int:
+    """How many calls there are in the journal."""
+    return int(_ask(url, _CALLS)[0][0])
 
 
 def list_replies(url: str, job_id: UUID) -> list[bytes]:
     """The journal's replies to a job's coding, in the order of their numbers."""
-    return [reply for (reply,) in _ask(url, _REPLIES, job_id)]
+    return [b"".join(map(zlib.decompress, pieces)) for (pieces,) in _ask(url, _REPLIES, job_id)]
 
 
 def count_not_in(url: str, states: frozenset[JobState]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aicd_core.jobs.machine import IllegalTransitionError, JobEvent, JobState, JobStatus, decide
 from aicd_core.testing.chaos.installation import Installation
-from aicd_core.testing.chaos.repository import EventRow, JobRow, list_events, list_jobs, list_replies, list_requests
+from aicd_core.testing.chaos.repository import EventRow, JobRow, count_calls, list_events, list_jobs, list_replies
 from aicd_core.testing.journaled import DIARY, Script
 from aicd_core.testing.paid_model import PRICE
 
@@ -23,8 +23,8 @@ class Payment:
     @classmethod
     def of(cls, installation: Installation) -> "Payment":
         paid = Counter(call.request for call in installation.model.calls())
-        needed = list_requests(installation.urls.admin)
-        return cls(paid.total(), len(needed), max(paid.values(), default=0))
+        needed = count_calls(installation.urls.admin)
+        return cls(paid.total(), needed, max(paid.values(), default=0))
 
 
 def breaches(installation: Installation, at_risk: int) -> Iterator[str]:

@@ -1,0 +1,65 @@
+"""`aicd journal`: what was said to models, out as a file."""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aicd_cli.commands.jobs import parse_job_id
+from aicd_cli.exit_codes import ExitCode
+from aicd_cli.options import DataDir
+from aicd_cli.process import run_process
+from aicd_cli.runtime import load_settings, open_store
+from aicd_core.errors import InvalidInputError
+from aicd_core.orchestrator import export_cassette, redaction_of
+
+EXPORT_EXAMPLE = "Example:  aicd journal export 01a20a19-b883-7345-9527-cba0433a3c7f --to job.jsonl"
+
+app = typer.Typer(help="Take what was said to models out as a file.", epilog=EXPORT_EXAMPLE, no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Take what was said to models out as a file."""
+
+
+@app.command("export", epilog=EXPORT_EXAMPLE)
+def export_command(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Write a job's journal as a cassette: its results, each request and each reply, as JSON Lines.
+
+    `aicd replay --cassette FILE` plays it on any machine that has the repository, without the database. Credentials
+    are masked by their look, secrets of this process by their value, and what AICD_REDACT_PATTERNS matches; look
+    through the file all the same before you publish it: it holds the issue and what the agent saw of the code.
+    """
+
+    async def work() -> ExitCode:
+        settings = load_settings(data_dir)
+        redaction = redaction_of(settings, os.environ)
+        job_id = parse_job_id(job)
+        lines = 0
+        async with open_store(settings) as store:
+            try:
+                with to.open("x", encoding="utf-8") as file:
+                    async for line in export_cassette(store.database, store.tenant, job_id, redaction):
+                        file.write(line)
+                        lines += 1
+            except OSError as error:
+                raise InvalidInputError(
+                    f"{to} cannot be written: {error.strerror}. Name a new file in a folder that is there.",
+                    code="bad_output",
+                ) from error
+            except BaseException:
+                with suppress(OSError):
+                    to.unlink()  # the half of a cassette is none
+                raise
+        sys.stdout.write(f"{lines} lines are in {to}. Play them:  aicd replay --cassette {to} --repo .\n")
+        return ExitCode.OK
+
+    run_process(work, as_json=False)
