@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from aicd_cli.commands import control, demo, doctor, jobs, keys, limits, migrate, org, policy, replay, verify, worker
+from aicd_cli.commands import (
+    control,
+    demo,
+    doctor,
+    github,
+    jobs,
+    keys,
+    limits,
+    migrate,
+    org,
+    policy,
+    replay,
+    verify,
+    worker,
+)
 from aicd_cli.commands import run as run_command
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.plugins import add_commands
@@ -48,6 +62,7 @@ app.command("verify", epilog=verify.EXAMPLE)(verify.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
+app.add_typer(github.app, name="github")
 app.add_typer(keys.app, name="keys")
 org.app.command("limits", epilog=limits.EXAMPLE)(limits.command)
 app.add_typer(org.app, name="org")
