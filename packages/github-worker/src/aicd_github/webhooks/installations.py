@@ -8,7 +8,8 @@ from aicd_core.db.database import Database
 from aicd_core.deliveries.values import HANDLED, Outcome, ignored
 from aicd_core.tenancy.installations import service
 from aicd_core.tenancy.installations.values import InstallationFacts
-from aicd_github.webhooks.events import Installation, InstallationEvent, InstallationRepositoriesEvent, RepositoryName
+from aicd_github.webhooks.events import InstallationEvent, InstallationRepositoriesEvent
+from aicd_github.webhooks.parts import Installation, RepositoryName
 from aicd_github.webhooks.routing import Arrival, Route
 from aicd_github.webhooks.tenants import GITHUB
 
