@@ -5,8 +5,8 @@
 Ours is `aicd github serve` on a real embedded Postgres that syncs to the disk. The floor is a bare ASGI route on the
 same server that reads the body and runs the same insert: no signature, no JSON, no ring. The peer is npm's `probot`
 with an empty handler, which verifies and parses, and stores nothing. Each delivery is GitHub's example of a labelled
-issue with a number of its own. Rounds are interleaved; figures are medians of the rounds. Then once more while so many jobs
-run on a worker. Exits with 1 when a delivery that was answered 202 is not stored.
+issue with a number of its own. Rounds are interleaved; figures are medians of the rounds. Then once more while so many
+jobs run on a worker. Exits with 1 when a delivery that was answered 202 is not stored.
 """
 
 import argparse
