@@ -194,11 +194,14 @@ async def test_a_killed_workers_delivery_is_taken_by_another_and_the_dead_one_wr
     dead = await repository.take_delivery(system.courier(), ["github"], 60)
     assert dead is not None
     rows.make_due()
-    handler = Handling()
-    await worker(system, handler).work()
-    assert [each.attempts for each in handler.seen] == [2]
+    second = await repository.take_delivery(system.courier(), ["github"], 60)
+    assert second is not None
+    assert (second.id, second.attempts) == (dead.id, 2)
     async with system.write() as session:
         assert not await repository.finish_delivery(session, dead, ignored("late", "Too late."))
+        assert not await repository.postpone_delivery(session, dead, 0, "late", "Too late.")
+        assert await repository.finish_delivery(session, second, HANDLED)
+        assert not await repository.finish_delivery(session, second, ignored("late", "Too late."))
     assert rows.states() == [("handled", None)]
 
 
