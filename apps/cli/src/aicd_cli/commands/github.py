@@ -10,7 +10,7 @@ import typer
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
-from aicd_cli.runtime import load_settings
+from aicd_core.settings import Settings
 
 SERVE_EXAMPLE = "Example:  AICD_GITHUB_WEBHOOK_SECRET=… aicd github serve --port 8081"
 
@@ -29,7 +29,7 @@ def serve_command(
     """
 
     async def work() -> ExitCode:
-        await importlib.import_module("aicd_cli.webhook_server").serve(load_settings(data_dir), host, port)
+        await importlib.import_module("aicd_cli.webhook_server").serve(Settings.load(data_dir=data_dir), host, port)
         return ExitCode.OK
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
