@@ -239,7 +239,9 @@ def beside_jobs(made: Installation, given: argparse.Namespace) -> bool:
             sent += len(wanted)
             print(f"  ours, {open_jobs(made):2} jobs open: {bursts[-1]}")
         wait_until(lambda: not open_jobs(made), "the end of every job", PATIENCE)
-        wait_until(lambda: count(made, "source = 'github' AND state = 'received'") == 0, "every delivery handled", PATIENCE)
+        wait_until(
+            lambda: count(made, "source = 'github' AND state = 'received'") == 0, "every delivery handled", PATIENCE
+        )
     stored = count(made, "source = 'github'") - before
     if bursts:
         rate, p99 = statistics.median(b.rate for b in bursts), statistics.median(b.p99 for b in bursts)
