@@ -23,6 +23,8 @@ from aicd_core.contracts import Usage, Wake
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.pages import PageRequest, cursor_of
 from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSession, SystemSession, WriteSession
+from aicd_core.deliveries.values import HANDLED, DeliveryView, NewDelivery
+from aicd_core.deliveries.values import Outcome as DeliveryOutcome
 from aicd_core.jobs.leases.values import Demand, Renewal
 from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
@@ -34,12 +36,13 @@ from aicd_core.tenancy.accounts.values import Client, NewSession, UserFields
 from aicd_core.tenancy.api_keys.values import KeySpec, NewKey
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.installations.values import InstallationFacts
 from aicd_core.tenancy.invitations.values import NewInvitation
 from aicd_core.tenancy.organizations.values import SettingsValues
 from aicd_core.tenancy.permissions import Permission, Role
 from aicd_core.tenancy.secrets.values import SealedSecret
 from aicd_core.usage.budgets.values import Hold
-from isolation_world import LATER, NOW, Who
+from isolation_world import HOST, LATER, NOW, Who
 
 ROOT = Path(__file__).parents[1]
 Recipe = Callable[[Who], Any]
@@ -151,10 +154,25 @@ BY_TYPE: dict[Any, Recipe] = {
     NewSession: lambda who: NewSession(
         who.ids["user"], who.digest("session"), Client("browser", "::1"), NOW, LATER, LATER
     ),
+    InstallationFacts: lambda who: InstallationFacts(HOST, who.number, who.word("account"), None, LATER),
+    NewDelivery: lambda who: NewDelivery(
+        "github", who.word("delivery"), "issues", who.digest("body"), HOST, who.number
+    ),
+    DeliveryView: lambda who: DeliveryView(
+        *(who.ids["delivery"], who.tenant.org_id, "github", who.word("delivery"), "issues", who.number, None, b"{}", 0),
+        NOW,
+    ),
+    DeliveryOutcome: lambda who: HANDLED,
     Actor: lambda who: Actor(ActorKind.USER, str(who.ids["user"])),
 }
 
 BY_NAME: dict[str, Recipe] = {
+    "host": lambda who: HOST,
+    "external_id": lambda who: who.number,
+    "sources": lambda who: ("github",),
+    "code": lambda who: "away",
+    "reason": lambda who: "It is away.",
+    "removed_at": lambda who: NOW,
     "issue_key": lambda who: who.new_job.issue_key,
     "owner": lambda who: who.word("owner"),
     "wake": lambda who: False,
@@ -208,6 +226,11 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("tenancy.audit.list_entries", "page"): lambda who: (
         PageRequest() if who.name == "acme" else PageRequest(cursor=cursor_of(who.number))
     ),
+    # Nobody's number: of one that a rival has, only a code host's verified message speaks.
+    ("tenancy.installations.insert_installation", "facts"): lambda who: InstallationFacts(
+        HOST, 15485863, who.word("account"), None, LATER
+    ),
+    ("tenancy.installations.insert_installation", "removed_at"): lambda who: None,
     ("tenancy.secrets.*", "name"): lambda who: who.constant,
     ("tenancy.secrets.*", "key_id"): lambda who: "second",
     ("tenancy.invitations.*", "token_hash"): lambda who: who.digest("invitation"),

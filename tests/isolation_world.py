@@ -30,6 +30,7 @@ from aicd_core.tenancy.permissions import Role
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=3650)
 SHA = "a" * 40
+HOST = "https://api.example.org"
 TENANT_TABLES = tuple(
     table for table in METADATA.sorted_tables if table.name not in GLOBAL | CLOSED and table.name != "erased_ledgers"
 )
@@ -165,7 +166,7 @@ ROWS: dict[str, Row] = {
         "replaces": who.ids["api_key"],
     },
     "installations": lambda who: {
-        "host": "https://api.example.org",
+        "host": HOST,
         "external_id": who.number,
         "account": who.word("account"),
     },

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from unittest.mock import patch
 
+from aicd_core.deliveries.service import DeliveryWorker
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobState
@@ -14,7 +15,7 @@ from aicd_core.orchestrator import Dispatch, Parts, Progress, StateChanged, Work
 from aicd_core.orchestrator import engine as engines
 from aicd_core.orchestrator.engine import STEPS, Step
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
-from aicd_core.queues.open import open_queue, open_scheduler
+from aicd_core.queues.open import open_bell, open_queue, open_scheduler
 from aicd_core.settings import Settings
 from aicd_core.testing.databases import TestUrls, opened
 from race.drive import Counter, drive
@@ -39,7 +40,9 @@ async def _run(spec: Spec, steps: Mapping[JobState, Step]) -> Outcome:
     async with (
         opened(urls, pool_size=CONNECTIONS) as (database, system),
         open_queue(system, spec.redis_url, concurrency=spec.concurrency) as queue,
+        open_bell(system, spec.redis_url, concurrency=1) as bell,
     ):
+        scheduler, deliveries = open_scheduler(system, spec.redis_url), DeliveryWorker(system, bell, {})
         dispatch = Dispatch(queue, in_statement=spec.redis_url is None)
 
         def observe(news: Progress) -> None:
@@ -61,7 +64,7 @@ async def _run(spec: Spec, steps: Mapping[JobState, Step]) -> Outcome:
             settings = Settings(data_dir=Path(scratch))
             parts = Parts(database, system, NoHost(), lambda _: noop, settings, observe, dispatch)
             with patch.object(engines, "STEPS", {**steps, JobState.PLANNING: _noted(counter, steps)}):
-                worker = Worker(parts, queue, open_scheduler(system, spec.redis_url), WorkerOptions())
+                worker = Worker(parts, queue, scheduler, deliveries, WorkerOptions(deliveries=False))
             working = asyncio.create_task(worker.run())
             try:
                 return await drive(spec, counter, give)

@@ -15,6 +15,7 @@ import pytest
 from aicd_core.contracts import CacheMount, ChangeSet, CommandResult, CommitRequest, Denial, PullRequestDraft
 from aicd_core.ids import JobId, new_uuid
 from aicd_github.local.host import LocalCodeHost
+from aicd_github.testing.node import node_project
 
 WHEN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DRAFT = PullRequestDraft(title="Fix the sum", body="It was off by one.", draft=False)
@@ -205,3 +206,10 @@ def umask() -> Iterator[None]:
     old = os.umask(0o077)
     yield
     os.umask(old)
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """A folder of Node with GitHub's example payloads and its way to sign them."""
+    root = Path(__file__).parents[3]
+    return node_project(root / "tests" / "node", root / ".tools")

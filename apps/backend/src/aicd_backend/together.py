@@ -2,33 +2,24 @@
 
 import asyncio
 import logging
-import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import uvicorn
 
 from aicd_backend.app import create_app
 from aicd_backend.settings import BackendSettings
+from aicd_cli.http import Server, listening
+from aicd_cli.receiving import open_route
 from aicd_cli.runtime import LocalHosts, load_workers, make_parts, open_store, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
-from aicd_core.errors import UnavailableError
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.orchestrator.lease import end
 
 REQUESTS = 5
 """Connections to the database for the API server, beside those of the worker."""
-BACKLOG = 2048
 log = logging.getLogger(__name__)
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to the process around it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def run(host: str, port: int, concurrency: int, drain_timeout: float, data_dir: Path | None) -> None:
@@ -39,12 +30,16 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
     """
     settings = BackendSettings.load(data_dir=data_dir)
     hosts = LocalHosts(settings)
-    with _listening(host, port) as listener:
-        async with open_store(settings, pool_size=concurrency + POOL_SPARE + REQUESTS) as store:
+    with listening(host, port) as listener:
+        async with AsyncExitStack() as stack:
+            pool_size = concurrency + POOL_SPARE + REQUESTS
+            store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
             require_disk_space(settings)
             await hosts.sandbox.check()
             app = create_app(settings, ready=store.database.refuse_unsafe_role)
-            server = _Server(
+            if settings.github_webhook_secret is not None:
+                app.router.routes.append(await stack.enter_async_context(open_route(settings, store)))
+            server = Server(
                 uvicorn.Config(
                     app,
                     ws="none",
@@ -77,22 +72,3 @@ async def _until_both_end(serving: Awaitable[None], working: Awaitable[None], st
     finally:
         for task in tasks:
             await end(task)
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket.
-
-    Raises:
-        UnavailableError: the address or the port cannot be had.
-    """
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise UnavailableError(
-            f"{host}:{port} cannot be listened on ({error.strerror or error}). Choose another with --host and --port.",
-            code="port_unavailable",
-        ) from error
-    with listener:
-        yield listener

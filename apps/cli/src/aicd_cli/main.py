@@ -10,6 +10,7 @@ from aicd_cli.commands import (
     control,
     demo,
     doctor,
+    github,
     jobs,
     journal,
     keys,
@@ -63,6 +64,7 @@ app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
 app.add_typer(journal.app, name="journal")
+app.add_typer(github.app, name="github")
 app.add_typer(keys.app, name="keys")
 org.app.command("limits", epilog=limits.EXAMPLE)(limits.command)
 app.add_typer(org.app, name="org")

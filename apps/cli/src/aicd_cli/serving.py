@@ -4,16 +4,39 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.process import STOP_SIGNALS
+from aicd_cli.runtime import Store, open_store
+from aicd_core.errors import UnavailableError
 from aicd_core.orchestrator import CommandEnded, Message, Progress, StateChanged
+from aicd_core.settings import Settings
 from aicd_core.text import one_line
 
-POOL_SPARE = 4
-"""Connections of a worker beside one for each job: heartbeats, admission, sweeps."""
+POOL_SPARE = 8
+"""Connections of a worker beside one for each job: heartbeats, admission, sweeps; and four deliveries."""
+
+RETRY_SECONDS = 1.0
+"""Between two looks at whether Postgres is there."""
+
+
+@asynccontextmanager
+async def store_once_there(settings: Settings, pool_size: int) -> AsyncIterator[Store]:
+    """The database; one that is away is waited for, as it is later on: a machine may start before its Postgres."""
+    while True:
+        async with AsyncExitStack() as stack:
+            try:
+                store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
+            except UnavailableError as error:
+                if error.code != "database_unavailable":
+                    raise
+                logging.getLogger(__name__).warning("waiting: %s", error)
+            else:
+                yield store
+                return
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 @contextmanager

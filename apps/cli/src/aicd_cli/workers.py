@@ -3,11 +3,20 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 
-from aicd_cli.runtime import leftovers
+from aicd_cli.runtime import LOCAL_ORGANIZATION, leftovers
+from aicd_core.deliveries.service import DeliveryWorker
 from aicd_core.orchestrator import Dispatch, Parts, Worker, WorkerOptions
 from aicd_core.queues.adapter import reach_redis
-from aicd_core.queues.open import open_queue, open_scheduler
+from aicd_core.queues.open import open_bell, open_queue, open_scheduler
+from aicd_github.webhooks import SOURCE
+from aicd_github.webhooks.installations import InstallationHandlers
+from aicd_github.webhooks.routing import Router
+from aicd_github.webhooks.tenants import Tenants, parse_accounts
+
+DELIVERIES_AT_ONCE = 4
+"""Deliveries that a worker handles at once, beside its jobs: `serving.POOL_SPARE` has connections for them."""
 
 __all__ = ["open_queue", "open_worker", "reach_redis"]
 
@@ -16,7 +25,24 @@ __all__ = ["open_queue", "open_worker", "reach_redis"]
 async def open_worker(parts: Parts, options: WorkerOptions, concurrency: int) -> AsyncIterator[Worker]:
     """A worker that takes up to `concurrency` jobs at once, ready to run."""
     redis_url = parts.settings.redis_url
-    async with open_queue(parts.system, redis_url, concurrency=concurrency) as queue:
+    async with (
+        open_queue(parts.system, redis_url, concurrency=concurrency) as queue,
+        open_bell(parts.system, redis_url, concurrency=DELIVERIES_AT_ONCE) as bell,
+    ):
         sending = replace(parts, dispatch=Dispatch(queue, in_statement=redis_url is None))
         scheduler = open_scheduler(parts.system, redis_url)
-        yield Worker(sending, queue, scheduler, options, lambda: leftovers(parts.settings))
+        deliveries = DeliveryWorker(parts.system, bell, {SOURCE: github_router(sending)})
+        yield Worker(sending, queue, scheduler, deliveries, options, lambda: leftovers(parts.settings))
+
+
+def github_router(parts: Parts) -> Router:
+    """What is done on GitHub's deliveries.
+
+    Raises:
+        InvalidInputError: AICD_GITHUB_ACCOUNTS cannot be used.
+    """
+    settings = parts.settings
+    accounts = parse_accounts(settings.github_accounts, LOCAL_ORGANIZATION)
+    tenants = Tenants(parts.database, parts.system, settings.github_api_url, accounts)
+    installations = InstallationHandlers(parts.database, settings.github_api_url)
+    return Router(tenants, installations.routes(), timedelta(days=settings.delivery_days))

@@ -66,6 +66,22 @@ class Settings(EnvironmentSettings):
         description="Keys that sign evidence, `id:base64,…` of 32 bytes each; the first one signs. Not set: a key "
         "under the data directory.",
     )
+    github_api_url: str = Field(
+        default="https://api.github.com",
+        pattern=r"^https?://[^/\s]+(/[^\s]*[^/\s])?$",
+        description="GitHub's REST API; of GitHub Enterprise Server it is https://HOST/api/v3.",
+    )
+    github_webhook_secret: SecretStr | None = Field(
+        default=None, description="What GitHub signs its deliveries with; without it, none is taken."
+    )
+    github_webhook_secret_previous: SecretStr | None = Field(
+        default=None, description="The secret before, which still counts while the App's is being replaced."
+    )
+    github_accounts: str = Field(
+        default="",
+        description="Whose installations are taken: GitHub accounts, with commas between; `account=organization` for "
+        "an organization other than `local`.",
+    )
     agent: str = Field(default="dummy", description="The agent for jobs that name none.")
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")

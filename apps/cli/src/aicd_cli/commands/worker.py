@@ -1,10 +1,7 @@
 """`aicd worker`: takes jobs of all organizations until it is told to stop."""
 
-import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from enum import StrEnum
 from typing import Annotated
 
@@ -13,15 +10,13 @@ import typer
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
-from aicd_cli.runtime import LocalHosts, Store, load_settings, load_workers, make_parts, open_store, require_disk_space
-from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
-from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_cli.runtime import LocalHosts, load_settings, load_workers, make_parts, require_disk_space
+from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals, store_once_there
+from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.settings import Settings
 
 EXAMPLE = "Example:  aicd worker --concurrency 4 --drain-timeout 300"
-RETRY_SECONDS = 1.0
-"""Between two looks at whether Postgres is there."""
 
 
 class QueueName(StrEnum):
@@ -29,13 +24,18 @@ class QueueName(StrEnum):
 
     JOBS = "jobs"
     CHORES = "chores"
+    DELIVERIES = "deliveries"
 
 
 def command(
     concurrency: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="Jobs at work at once.")] = 2,
     queues: Annotated[
-        str, typer.Option(metavar="NAMES", help="What to take a turn at: jobs, chores (sweeps and retention), or both.")
-    ] = "jobs,chores",
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="What to take a turn at: jobs, chores (sweeps and retention), deliveries of code hosts.",
+        ),
+    ] = "jobs,chores,deliveries",
     drain_timeout: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Once told to stop, steps at work get so long to end.")
     ] = 60.0,
@@ -50,7 +50,12 @@ def command(
 
     async def work() -> ExitCode:
         settings, taken = load_settings(data_dir), parse_queues(queues)
-        options = WorkerOptions(drain_timeout, jobs=QueueName.JOBS in taken, chores=QueueName.CHORES in taken)
+        options = WorkerOptions(
+            drain_timeout,
+            jobs=QueueName.JOBS in taken,
+            chores=QueueName.CHORES in taken,
+            deliveries=QueueName.DELIVERIES in taken,
+        )
         await serve(settings, options, concurrency)
         return ExitCode.OK
 
@@ -61,7 +66,7 @@ def command(
 async def serve(settings: Settings, options: WorkerOptions, concurrency: int) -> None:
     """Runs a worker until a stop signal."""
     hosts = LocalHosts(settings)
-    async with _store_once_there(settings, concurrency + POOL_SPARE) as store:
+    async with store_once_there(settings, concurrency + POOL_SPARE) as store:
         require_disk_space(settings)
         await hosts.sandbox.check()
         parts = make_parts(settings, store, hosts, log_progress)
@@ -69,23 +74,6 @@ async def serve(settings: Settings, options: WorkerOptions, concurrency: int) ->
             logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)
             with stopped_by_signals(worker.stop):
                 await worker.run()
-
-
-@asynccontextmanager
-async def _store_once_there(settings: Settings, pool_size: int) -> AsyncIterator[Store]:
-    """The database; one that is away is waited for, as it is later on: a machine may start before its Postgres."""
-    while True:
-        async with AsyncExitStack() as stack:
-            try:
-                store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
-            except UnavailableError as error:
-                if error.code != "database_unavailable":
-                    raise
-                logging.getLogger(__name__).warning("waiting: %s", error)
-            else:
-                yield store
-                return
-        await asyncio.sleep(RETRY_SECONDS)
 
 
 def parse_queues(text: str) -> frozenset[QueueName]:

@@ -33,7 +33,7 @@ from aicd_core.contracts.plan import (
     PlanStep,
     Risk,
 )
-from aicd_core.contracts.queue import Chore, Queue, Scheduler, Wake, WakeHandler
+from aicd_core.contracts.queue import Bell, Chore, Queue, Scheduler, Wake, WakeHandler
 from aicd_core.contracts.review import CriterionResult, Review, ReviewFinding, ReviewVerdict
 from aicd_core.contracts.sandbox import CacheMount, Phase, Sandbox, SandboxLimits, SandboxSession
 from aicd_core.contracts.task import Task
@@ -47,6 +47,7 @@ __all__ = [
     "Agent",
     "AgentSession",
     "Base",
+    "Bell",
     "CacheMount",
     "Change",
     "ChangeSet",

@@ -48,6 +48,26 @@ class Queue(Protocol):
         ...
 
 
+class Bell(Protocol):
+    """Sends for whoever answers it, in whichever process, without saying what for: that is in Postgres."""
+
+    async def ring(self) -> None:
+        """Has `answer` called once more, somewhere; every ring counts.
+
+        Raises:
+            UnavailableError: the queue cannot be reached. A sweep finds what this was about.
+        """
+        ...
+
+    async def run(self, answer: Callable[[], Awaitable[None]]) -> None:
+        """Calls `answer` for each ring until cancelled or stopped; raises and repeats as `Queue.run`."""
+        ...
+
+    async def stop(self) -> None:
+        """Answers no more; `run` returns as soon as the answers at work have ended."""
+        ...
+
+
 @dataclass(frozen=True)
 class Chore:
     """Work by the clock: `call` every so many seconds, on one of the machines.

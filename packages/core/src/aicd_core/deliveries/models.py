@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aicd_core.db.base import Base
@@ -12,7 +12,7 @@ from aicd_core.ids import DeliveryId, OrgId, new_uuid
 
 
 class DeliveryState(StrEnum):
-    """How far the handling of a delivery has come."""
+    """How far the handling of a delivery has come: one that is received waits or is being handled, the rest is over."""
 
     RECEIVED = "received"
     HANDLED = "handled"
@@ -21,7 +21,12 @@ class DeliveryState(StrEnum):
 
 
 class Delivery(Base):
-    """One verified message. `org_id` is unknown until it is routed; unrouted ones are the system role's alone."""
+    """One verified message. `org_id` is unknown until it is routed; unrouted ones are the system role's alone.
+
+    `installation` is the code host's number of the installation that it came through, `subject` names what it is about:
+    deliveries of one subject are handled one after the other, in the order of `id`. From `due_at` on it may be taken;
+    taking it moves that time on. `code` and `reason` say why it was ignored, or what went wrong last.
+    """
 
     __tablename__ = "deliveries"
 
@@ -30,18 +35,23 @@ class Delivery(Base):
     source: Mapped[str]
     external_id: Mapped[str]
     event: Mapped[str]
+    installation: Mapped[int | None] = mapped_column(BigInteger)
+    subject: Mapped[str | None]
     body: Mapped[bytes] = mapped_column(LargeBinary)
     body_hash: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[DeliveryState] = mapped_column(words(DeliveryState, "state"))
     attempts: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str | None]
+    code: Mapped[str | None]
+    reason: Mapped[str | None]
     received_at: Mapped[Created]
+    due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     handled_at: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("source", "external_id"),
         UniqueConstraint("source", "body_hash"),
         Index("ix_deliveries_waiting", "id", postgresql_where=text("state = 'received'")),
+        Index("ix_deliveries_subject", "source", "subject", "id", postgresql_where=text("state = 'received'")),
         Index("ix_deliveries_done", "handled_at", postgresql_where=text("state IN ('handled', 'ignored')")),
         Index("ix_deliveries_page", "org_id", text("id DESC")),
     )

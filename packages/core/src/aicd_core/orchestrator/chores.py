@@ -1,6 +1,7 @@
 """Work by the clock: sweeping up what was committed and never queued, and letting go of what is old."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from aicd_core.contracts import Chore
@@ -23,10 +24,11 @@ RETENTION_MOST = 1000
 _log = logging.getLogger(__name__)
 
 
-def chores_of(parts: Parts) -> tuple[Chore, ...]:
+def chores_of(parts: Parts, sweep_deliveries: Callable[[], Awaitable[None]]) -> tuple[Chore, ...]:
     """Every chore, each to be done on one of the machines."""
     return (
         Chore("sweep", SWEEP_SECONDS, lambda: sweep(parts)),
+        Chore("deliveries", SWEEP_SECONDS, sweep_deliveries),
         Chore("retention", RETENTION_SECONDS, lambda: let_go(parts)),
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aicd_core.contracts import Queue, Scheduler, Wake
+from aicd_core.deliveries.service import DeliveryWorker
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs.leases import repository as leases
@@ -45,11 +46,13 @@ class WorkerOptions:
             their jobs handed over.
         jobs: whether it takes jobs.
         chores: whether it takes its turn at chores: sweeps and retention.
+        deliveries: whether it handles what came in from code hosts.
     """
 
     drain_timeout: float = 60.0
     jobs: bool = True
     chores: bool = True
+    deliveries: bool = True
 
 
 class Worker:
@@ -64,12 +67,14 @@ class Worker:
         parts: Parts,
         queue: Queue,
         scheduler: Scheduler,
+        deliveries: DeliveryWorker,
         options: WorkerOptions,
         leftovers: Callable[[], Sequence[JobId]] = tuple,
     ) -> None:
         self._parts = parts
         self._queue = queue
         self._scheduler = scheduler
+        self._deliveries = deliveries
         self._options = options
         self._leftovers = leftovers
         self._stopping = asyncio.Event()
@@ -102,6 +107,7 @@ class Worker:
         _log.info("draining: %g s for the steps at work", self._options.drain_timeout)
         await self._queue.stop()
         await self._scheduler.stop()
+        await self._deliveries.stop()
         _, late = await asyncio.wait(served, timeout=self._options.drain_timeout)
         if late:
             _log.warning("%g s are over: what is at work is cut off and handed over", self._options.drain_timeout)
@@ -115,7 +121,10 @@ class Worker:
         if self._options.jobs:
             served.append(asyncio.create_task(self._queue.run(self.handle), name="jobs"))
         if self._options.chores:
-            served.append(asyncio.create_task(self._scheduler.run(chores_of(self._parts)), name="chores"))
+            chores = chores_of(self._parts, self._deliveries.sweep)
+            served.append(asyncio.create_task(self._scheduler.run(chores), name="chores"))
+        if self._options.deliveries:
+            served.append(asyncio.create_task(self._deliveries.run(), name="deliveries"))
         return served
 
     async def handle(self, _: Wake) -> None:

@@ -6,8 +6,10 @@ from functools import partial
 
 from aicd_core.db.database import SystemDatabase
 from aicd_core.queues.adapter import Broker
+from aicd_core.queues.bells import QueueBell
 from aicd_core.queues.chores import ChoreScheduler
 from aicd_core.queues.consumer import Check
+from aicd_core.queues.options import DELIVERIES
 from aicd_core.queues.schema import require_queue_schema
 from aicd_core.queues.wakes import PostgresAdder, RedisAdder, WakeQueue
 
@@ -29,6 +31,16 @@ async def open_queue(system: SystemDatabase, redis_url: str | None, *, concurren
         yield WakeQueue(broker, adder, _check(system, redis_url), concurrency)
     finally:
         await adder.close()
+
+
+@asynccontextmanager
+async def open_bell(system: SystemDatabase, redis_url: str | None, *, concurrency: int) -> AsyncIterator[QueueBell]:
+    """The bell of deliveries, on the same backend as the queue; arguments and errors as of `open_queue`."""
+    bell = QueueBell(_broker(system, redis_url), DELIVERIES, _check(system, redis_url), concurrency)
+    try:
+        yield bell
+    finally:
+        await bell.close()
 
 
 def open_scheduler(system: SystemDatabase, redis_url: str | None) -> ChoreScheduler:

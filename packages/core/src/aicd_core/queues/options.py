@@ -7,6 +7,8 @@ JOBS = "aicd-jobs"
 """The queue of wakes."""
 CHORES = "aicd-chores"
 """The queue of chores."""
+DELIVERIES = "aicd-deliveries"
+"""The queue of the bell that is rung when a delivery came in."""
 WAKE = "wake"
 """The name of every entry of the queue of wakes."""
 

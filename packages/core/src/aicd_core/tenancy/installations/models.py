@@ -11,7 +11,11 @@ from aicd_core.ids import InstallationId, OrgId, new_uuid
 
 
 class Installation(TenantOwned, Base):
-    """An installation on a code host: `host` is its API's base URL, `external_id` its number there."""
+    """An installation on a code host: `host` is its API's base URL, `external_id` its number there.
+
+    `reported_at` is the host's own time of what it last said; older words that come late change nothing. A removed one
+    stays: its number is never given to another.
+    """
 
     __tablename__ = "installations"
 
@@ -23,6 +27,7 @@ class Installation(TenantOwned, Base):
     created_at: Mapped[Created]
     suspended_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("org_id", "id"),
@@ -33,5 +38,6 @@ class Installation(TenantOwned, Base):
             unique=True,
             postgresql_where=text("removed_at IS NULL"),
         ),
+        Index("ix_installations_external", "host", "external_id"),
         Index("ix_installations_page", "org_id", text("id DESC")),
     )

@@ -35,6 +35,12 @@ class Repository(TenantOwned, Base):
         UniqueConstraint("org_id", "id"),
         ForeignKeyConstraint(["org_id", "installation_id"], ["installations.org_id", "installations.id"]),
         Index("ix_repositories_page", "org_id", text("id DESC")),
+        Index(
+            "ix_repositories_installation",
+            "org_id",
+            "installation_id",
+            postgresql_where=text("installation_id IS NOT NULL"),
+        ),
         CheckConstraint("char_length(source) BETWEEN 1 AND 4096", name="source_length"),
         CheckConstraint("issue_budget >= 0 AND monthly_budget >= 0", name="budgets"),
     )

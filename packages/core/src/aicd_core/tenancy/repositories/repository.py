@@ -1,5 +1,6 @@
 """SQL of repositories."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -118,6 +119,14 @@ async def has_installation(session: ReadSession, tenant: Tenant, installation_id
         mine(Installation, tenant), Installation.id == installation_id, Installation.removed_at.is_(None)
     )
     return (await session.execute(query)).first() is not None
+
+
+async def list_sources_of(session: ReadSession, tenant: Tenant, installation_id: InstallationId) -> Sequence[str]:
+    """The sources of the tenant's repositories that are connected through an installation."""
+    query = select(Repository.source).where(
+        mine(Repository, tenant), Repository.installation_id == installation_id, Repository.disconnected_at.is_(None)
+    )
+    return (await session.execute(query.order_by(Repository.id))).scalars().all()
 
 
 async def _edit(

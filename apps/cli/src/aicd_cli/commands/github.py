@@ -1,0 +1,36 @@
+"""`aicd github`: what belongs to GitHub."""
+
+import importlib
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from aicd_cli.exit_codes import ExitCode
+from aicd_cli.options import DataDir
+from aicd_cli.process import run_process
+from aicd_core.settings import Settings
+
+SERVE_EXAMPLE = "Example:  AICD_GITHUB_WEBHOOK_SECRET=… aicd github serve --port 8081"
+
+app = typer.Typer(no_args_is_help=True, help="Receive what GitHub tells.")
+
+
+@app.command("serve", epilog=SERVE_EXAMPLE)
+def serve_command(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 picks a free one.")] = 8081,
+    data_dir: DataDir = None,
+) -> None:
+    """Take in GitHub's webhooks at /webhooks/github: verify, store, answer. `aicd worker` handles them.
+
+    SIGTERM or Ctrl-C ends it well. `aicd up` takes them in as well, where AICD_GITHUB_WEBHOOK_SECRET is set.
+    """
+
+    async def work() -> ExitCode:
+        await importlib.import_module("aicd_cli.webhook_server").serve(Settings.load(data_dir=data_dir), host, port)
+        return ExitCode.OK
+
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    run_process(work, as_json=False)

@@ -1,0 +1,41 @@
+"""Serving HTTP inside of a process that has more to do."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from aicd_core.errors import UnavailableError
+
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to the process around it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket.
+
+    Raises:
+        UnavailableError: the address or the port cannot be had.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UnavailableError(
+            f"{host}:{port} cannot be listened on ({error.strerror or error}). Choose another with --host and --port.",
+            code="port_unavailable",
+        ) from error
+    with listener:
+        # Inherited by what is accepted; asyncio sets it only on sockets that it made. Without it the second part of an
+        # answer waits 40 ms for the client's delayed acknowledgement of the first.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield listener

@@ -1,0 +1,93 @@
+"""Following what a code host says of our app's installations. Whatever is said twice, or too late, changes nothing."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from aicd_core.db.sessions import WriteSession
+from aicd_core.ids import InstallationId
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.audit.service import record
+from aicd_core.tenancy.audit.values import JSON, Actor
+from aicd_core.tenancy.installations import repository
+from aicd_core.tenancy.installations.values import InstallationFacts, InstallationView
+from aicd_core.tenancy.repositories import repository as repositories
+from aicd_core.tenancy.repositories import service as connecting
+
+
+async def follow(
+    session: WriteSession, tenant: Tenant, actor: Actor, facts: InstallationFacts
+) -> InstallationView | None:
+    """The tenant's installation as the host describes it, written down when it is new or changed.
+
+    Returns:
+        None when it was removed, or is another tenant's: the host gives no number twice.
+    """
+    known = await repository.find_installation(session, tenant, facts.host, facts.external_id)
+    if known is None:
+        made = await repository.insert_installation(session, tenant, facts, None)
+        if made is not None:
+            await _record(session, tenant, actor, "installation.created", facts)
+            return made
+        known = await repository.find_installation(session, tenant, facts.host, facts.external_id)
+    if known is None or known.removed_at is not None:
+        return None
+    changed = await repository.update_installation(session, tenant, known.id, facts)
+    if changed and bool(known.suspended_at) != bool(facts.suspended_at):
+        action = "installation.suspended" if facts.suspended_at else "installation.unsuspended"
+        await _record(session, tenant, actor, action, facts)
+    return await repository.find_installation(session, tenant, facts.host, facts.external_id)
+
+
+async def remove(session: WriteSession, tenant: Tenant, actor: Actor, facts: InstallationFacts, now: datetime) -> bool:
+    """Marks an installation as removed and disconnects its repositories; False when it was so already.
+
+    One that was not known yet is written down as removed, so that word of its beginning can come late.
+    """
+    known = await repository.find_installation(session, tenant, facts.host, facts.external_id)
+    if known is None:
+        done = await repository.insert_installation(session, tenant, facts, now) is not None
+    else:
+        done = await repository.set_removed(session, tenant, known.id, now)
+    if done:
+        await _record(session, tenant, actor, "installation.removed", facts)
+    if known is not None:
+        sources = await repositories.list_sources_of(session, tenant, known.id)
+        await shut_out(session, tenant, actor, known.id, sources, now)
+    return done
+
+
+async def let_in(
+    session: WriteSession, tenant: Tenant, actor: Actor, installation: InstallationId, sources: Iterable[str]
+) -> None:
+    """Connects repositories through an installation; one that a person switched off stays so."""
+    for source in sources:
+        known = await repositories.find_repository(session, tenant, source)
+        if known is None or known.disconnected_at is not None:
+            await connecting.connect(session, tenant, actor, source, installation_id=installation)
+        elif known.installation_id != installation:
+            await connecting.configure(
+                *(session, tenant, actor, known.id),
+                revision=known.revision,
+                enabled=known.enabled,
+                installation_id=installation,
+            )
+
+
+async def shut_out(
+    session: WriteSession,
+    tenant: Tenant,
+    actor: Actor,
+    installation: InstallationId,
+    sources: Iterable[str],
+    now: datetime,
+) -> None:
+    """Disconnects those of the repositories that are connected through this installation."""
+    for source in sources:
+        known = await repositories.find_repository(session, tenant, source)
+        if known and known.disconnected_at is None and known.installation_id == installation:
+            await connecting.disconnect(session, tenant, actor, known.id, revision=known.revision, now=now)
+
+
+async def _record(session: WriteSession, tenant: Tenant, actor: Actor, action: str, facts: InstallationFacts) -> None:
+    detail: Mapping[str, JSON] = {"host": facts.host, "account": facts.account}
+    await record(session, tenant, actor, action, "installation", str(facts.external_id), detail)
