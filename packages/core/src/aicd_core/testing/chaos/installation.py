@@ -194,9 +194,10 @@ def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIE
         time.sleep(0.05)
 
 
-def running(words: str) -> bool:
-    """Whether a process of this machine, in a sandbox or not, has these words among its arguments."""
-    return any(words in _command_line(place) for place in Path("/proc").glob("[0-9]*/cmdline"))
+def running(*words: str) -> bool:
+    """Whether a process of this machine, in a sandbox or not, has all these words among its arguments."""
+    lines = (_command_line(place) for place in Path("/proc").glob("[0-9]*/cmdline"))
+    return any(all(word in line for word in words) for line in lines)
 
 
 def _command_line(place: Path) -> str:
