@@ -55,7 +55,6 @@ class ContainerSandbox:
             UnavailableError: `sandbox_unavailable`, saying what to type.
         """
         version = await self._engine.ask("version", "--format", "{{.Client.Version}}")
-        facts = await self._engine.facts()
         try:
             await self._engine.ask("image", "inspect", "--format", "{{.Id}}", self._image)
         except UnavailableError as error:
@@ -72,6 +71,7 @@ class ContainerSandbox:
                 await session.close()
         if not result.ok:
             raise unavailable(f"A container of {self._image} starts, but `true` in it ended with: {result.outcome()}.")
+        facts = await self._engine.facts()
         mode = "rootless" if facts.rootless else "as root"
         limits = "control groups" if facts.counts else f"limits per process only, {NO_GROUPS}"
         return f"{self._engine.name} {version}, {mode}, image {self._image}, {limits}"
