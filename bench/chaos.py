@@ -19,6 +19,7 @@ from aicd_core.testing.chaos.fire import Fire, Intensity
 from aicd_core.testing.chaos.installation import installation
 from aicd_core.testing.chaos.verdict import Payment, breaches
 from aicd_core.testing.chaos.work import place, scripted
+from aicd_core.testing.ending import clean_up_when_told_to_stop
 
 ORGANIZATIONS = ("alpha", "beta", "gamma", "delta")
 TIMEOUT = 3600.0
@@ -54,6 +55,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--queue", choices=("postgres", "redis"), action="append")
     given = parser.parse_args()
+    clean_up_when_told_to_stop()
     queues = given.queue or ["postgres", "redis"]
     well = [burn(queue, given.jobs, given.strikes, given.seed) for queue in queues]
     return 0 if all(well) else 1

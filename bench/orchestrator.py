@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aicd_core.testing.databases import TEMPLATE, TestUrls, fresh_urls, migrated_server
+from aicd_core.testing.ending import clean_up_when_told_to_stop
 from aicd_core.testing.redis import redis_server
 from race.growth import grow
 from race.run import CONTENDERS, FLOOR, OURS_POSTGRES, OURS_REDIS
@@ -124,6 +125,7 @@ def main() -> int:
     for name, value in zip(("jobs", "starts", "rounds", "finished"), defaults, strict=True):
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
+    clean_up_when_told_to_stop()
     with tempfile.TemporaryDirectory(prefix="aicd-bench-") as scratch:
         return measure(Path(scratch), arguments)
 

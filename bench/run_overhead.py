@@ -1,10 +1,13 @@
 """What `aicd run` costs beyond the work itself.
 
-    .venv/bin/python bench/run_overhead.py [--rounds N] [--files N]
+    .venv/bin/python bench/run_overhead.py [--rounds N] [--files N] [--hand-over]
 
 The floor is a shell script that does the same work with nothing recorded, checked or contained: clone, apply, test,
 commit, push. Three are run in turn, so that a machine whose speed drifts is fair to all: the floor, `aicd run` as a new
 process on a warm data directory, and a job in a process that is already running. Times are wall-clock seconds.
+
+With `--hand-over` only the work tree is measured: laying it, taking a small change in, and laying it back, each against
+git itself in the tree with an index of its own, which is fast and must never be done to an agent's tree.
 """
 
 import argparse
@@ -16,15 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aicd_cli.runtime import LocalHosts, Store, load_settings, make_parts, open_store
-from aicd_core.contracts import CodeHost
+from aicd_core.contracts import CacheMount, CodeHost, SandboxSession
+from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs.machine import JobState
 from aicd_core.orchestrator import Control, Foreground, ForegroundQueue, Intake, IssueText, wake_for
 from aicd_core.settings import Settings
+from aicd_github.local.host import LocalCodeHost
 
 AICD = Path(sys.executable).with_name("aicd")
 TEST = "grep -q changed src/file0000.txt"
@@ -163,13 +168,89 @@ def report(
     print(f"  peak memory, this process    {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:6.0f} MiB")
 
 
+@dataclass(frozen=True)
+class NoSandbox:
+    """The commands are not what is measured."""
+
+    owner: tuple[int, int] | None = None
+
+    async def check(self) -> str:
+        return "none"
+
+    async def open(self, tree: Path, *, cache: CacheMount | None = None, logs: Path | None = None) -> SandboxSession:
+        raise NotImplementedError
+
+
+GIT_LAYS = "git read-tree -u --reset $BASE && git checkout-index --all --quiet --force && git update-index -q --refresh"
+GIT_TAKES = (
+    "git add --all && tree=$(git write-tree) && git diff-tree -r --raw --numstat -p -z --full-index -M50% $BASE $tree"
+)
+
+
+@dataclass(frozen=True)
+class GitInTree:
+    """Git at work in a tree of its own, as a user has it."""
+
+    tree: Path
+    environment: dict[str, str]
+
+    def seconds(self, script: str) -> float:
+        command = ["sh", "-ec", script]
+        return timed(
+            lambda: subprocess.run(command, cwd=self.tree, env=self.environment, check=True, stdout=subprocess.DEVNULL)
+        )
+
+
+async def awaited(work: Awaitable[object]) -> float:
+    started = time.perf_counter()
+    await work
+    return time.perf_counter() - started
+
+
+async def hand_over_round(place: Path, sha: str, number: int) -> AsyncIterator[tuple[str, float, float]]:
+    """The parts of a work tree's life: what it is, and the seconds that ours and git take."""
+    tree, source = place / f"tree{number}", place / "source"
+    tree.mkdir()
+    own = {"GIT_DIR": str(source / ".git"), "GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": str(place / f"index{number}")}
+    git = GitInTree(tree, os.environ | own | {"BASE": sha})
+    host = LocalCodeHost(str(source), place / "data", NoSandbox(), 60)
+    await host.open(JobId(new_uuid()), sha)  # the mirror is there from now on
+    started = time.perf_counter()
+    checkout = await host.open(JobId(new_uuid()), sha)
+    yield "open and lay", time.perf_counter() - started, git.seconds(GIT_LAYS)
+    for turn in range(3):
+        for root in (checkout.repository.tree, tree):
+            (root / "src" / "file0000.txt").write_text(f"changed {turn}\n")
+        checkout.touched()
+        yield "take a change in", await awaited(checkout.capture(())), git.seconds(GIT_TAKES)
+        checkout.touched()
+        yield "lay back", await awaited(checkout.restore(None)), git.seconds(GIT_LAYS)
+
+
+async def hand_over(place: Path, rounds: int, files: int) -> None:
+    """Prints the medians of each part, ours and git's in turn."""
+    make_repository(place / "source", files)
+    words = ["git", "-C", str(place / "source"), "rev-parse", "HEAD"]
+    sha = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()  # noqa: ASYNC221
+    took: dict[str, list[tuple[float, float]]] = {}
+    for number in range(rounds):
+        async for part, ours, gits in hand_over_round(place, sha, number):
+            took.setdefault(part, []).append((ours, gits))
+    print(f"{files} files, {rounds} rounds in turn, medians")
+    for part, pairs in took.items():
+        ours, gits = (statistics.median(times) for times in zip(*pairs, strict=True))
+        print(f"  {part:<18}{ours * 1000:8.0f} ms   git {gits * 1000:6.0f} ms   {ours / gits:5.2f} x")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--hand-over", action="store_true", help="only the work tree, against git in the tree")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="aicd-bench-") as place:
-        asyncio.run(measure(Path(place), arguments.rounds, arguments.files))
+        run = hand_over if arguments.hand_over else measure
+        asyncio.run(run(Path(place), arguments.rounds, arguments.files))
 
 
 if __name__ == "__main__":

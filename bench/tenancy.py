@@ -37,6 +37,7 @@ from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.values import NewJob, Transition
 from aicd_core.migrations import migrate
 from aicd_core.tenancy import Tenant
+from aicd_core.testing.ending import clean_up_when_told_to_stop
 from aicd_core.testing.walls import without_application_wall
 from aicd_core.usage import repository as ledger
 
@@ -241,11 +242,12 @@ def main() -> int:
     parser.add_argument("--no-ping", action="store_true", help="let the bare pool trust its connections")
     parser.add_argument("--data-dir", type=Path, help="keep the database here and use it again")
     arguments = parser.parse_args()
+    clean_up_when_told_to_stop()
     with tempfile.TemporaryDirectory(prefix="aicd-bench-") as scratch:
         root = (arguments.data_dir or Path(scratch)) / "postgres"
         server = EmbeddedPostgres(root, durable=False)
-        admin_url = server.start()
         try:
+            admin_url = server.start()
             asyncio.run(migrate(admin_url))
             with psycopg.connect(admin_url) as connection:
                 filled = connection.execute("SELECT EXISTS (SELECT FROM organizations)").fetchone()

@@ -7,6 +7,9 @@ import pytest
 
 from aicd_core.jobs.machine import JobState
 from aicd_core.orchestrator import read_logs
+from aicd_core.policy import Rules, publish_rules
+from aicd_core.tenancy.audit.models import ActorKind
+from aicd_core.tenancy.audit.values import Actor
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from conftest import Body
 from histories import git
@@ -56,6 +59,22 @@ async def test_every_refused_connection_is_named_on_the_pull_request(body: Body,
         "`setup.invalid:80`: the host is not on the allow-list",
         "`coding.invalid:80`: the host is not on the allow-list\n\n",
     ]
+
+
+async def test_a_host_outside_of_what_the_organisation_allows_is_refused_by_the_rules_name(body: Body, source: Path):
+    asks = [ASK.format(f"{name}.invalid") for name in ("within.example", "forbidden")]
+    network = {"setup": ["forbidden.invalid"], "coding": ["within.example.invalid", "forbidden.invalid"]}
+    configure(source, json.dumps({"network": network, "setup": asks[1:], "tests": ["true"]}))
+    async with body.database.write(body.tenant) as session:
+        rules = Rules(allowed_hosts=("*.example.invalid",))
+        await publish_rules(session, body.tenant, Actor(ActorKind.SYSTEM, "test"), rules, expected=0)
+    agent_for(body, *asks)
+    report = await body.run(source, "Add a file")
+    assert report.job.state is JobState.PR_OPEN
+    section = published(report).split("## Refused network connections")[1].split("##")[0]
+    by_the_rule = "`forbidden.invalid:80`: the rule allowed_hosts of the organisation's policy does not have it"
+    # The host within is let through by both lists; only that it has no address keeps it from being reached.
+    assert [line.strip() for line in section.split("\n- ")[1:]] == [by_the_rule]
 
 
 async def test_set_up_fills_a_cache_that_the_next_job_of_the_same_organization_is_shown(body: Body, source: Path):

@@ -30,6 +30,7 @@ class DirectSession:
     timeouts: list[float]
     alive: bool = True
     hosts: list[tuple[str, ...]] = field(default_factory=list)
+    refused: list[tuple[str, ...]] = field(default_factory=list)
     refuses: tuple[Denial, ...] = ()
 
     async def run(
@@ -41,10 +42,12 @@ class DirectSession:
         env: dict[str, str] | None = None,
         on_output: Callable[[str], None] | None = None,
         hosts: Sequence[str] = (),
+        refused: Sequence[str] = (),
     ) -> CommandResult:
         assert self.alive, "a closed session was used"
         self.timeouts.append(timeout)
         self.hosts.append(tuple(hosts))
+        self.refused.append(tuple(refused))
         started = time.monotonic()
         cache = {"AICD_CACHE": str(self.cache.folder)} if self.cache else {}
         process = await asyncio.create_subprocess_exec(

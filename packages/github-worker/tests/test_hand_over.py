@@ -215,5 +215,5 @@ async def test_the_quarantine_is_out_of_every_other_users_reach(checkout: GitChe
     await checkout.capture(())
     folder: Path = checkout.repository.folder
     modes = {path.name: path.stat().st_mode & 0o077 for path in await asyncio.to_thread(lambda: [*folder.iterdir()])}
-    assert {name for name, mode in modes.items() if mode} <= {"index", "laid", "lock"}
+    assert {name for name, mode in modes.items() if mode} <= {"index", "base-index", "laid", "lock"}
     assert (folder / "index").stat().st_mode & 0o022 == 0

@@ -223,6 +223,27 @@ async def test_a_change_with_its_old_time_stamp_is_still_seen(checkout: GitCheck
     assert [changed.path for changed in (await checkout.capture(())).files] == ["README.md"]
 
 
+@pytest.mark.parametrize("path", ["README.md", "src/deep/a.txt"])
+async def test_a_file_rewritten_in_place_with_its_size_and_times_set_back_is_seen(
+    repo: Any, host: Any, job_id: JobId, path: str
+) -> None:
+    repo.write("README.md", b"old words\n")
+    repo.write("src/deep/a.txt", b"old words\n")
+    checkout = await host.open(job_id, repo.commit())
+    file = checkout.repository.tree / path
+    before = file.stat()
+    with file.open("r+b") as opened:  # at once after the laying, in the same inode
+        opened.write(b"new")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = file.stat()
+    same = ("st_ino", "st_size", "st_mtime_ns", "st_mode")
+    assert [getattr(after, name) for name in same] == [getattr(before, name) for name in same]
+    assert [changed.path for changed in (await checkout.capture(())).files] == [path]
+    checkout.touched()
+    await checkout.restore(None)
+    assert file.read_bytes() == b"old words\n"
+
+
 async def test_a_very_deep_tree_with_locked_folders_is_cleared(checkout: GitCheckout) -> None:
     tree = checkout.repository.tree
     here = os.open(tree, os.O_RDONLY)

@@ -165,7 +165,7 @@ def test_files_are_placed_through_no_link(tmp_path: Path, outside: Path) -> None
     tree.mkdir()
     (tree / "src").symlink_to(outside)
     with pytest.raises(OSError, match="src"):
-        place(staging, tree, ["src/a.txt"], None)
+        place(staging, tree, None)
     assert (outside / "a.txt").read_bytes() == SECRET
 
 
@@ -175,7 +175,7 @@ def test_a_placed_file_replaces_a_link_and_not_what_it_points_to(tmp_path: Path,
     tree.mkdir()
     (staging / "a.txt").write_bytes(b"laid\n")
     (tree / "a.txt").symlink_to(outside / "a.txt")
-    place(staging, tree, ["a.txt"], None)
+    place(staging, tree, None)
     assert (tree / "a.txt").read_bytes() == b"laid\n"
     assert (outside / "a.txt").read_bytes() == SECRET
 

@@ -21,25 +21,23 @@ Make = Callable[..., Sandbox]
 
 
 @cache
-def engine() -> tuple[str | None, str]:
-    """The container engine that answers and has the image, and why there is none."""
-    reasons = []
-    for name in ("podman", "docker"):
-        if shutil.which(name) is None:
-            reasons.append(f"{name} is not installed")
-            continue
-        asked = subprocess.run([name, "image", "inspect", IMAGE], capture_output=True, timeout=60)
-        if asked.returncode == 0:
-            return name, ""
-        reasons.append(f"{name} does not answer or has no image {IMAGE} (scripts/sandbox_image.sh makes it)")
-    return None, "; ".join(reasons)
+def missing(engine: str) -> str:
+    """Why there is no container of this engine here; nothing when there can be."""
+    if shutil.which(engine) is None:
+        return f"{engine} is not installed"
+    for question, remedy in (("info", "start it"), (f"image inspect {IMAGE}", "scripts/sandbox_image.sh makes it")):
+        asked = subprocess.run([engine, *question.split()], capture_output=True, timeout=60)
+        if asked.returncode != 0:
+            complaint = asked.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            return f"`{engine} {question}` failed ({' '.join(complaint)}): {remedy}"
+    return ""
 
 
-@pytest.fixture(params=["bubblewrap", "container"])
+@pytest.fixture(params=["bubblewrap", "podman", "docker"])
 def kind(request: pytest.FixtureRequest) -> str:
     """Every test with this fixture below it is part of the contract that all sandboxes keep."""
-    if request.param == "container" and engine()[0] is None:
-        pytest.skip(engine()[1])
+    if request.param != "bubblewrap" and missing(request.param):
+        pytest.skip(missing(request.param))
     return str(request.param)
 
 
@@ -64,7 +62,7 @@ def make(kind: str, limits: SandboxLimits) -> Make:
         wanted = limits.model_copy(update=changes)
         if kind == "bubblewrap":
             return BubblewrapSandbox(wanted, internet=internet)
-        return ContainerSandbox(wanted, engine=engine()[0] or "", image=IMAGE, internet=internet)
+        return ContainerSandbox(wanted, engine=kind, image=IMAGE, internet=internet)
 
     return made
 

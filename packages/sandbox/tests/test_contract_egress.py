@@ -92,6 +92,21 @@ async def test_an_allowed_host_is_reached_and_nothing_is_denied(fetch: Fetch, in
     assert "\r\nHost: allowed.test\r\n" in internet.heads[0]
 
 
+@pytest.mark.parametrize("hosts", [(), ("allowed.test",)])
+async def test_a_host_that_the_organisation_forbids_is_refused_by_the_name_of_the_rule(
+    session: SandboxSession, internet: SmallInternet, hosts: tuple[str, ...]
+) -> None:
+    url = "http://Forbidden.test/"
+    result = await session.run(f"python3 fetch.py {url}", timeout=30, hosts=hosts, refused=("*.test",))
+    assert result.output.startswith("403 AI-CD refused the connection to forbidden.test:80: the rule allowed_hosts")
+    assert [(denial.host, denial.port) for denial in result.denials] == [("forbidden.test", 80)]
+    assert "allowed_hosts" in result.denials[0].reason
+    assert internet.dialled == []
+    if hosts:
+        again = await session.run("python3 fetch.py http://allowed.test/", timeout=30, hosts=hosts, refused=("*.test",))
+        assert (again.output, again.denials) == ("200 hello \n", ())
+
+
 async def test_without_an_allow_list_there_is_no_proxy_to_ask(fetch: Fetch, internet: SmallInternet) -> None:
     result = await fetch("http://allowed.test/")
     assert result.output.startswith("URLError")

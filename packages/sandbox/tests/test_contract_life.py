@@ -2,7 +2,6 @@ import asyncio
 import hashlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -54,7 +53,7 @@ def open_files() -> list[str]:
 
 def start_worker(kind: str, tree: Path, command: str) -> subprocess.Popen[bytes]:
     """A process that says `up`, waits for a line, and runs the command in a sandbox."""
-    engine = (shutil.which("podman") and "podman") or "docker" if kind == "container" else ""
+    engine = "" if kind == "bubblewrap" else kind
     arguments = [sys.executable, "-c", WORKER, str(tree), command, engine, "localhost/aicd-sandbox-test:latest"]
     return subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

@@ -74,9 +74,9 @@ class GitCheckout:
         """What commands were refused on their way out since the tree was laid, each once."""
         return self._sandbox.denials
 
-    async def enter(self, phase: Phase, hosts: Sequence[str]) -> None:
+    async def enter(self, phase: Phase, hosts: Sequence[str], refused: Sequence[str] = ()) -> None:
         """Says what the commands from now on are for; see `Checkout.enter`."""
-        await self._sandbox.enter(phase, hosts)
+        await self._sandbox.enter(phase, hosts, refused)
 
     async def keep_cache(self) -> None:
         """Shows what set-up downloaded to the jobs to come; see `Checkout.keep_cache`."""

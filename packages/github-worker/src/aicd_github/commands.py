@@ -30,6 +30,7 @@ class StepSandbox:
         self._cache = cache
         self._phase = Phase.CODING
         self._hosts: tuple[str, ...] = ()
+        self._refused: tuple[str, ...] = ()
         self._open: tuple[SandboxSession, CacheMount | None] | None = None
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
@@ -40,15 +41,15 @@ class StepSandbox:
         """What commands were refused since the tree was laid, each once."""
         return tuple(self._denials)
 
-    async def enter(self, phase: Phase, hosts: Sequence[str]) -> None:
-        """Says what the commands from now on are for and which hosts they may ask for.
+    async def enter(self, phase: Phase, hosts: Sequence[str], refused: Sequence[str] = ()) -> None:
+        """Says what the commands from now on are for, which hosts they may ask for, and which they are told about.
 
         SETUP begins with a new sandbox, whose cache is a copy that can be changed; the tests after it run in the same.
         """
         if phase is Phase.SETUP:
             await self.close()
         self._phase = phase
-        self._hosts = tuple(hosts)
+        self._hosts, self._refused = tuple(hosts), tuple(refused)
 
     async def run(
         self, command: str, *, timeout: float, stdin: bytes, on_output: Callable[[str], None], network: bool
@@ -58,7 +59,7 @@ class StepSandbox:
         Raises:
             InvalidInputError: `network_refused`; no host is allowed.
         """
-        if network and not self._hosts:
+        if network and not self._hosts and not self._refused:
             raise InvalidInputError(
                 f"No host may be reached in this phase. A person allows hosts in .aicd.yml, under network."
                 f"{self._phase.value}, or adds to the repository what the command would fetch.",
@@ -66,8 +67,10 @@ class StepSandbox:
             )
         async with self._opening:
             session = await self._session()
-        hosts = self._hosts if network else ()
-        result = await session.run(command, timeout=timeout, stdin=stdin, on_output=on_output, hosts=hosts)
+        hosts, refused = (self._hosts, self._refused) if network else ((), ())
+        result = await session.run(
+            command, timeout=timeout, stdin=stdin, on_output=on_output, hosts=hosts, refused=refused
+        )
         self._denials |= dict.fromkeys(result.denials)
         return result
 

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from aicd_sandbox.channel import Channel
 from aicd_sandbox.command import StartError, to_the_end
 from aicd_sandbox.container_box import ContainerBox
 from aicd_sandbox.egress.proxy import Internet
+from aicd_sandbox.engine import ENGINE_SECONDS, Engine, EngineFacts
 from aicd_sandbox.host import read_host
 from aicd_sandbox.launch import TMPFS_SHARE, server_source
 from aicd_sandbox.programs import unavailable
@@ -24,8 +24,8 @@ from aicd_sandbox.seccomp import filter_program
 from aicd_sandbox.session import CommandSession, Place, establish
 
 INSIDE = "/run/aicd"
-ENGINE_SECONDS = 30.0
 PER_USER = 16
+NO_GROUPS = "as this user has no control group for memory and processes that the engine may write"
 
 
 class ContainerSandbox:
@@ -38,7 +38,7 @@ class ContainerSandbox:
 
     def __init__(self, limits: SandboxLimits, *, engine: str, image: str, internet: Internet | None = None) -> None:
         self._limits = limits
-        self._engine = engine
+        self._engine = Engine(engine)
         self._image = image
         self._internet = internet or Internet()
 
@@ -54,12 +54,12 @@ class ContainerSandbox:
         Raises:
             UnavailableError: `sandbox_unavailable`, saying what to type.
         """
-        version = await self._ask("version", "--format", "{{.Client.Version}}")
+        version = await self._engine.ask("version", "--format", "{{.Client.Version}}")
         try:
-            await self._ask("image", "inspect", "--format", "{{.Id}}", self._image)
+            await self._engine.ask("image", "inspect", "--format", "{{.Id}}", self._image)
         except UnavailableError as error:
             raise unavailable(
-                f"{error.message} Is the image there? Type `{self._engine} pull {self._image}`."
+                f"{error.message} Is the image there? Type `{self._engine.name} pull {self._image}`."
             ) from error
         with tempfile.TemporaryDirectory(prefix="aicd-check-") as tree:
             if self.owner is not None:
@@ -71,20 +71,25 @@ class ContainerSandbox:
                 await session.close()
         if not result.ok:
             raise unavailable(f"A container of {self._image} starts, but `true` in it ended with: {result.outcome()}.")
-        return f"{self._engine} {version}, image {self._image}"
+        facts = await self._engine.facts()
+        mode = "rootless" if facts.rootless else "as root"
+        limits = "control groups" if facts.counts else f"limits per process only, {NO_GROUPS}"
+        return f"{self._engine.name} {version}, {mode}, image {self._image}, {limits}"
 
     async def open(self, tree: Path, *, cache: CacheMount | None = None, logs: Path | None = None) -> CommandSession:
         """See `aicd_core.contracts.Sandbox.open`."""
         tree, is_folder = await asyncio.to_thread(lambda: (tree.absolute(), tree.is_dir()))
         if not is_folder:
             raise InvalidInputError(f"The work tree {tree} is not a folder: create it before a command runs.")
-        program = self._program()
+        program, facts = self._engine.program(), await self._engine.facts()
         owner = self.owner
         folder = Path(tempfile.mkdtemp(prefix="aicd-container-"))
         listener = make_folder(folder, owner)
         name = f"aicd-{uuid4()}"
+        mounts = [(str(folder), INSIDE, "ro"), (str(tree), WORK, "rw")]
+        mounts += [] if cache is None else [(str(cache.folder), CACHE, "rw" if cache.writable else "ro")]
         try:
-            child = start([program, *self._arguments(name, folder, tree, cache)])
+            child = start([program, *self._arguments(facts, name, mounts)])
         except OSError as error:
             listener.close()
             shutil.rmtree(folder)
@@ -104,32 +109,32 @@ class ContainerSandbox:
 
     def _no_start(self, error: StartError) -> UnavailableError:
         return unavailable(
-            f"{self._engine} could not start a container of {self._image} ({error}). Put that right, then type "
+            f"{self._engine.name} could not start a container of {self._image} ({error}). Put that right, then type "
             "`aicd doctor`."
         )
 
-    def _arguments(self, name: str, folder: Path, tree: Path, cache: CacheMount | None) -> list[str]:
-        mounts = [(str(folder), INSIDE, "ro"), (str(tree), WORK, "rw")]
-        mounts += [] if cache is None else [(str(cache.folder), CACHE, "rw" if cache.writable else "ro")]
+    def _arguments(self, facts: EngineFacts, name: str, mounts: list[tuple[str, str, str]]) -> list[str]:
         return [
             *["run", "--rm", "--name", name, "--pull", "never", "--network", "none", "--hostname", "sandbox"],
-            *["--read-only", "--cap-drop", "all", "--user", self._user(), "--workdir", WORK],
+            *["--read-only", "--cap-drop", "all", *user_options(facts), "--workdir", WORK],
             *["--security-opt", "no-new-privileges"],
-            *self._engines_own(),
-            *self._limiting(),
+            # podman hands on the worker's proxy settings, credentials and all, unless told not to.
+            *(("--http-proxy=false", "--read-only-tmpfs=false") if facts.podman else ()),
+            *self._limiting(facts),
             *[word for mount in mounts for word in ("--volume", ":".join(mount))],
             *["--entrypoint", "python3", self._image, "-I", "-S", "-B", f"{INSIDE}/server.py"],
             # On top of the engine's own filter, which differs from engine to engine.
             *[f"{INSIDE}/control", f"{INSIDE}/seccomp"],
         ]
 
-    def _limiting(self) -> list[str]:
+    def _limiting(self, facts: EngineFacts) -> list[str]:
         limits = self._limits
         size = f"size={limits.memory // TMPFS_SHARE}"
         hard = read_host().hard_limits
-        # The kernel counts this one per user, in all containers together; what holds is --pids-limit. Left out, podman
-        # asks for more than a worker without CAP_SYS_RESOURCE may give.
-        users = clamped(limits.processes * PER_USER, hard["nproc"])
+        # The kernel counts this one per user (and user namespace, since Linux 5.14), not per container: where
+        # --pids-limit holds, it is left wide. Left out, podman asks for more than a worker without CAP_SYS_RESOURCE
+        # may give.
+        users = clamped(limits.processes * (PER_USER if facts.counts else 1), hard["nproc"])
         open_files = [clamped(count, hard["nofile"]) for count in OPEN_FILES]
         return [
             *["--memory", str(limits.memory), "--memory-swap", str(limits.memory)],
@@ -141,46 +146,14 @@ class ContainerSandbox:
             *["--ulimit", f"nproc={users}:{users}"],
         ]
 
-    def _engines_own(self) -> Sequence[str]:
-        """podman hands on the worker's proxy settings, credentials and all, and maps users, unless told not to."""
-        if self._engine != "podman":
-            return ()
-        return (
-            "--http-proxy=false",
-            "--read-only-tmpfs=false",
-            *(() if os.geteuid() == 0 else ("--userns", "keep-id")),
-        )
 
-    def _user(self) -> str:
-        uid, gid = read_host().sandbox_ids
-        return f"{uid}:{gid}"
-
-    def _program(self) -> str:
-        program = shutil.which(self._engine)
-        if program is None:
-            raise unavailable(
-                f"Commands run only in a sandbox, and AICD_SANDBOX={self._engine} is not installed: install it, or "
-                "unset AICD_SANDBOX to use bubblewrap."
-            )
-        return program
-
-    async def _ask(self, *words: str) -> str:
-        process = await asyncio.create_subprocess_exec(
-            self._program(), *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
-        )
-        try:
-            async with asyncio.timeout(ENGINE_SECONDS):
-                answer, complaint = await process.communicate()
-        except TimeoutError as error:
-            raise unavailable(f"`{self._engine} {words[0]}` did not answer within {ENGINE_SECONDS:.0f} s.") from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode != 0:
-            said = complaint.decode(errors="replace").strip()[-500:]
-            raise unavailable(f"`{self._engine} {words[0]}` failed ({said}).")
-        return answer.decode(errors="replace").strip()
+def user_options(facts: EngineFacts) -> list[str]:
+    """The commands' user: on the host, the owner of the tree."""
+    uid, gid = read_host().sandbox_ids
+    if facts.rootless and not facts.podman:
+        # Docker has no `keep-id`. Its root inside is the user who runs it, without any capability.
+        return ["--user", "0:0"]
+    return [*(["--userns", "keep-id"] if facts.rootless else []), "--user", f"{uid}:{gid}"]
 
 
 def start(words: list[str]) -> subprocess.Popen[bytes]:

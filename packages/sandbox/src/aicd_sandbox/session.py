@@ -21,6 +21,7 @@ from aicd_sandbox.cgroups import Cgroup
 from aicd_sandbox.channel import Channel
 from aicd_sandbox.command import Box, Call, Ending, LimitError, RunningCommand, to_the_end
 from aicd_sandbox.egress.proxy import EgressProxy, Internet
+from aicd_sandbox.egress.rules import WaysOut
 from aicd_sandbox.output import CommandOutput
 from aicd_sandbox.tree_watch import TreeWatch
 
@@ -84,6 +85,7 @@ class CommandSession:
         env: dict[str, str] | None = None,
         on_output: Callable[[str], None] | None = None,
         hosts: Sequence[str] = (),
+        refused: Sequence[str] = (),
     ) -> CommandResult:
         """See `aicd_core.contracts.SandboxSession.run`; commands at the same time wait for each other.
 
@@ -95,7 +97,8 @@ class CommandSession:
             UnavailableError: `sandbox_ended`, it is not alive; `sandbox_stuck`, the kernel could not end it.
         """
         require_runnable(command)
-        variables = environment(self._own_environment(hosts), env or {})
+        ways_out = WaysOut.of(hosts, refused)
+        variables = environment(self._own_environment(ways_out), env or {})
         limits = self._place.limits
         with ExitStack() as stack:
             output = CommandOutput(limits.output, on_output, self._place.logs, limits.log)
@@ -109,16 +112,16 @@ class CommandSession:
             call = Call(command, variables, stdin, timeout, sink, self._watch.watch)
             async with self._turn:
                 try:
-                    return await self._take_turn(call, output, hosts)
+                    return await self._take_turn(call, output, ways_out)
                 finally:
                     if not self._alive:
                         await to_the_end(self._clear_up())
 
-    async def _take_turn(self, call: Call, output: CommandOutput, hosts: Sequence[str]) -> CommandResult:
+    async def _take_turn(self, call: Call, output: CommandOutput, ways_out: WaysOut) -> CommandResult:
         if not self._alive:
             raise UnavailableError("The sandbox has ended; open another one.", code="sandbox_ended")
         kills = self._cgroup.memory_kills() if self._cgroup else 0
-        self._proxy.begin(hosts)
+        self._proxy.begin(ways_out)
         began = time.monotonic()
         running = RunningCommand(self._channel, self._box, call, self._place.owner)
         try:
@@ -174,10 +177,10 @@ class CommandSession:
             return "memory limit"
         return "the end of the sandbox" if ending.lost else None
 
-    def _own_environment(self, hosts: Sequence[str]) -> dict[str, str]:
+    def _own_environment(self, ways_out: WaysOut) -> dict[str, str]:
         cache = self._place.cache
         return {
-            **(PROXY_ENVIRONMENT if hosts else {}),
+            **(PROXY_ENVIRONMENT if ways_out else {}),
             **(CACHE_ENVIRONMENT if cache else {}),
             **(CACHE_SETUP_ENVIRONMENT if cache and cache.writable else {}),
         }

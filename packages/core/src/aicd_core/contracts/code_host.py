@@ -64,8 +64,10 @@ class Checkout(Protocol):
         """What commands were refused on their way out since the tree was laid, each once."""
         ...
 
-    async def enter(self, phase: Phase, hosts: Sequence[str]) -> None:
+    async def enter(self, phase: Phase, hosts: Sequence[str], refused: Sequence[str] = ()) -> None:
         """Says what the commands from now on are for and which hosts they reach when they ask for the network.
+
+        `refused` are hosts that the organisation forbids; see `SandboxSession.run`.
 
         In SETUP the dependency cache is a copy that commands can change; in CODING it is the shared one, read-only,
         unless set-up ran in the same sandbox before.

@@ -62,6 +62,7 @@ class SandboxSession(Protocol):
         env: dict[str, str] | None = None,
         on_output: Callable[[str], None] | None = None,
         hosts: Sequence[str] = (),
+        refused: Sequence[str] = (),
     ) -> CommandResult:
         """Runs `/bin/sh -c command` with the tree as its work folder.
 
@@ -72,6 +73,8 @@ class SandboxSession(Protocol):
             timeout: seconds.
             hosts: names that the egress proxy lets the command reach on ports 80 and 443, `*.` for all below; none
                 is no network.
+            refused: names that the repository allows and its organisation does not. Where `hosts` lacks them they
+                are refused like all others, with that as the reason.
         """
         ...
 

@@ -81,11 +81,19 @@ class EmbeddedPostgres:
         try:
             self._root.mkdir(parents=True, exist_ok=True, mode=0o711)
             with self._exclusive() as lock:
-                if self.pid() is None:
-                    self._create_and_launch(lock)
+                # Counted first: whoever is told to stop while the server starts can stop it, too.
+                counted = self._user is not None
                 if self._user is None:
                     self._user = (self._root / "users.lock").open("ab")
                     fcntl.flock(self._user, fcntl.LOCK_SH)
+                try:
+                    if self.pid() is None:
+                        self._create_and_launch(lock)
+                except Exception:
+                    if not counted:
+                        self._user.close()
+                        self._user = None
+                    raise
         except (OSError, subprocess.TimeoutExpired) as error:
             raise setup_fault(self._root, error) from error
         return self.url()
@@ -98,6 +106,8 @@ class EmbeddedPostgres:
         with self._exclusive(), user:
             if _locked(user):
                 self._shut_down()
+                if self.socket_dir.parent != self._root:
+                    shutil.rmtree(self.socket_dir, ignore_errors=True)
 
     def pid(self) -> int | None:
         """Process id of the running server, None when there is none."""

@@ -3,6 +3,7 @@
 from aicd_core.policy.branches import OWN_BRANCHES, require_own_branch
 from aicd_core.policy.checks.paths import protection_finding, protection_reason
 from aicd_core.policy.engine import MAX_FINDINGS_PER_RULE, evaluate
+from aicd_core.policy.network import Network, bounded
 from aicd_core.policy.organization import organization_rules, parse_rules, publish_rules
 from aicd_core.policy.past import plan_of
 from aicd_core.policy.protected import PROTECTED_PATHS
@@ -15,8 +16,10 @@ __all__ = [
     "OWN_BRANCHES",
     "PROTECTED_PATHS",
     "BaseFiles",
+    "Network",
     "RuleVerdicts",
     "Rules",
+    "bounded",
     "effective_rules",
     "evaluate",
     "organization_rules",

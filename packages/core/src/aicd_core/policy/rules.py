@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from aicd_core.contracts.config import CustomRule, LicenceName, PathGlob, PathLimit, PolicySettings
+from aicd_core.contracts.config import CustomRule, HostName, LicenceName, PathGlob, PathLimit, PolicySettings
 from aicd_core.contracts.evidence import PolicyVerdict
 from aicd_core.contracts.values import Value
 from aicd_core.errors import InvalidInputError
@@ -62,6 +62,8 @@ class Rules(Value):
     path_limits: tuple[PathLimit, ...] = ()
     denied_licences: tuple[LicenceName, ...] = DENIED_LICENCES
     custom: tuple[Annotated[CustomRule, AfterValidator(_compilable)], ...] = ()
+    allowed_hosts: tuple[HostName, ...] | None = None
+    """What `network:` of a repository may name; None leaves it to the repositories, an empty list allows nothing."""
     verdicts: RuleVerdicts = RuleVerdicts()
 
 
@@ -95,6 +97,7 @@ def effective_rules(org: Rules, repo: PolicySettings) -> Rules:
         path_limits=tuple(dict.fromkeys((*org.path_limits, *repo.path_limits))),
         denied_licences=tuple(dict.fromkeys((*org.denied_licences, *repo.denied_licences))),
         custom=_joined(org.custom, repo.custom),
+        allowed_hosts=org.allowed_hosts,
         verdicts=RuleVerdicts(**verdicts),
         **limits,
     )

@@ -36,8 +36,8 @@ class TestUrls:
 def migrated_server(root: Path, *, durable: bool) -> Iterator[str]:
     """A server under `root`, with or without fsync, with a migrated template database; yields its superuser's URL."""
     server = EmbeddedPostgres(root, durable=durable)
-    url = server.start()
     try:
+        url = server.start()
         _execute(url, f"CREATE DATABASE {TEMPLATE}")
         asyncio.run(migrate(TestUrls.of(url, TEMPLATE).admin))
         yield url

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from aicd_core.testing.ending import undisturbed
+
 START_TIMEOUT = 20.0
 LOOPBACK = "127.0.0.1"
 
@@ -46,7 +48,7 @@ class RedisServer:
         self.root.mkdir(parents=True, exist_ok=True)
         options = {"bind": LOOPBACK, "port": str(self.port), "dir": str(self.root), "save": "", "appendonly": "yes"}
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        with (self.root / "log").open("ab") as log:
+        with (self.root / "log").open("ab") as log, undisturbed():
             self._process = subprocess.Popen([_binary(), *arguments], stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT
         while not self._answers():
@@ -87,8 +89,8 @@ class RedisServer:
 def redis_server(root: Path) -> Iterator[RedisServer]:
     """A running server with its data under `root`, gone at the end."""
     server = RedisServer(root)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()

@@ -4,6 +4,7 @@ No git process ever runs in an agent's tree. Its files come in as copies, are st
 together to a commit; only what `git fsck` finds well-formed goes on, into the job's trusted repository.
 """
 
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ class Quarantine:
         self._folder = folder
         self._base_sha = base_sha
         self._index = folder / "index"
+        self._bases_index = folder / "base-index"
+        self._has_bases_index = False
 
     async def entries(self) -> dict[str, TreeEntry] | None:
         """Every path of the base commit; None when the commit is not here.
@@ -198,10 +201,19 @@ class Quarantine:
         return (await self._git.do(call, "The commit could not be made")).text()
 
     async def _read_tree(self, treeish: str, lock: int) -> None:
+        """Makes the index that of a tree; the base's is read once, and copied from then on."""
+        is_base = treeish == self._base_sha
         with disk_errors(self._index):
             self._index.unlink(missing_ok=True)
             self._index.with_name("index.lock").unlink(missing_ok=True)
+            if is_base and self._has_bases_index:
+                shutil.copyfile(self._bases_index, self._index)
+                return
         await self._git.do(self._call("read-tree", treeish, lock=lock), f"The paths of {treeish} could not be read")
+        if is_base:
+            with disk_errors(self._bases_index):
+                shutil.copyfile(self._index, self._bases_index)
+            self._has_bases_index = True
 
     def _call(
         self,

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aicd_github.tree.names import from_disk, to_disk
+from aicd_github.tree.survey import Found, Stamp
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ALL_RIGHTS = 0o700
@@ -22,19 +23,25 @@ def empty(root: Path) -> None:
     keep_only(root, frozenset(), frozenset())
 
 
-def keep_only(root: Path, files: Collection[str], folders: Collection[str]) -> None:
+def keep_only(
+    root: Path, files: Collection[str], folders: Collection[str], owner: tuple[int, int] | None = None
+) -> list[Found]:
     """Removes everything from a tree but the given paths and the folders above them.
 
     Args:
         files: paths of files and links; foreign bytes as surrogates.
         folders: folders that stay, emptied of all but `files`.
+        owner: who must own what stays; None leaves it as it is.
+
+    Returns:
+        What stays at the paths of `files`, after it was handed over.
 
     Raises:
         OSError: the disk refused.
     """
     kept_files = frozenset(files)
     kept_folders = _with_parents(kept_files, frozenset(folders))
-    trash = _Trash(root)
+    trash = _Trash(root, owner)
     try:
         waiting = [""]
         while waiting:
@@ -42,6 +49,7 @@ def keep_only(root: Path, files: Collection[str], folders: Collection[str]) -> N
         trash.burn()
     finally:
         trash.close()
+    return trash.kept
 
 
 def remove(root: Path) -> None:
@@ -54,21 +62,23 @@ def remove(root: Path) -> None:
     root.rmdir()
 
 
-def hand_over(root: Path, owner: tuple[int, int]) -> None:
-    """Gives a tree to another user: every entry itself, never what a link points to.
+def _give(folder: int, owner: tuple[int, int]) -> None:
+    found = os.fstat(folder)
+    if (found.st_uid, found.st_gid) != owner:
+        os.fchown(folder, *owner)
 
-    What is theirs already is left alone: changing an owner to itself still changes the ctime, by which git tells
-    which files are as it laid them.
 
-    Raises:
-        OSError: not allowed, or the disk refused.
+def _handed_over(name: bytes, folder: int, owner: tuple[int, int] | None) -> os.stat_result:
+    """Gives an entry to another user: itself, never what a link points to. Returns its status after that.
+
+    What is theirs already is left alone: changing an owner to itself still changes the ctime, by which a file that is
+    as it was laid is told.
     """
-    for _, folders, names, descriptor in os.fwalk(root, follow_symlinks=False):
-        for name in (*folders, *names):
-            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            if (found.st_uid, found.st_gid) != owner:
-                os.chown(name, *owner, dir_fd=descriptor, follow_symlinks=False)
-    os.chown(root, *owner, follow_symlinks=False)
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if owner is None or (found.st_uid, found.st_gid) == owner:
+        return found
+    os.chown(name, *owner, dir_fd=folder, follow_symlinks=False)
+    return os.stat(name, dir_fd=folder, follow_symlinks=False)
 
 
 def _with_parents(files: frozenset[str], folders: frozenset[str]) -> frozenset[str]:
@@ -84,7 +94,9 @@ def _with_parents(files: frozenset[str], folders: frozenset[str]) -> frozenset[s
 class _Trash:
     """Removes by moving every unwanted folder to the root first: then no depth is too deep."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, owner: tuple[int, int] | None) -> None:
+        self.kept: list[Found] = []
+        self._owner = owner
         self._root = os.open(root, _FOLDER)
         self._prefix = f".aicd-trash-{secrets.token_hex(8)}-"
         self._moved: list[str] = []
@@ -97,6 +109,8 @@ class _Trash:
         """Clears one kept folder; returns the kept folders directly in it."""
         descriptor = self._open_below(below)
         try:
+            if self._owner is not None:
+                _give(descriptor, self._owner)
             inner = []
             for name, is_folder in _entries(descriptor):
                 path = f"{below}/{name}" if below else name
@@ -104,7 +118,9 @@ class _Trash:
                     inner.append(path)
                 elif is_folder:
                     self._move(name, descriptor)
-                elif path not in files:
+                elif path in files:
+                    self.kept.append(Found(path, Stamp.of(_handed_over(to_disk(name), descriptor, self._owner))))
+                else:
                     os.unlink(to_disk(name), dir_fd=descriptor)
             return inner
         finally:

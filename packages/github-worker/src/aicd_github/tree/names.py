@@ -10,4 +10,4 @@ def to_disk(name: str) -> bytes:
 
 def from_disk(name: str) -> str:
     """A name that Python read from a folder, as the component of a repository path."""
-    return os.fsencode(name).decode("utf-8", "surrogateescape")
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "surrogateescape")

@@ -4,10 +4,9 @@ import os
 import stat
 import time
 from collections.abc import Collection
-from contextlib import ExitStack
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from aicd_core.errors import StepFailedError
 from aicd_github.tree.names import from_disk, to_disk
@@ -30,8 +29,7 @@ class Oddity(StrEnum):
     NESTED = "is a repository of its own"
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What changes when a file does. Its owner can set the times back, but for the ctime."""
 
     inode: int
@@ -55,8 +53,7 @@ class Stamp:
         return self.ctime < time.clock_gettime_ns(_FILE_CLOCK)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """One thing in the tree. Of a folder, only what is odd about it is told; an odd one is not entered."""
 
     path: str
@@ -82,15 +79,8 @@ def survey(root: Path, closed: Collection[str] = ()) -> list[Found]:
         OSError: the root cannot be read.
     """
     surveyor = _Surveyor(frozenset(closed))
-    with ExitStack() as opened:
-        surveyor.walk(_opened(opened, os.fsencode(root), None))
+    surveyor.walk(os.open(root, _FOLDER))
     return surveyor.found
-
-
-def _opened(opened: ExitStack, name: bytes, parent: int | None) -> int:
-    descriptor = os.open(name, _FOLDER, dir_fd=parent)
-    opened.callback(os.close, descriptor)
-    return descriptor
 
 
 class _Surveyor:
@@ -99,27 +89,36 @@ class _Surveyor:
         self._closed = closed
 
     def walk(self, root: int) -> None:
-        """Depth first with an explicit stack: a hostile depth must not exhaust Python's."""
-        with ExitStack() as opened:
-            stack = [(root, "", self._look(root, ""), opened)]
+        """Depth first with an explicit stack: a hostile depth must not exhaust Python's. Closes what it is given."""
+        stack = [self._enter(root, "")]
+        try:
             while stack:
-                folder, below, inner, _ = stack[-1]
+                folder, below, inner = stack[-1]
                 if not inner:
-                    stack.pop()[3].close()
+                    os.close(stack.pop()[0])
                     continue
                 name, stamp = inner.pop()
                 path = f"{below}{name}"
                 if len(stack) > _MAX_DEPTH:
                     self._note(Found(path, stamp, Oddity.TOO_DEEP))
                     continue
-                closing = opened.enter_context(ExitStack())
                 try:
-                    descriptor = _opened(closing, to_disk(name), folder)
-                    stack.append((descriptor, f"{path}/", self._look(descriptor, f"{path}/"), closing))
+                    stack.append(self._enter(os.open(to_disk(name), _FOLDER, dir_fd=folder), f"{path}/"))
                 except FileNotFoundError:
                     continue
                 except OSError:
                     self._note(Found(path, stamp, Oddity.LOCKED))
+        finally:
+            for folder, _, _ in stack:
+                os.close(folder)
+
+    def _enter(self, folder: int, below: str) -> tuple[int, str, list[tuple[str, Stamp]]]:
+        """The open folder, its path, and what is to be entered of it; closes it when it cannot be looked at."""
+        try:
+            return folder, below, self._look(folder, below)
+        except BaseException:
+            os.close(folder)
+            raise
 
     def _look(self, folder: int, below: str) -> list[tuple[str, Stamp]]:
         """Notes what is in one folder; returns the folders in it that are to be entered."""

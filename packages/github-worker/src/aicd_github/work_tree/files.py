@@ -10,7 +10,7 @@ from aicd_github.faults import disk_errors
 from aicd_github.git.delta import GITLINK, TreeEntry
 from aicd_github.git.job_repository import JobRepository
 from aicd_github.threads import in_thread
-from aicd_github.tree.cleaning import hand_over, keep_only, remove
+from aicd_github.tree.cleaning import keep_only, remove
 from aicd_github.tree.files import TreeFiles
 from aicd_github.tree.placing import Owner, place
 from aicd_github.tree.survey import Found, survey
@@ -65,26 +65,23 @@ class WorkTree:
         files = {path: entry for path, entry in entries.items() if entry.mode != GITLINK}
         _require_room(files.values())
         self._kept = frozenset(files) - self._entries.keys()
+        # Of what an earlier attempt left, nothing is known: whole folders are laid faster than files one by one.
+        kept = self._known.holding(files)
         with disk_errors(self._root):
-            await in_thread(keep_only, self._root, files, self.gitlinks())
-            found = await in_thread(survey, self._root, self.gitlinks())
-        there = {one.path for one in found if one.path in files and self._known.holds(one, files[one.path])}
+            found = await in_thread(keep_only, self._root, kept, self.gitlinks(), self._owner)
+        there = {one.path for one in found if self._known.holds(one, files[one.path])}
         missing = [path for path in files if path not in there]
         staging = self._repository.folder / "staging"
         with disk_errors(staging):
             await in_thread(_make_empty, staging)
         await self._quarantine.export(wanted, missing, staging, lock)
         with disk_errors(self._root):
-            await in_thread(self._place, staging, missing, files)
+            await in_thread(self._place, staging, files)
 
-    def _place(self, staging: Path, paths: list[str], entries: dict[str, TreeEntry]) -> None:
-        if self._owner is not None:
-            hand_over(staging, self._owner)
-        self._known.laid(place(staging, self._root, paths, self._owner), entries)
+    def _place(self, staging: Path, entries: dict[str, TreeEntry]) -> None:
+        self._known.laid(place(staging, self._root, self._owner), entries)
         for path in self.gitlinks():
             self._files.ensure_folder(path)
-        if self._owner is not None:
-            hand_over(self._root, self._owner)
         remove(staging)
 
     async def drop_foreign(self, change_set: ChangeSet | None) -> None:
@@ -124,24 +121,31 @@ class WorkTree:
         with disk_errors(self._root):
             found = await in_thread(survey, self._root, self.gitlinks())
             chosen = choose(found, self._entries, await self._ignored(found), self._kept.union(planned))
-            unread = [one for one in chosen if self._known.sha_of(one) is None]
-            require_bounded(unread, {path: entry.size for path, entry in self._entries.items()})
+            unread, new = self._compared(chosen)
+            require_bounded(unread, {one.path: entry.size for one in unread if (entry := self._entries.get(one.path))})
             taken = await in_thread(self._take, unread)
         await self._store([one for one in taken if one.copy is not None], lock)
         self._known.learn(taken)
-        new = self._new(chosen, taken)
+        new |= {one.path: (one.stamp.git_mode(), one.sha) for one in taken if not self._as_at_base(one, one.sha)}
         tree_sha = await self._quarantine.write_tree(gone(chosen, self._entries), new, lock)
         self._kept = frozenset(new) - self._entries.keys()
         return tree_sha
 
-    def _new(self, chosen: list[Found], taken: list[Taken]) -> dict[str, tuple[str, str]]:
-        """(mode, object) of every path that is not as at the base."""
-        there = {one.path: (one.stamp.git_mode(), one.sha) for one in taken}
+    def _compared(self, chosen: list[Found]) -> tuple[list[Found], dict[str, tuple[str, str]]]:
+        """The files that have to be read; and (mode, object) of every other path that is not as at the base."""
+        unread = []
+        new = {}
         for one in chosen:
-            if one.path not in there:
-                there[one.path] = (one.stamp.git_mode(), self._known.sha_of(one) or "")
-        base = {path: (entry.mode, entry.sha) for path, entry in self._entries.items()}
-        return {path: entry for path, entry in there.items() if base.get(path) != entry}
+            sha = self._known.sha_of(one)
+            if sha is None:
+                unread.append(one)
+            elif not self._as_at_base(one, sha):
+                new[one.path] = (one.stamp.git_mode(), sha)
+        return unread, new
+
+    def _as_at_base(self, file: Found | Taken, sha: str) -> bool:
+        entry = self._entries.get(file.path)
+        return entry is not None and entry.sha == sha and entry.mode == file.stamp.git_mode()
 
     async def _ignored(self, found: list[Found]) -> frozenset[str]:
         asked = strangers(found, self._entries)
@@ -167,7 +171,7 @@ class WorkTree:
     def _take(self, unread: list[Found]) -> list[Taken]:
         intake = self._repository.folder / "intake"
         _make_empty(intake)
-        known = {path: entry.sha for path, entry in self._entries.items()}
+        known = {one.path: entry.sha for one in unread if (entry := self._entries.get(one.path))}
         return take(self._root, unread, known, intake, self._repository.form)
 
     async def _store(self, taken: list[Taken], lock: int) -> None:

@@ -23,6 +23,12 @@ class KnownFiles:
         """Whether the file is that entry of a tree, in content and mode."""
         return self.sha_of(found) == entry.sha and found.stamp.git_mode() == entry.mode
 
+    def holding(self, entries: Mapping[str, TreeEntry]) -> frozenset[str]:
+        """Those of the entries that the tree held when it was last looked at."""
+        return frozenset(
+            path for path, entry in entries.items() if path in self._files and self._files[path].sha == entry.sha
+        )
+
     def learn(self, taken: Iterable[Taken]) -> None:
         """Notes what was read, where the stamp tells it from what could be written next."""
         for file in taken:

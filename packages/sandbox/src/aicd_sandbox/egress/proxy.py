@@ -15,7 +15,7 @@ import h11
 
 from aicd_core.contracts import Denial
 from aicd_sandbox.egress.request import BadRequestError, Target, forwarded, read_request, target_of
-from aicd_sandbox.egress.rules import Address, allowed, is_public
+from aicd_sandbox.egress.rules import Address, WaysOut, is_public
 
 CHUNK = 65536
 HEAD_SECONDS = 30.0
@@ -63,7 +63,7 @@ class EgressProxy:
     def __init__(self, listener: socket.socket, internet: Internet) -> None:
         self._listener = listener
         self._internet = internet
-        self._hosts: tuple[str, ...] = ()
+        self._ways_out = WaysOut()
         self._connections: set[asyncio.Task[None]] = set()
         self._denials: dict[Denial, None] = {}
         self._server: asyncio.Server | None = None
@@ -74,14 +74,14 @@ class EgressProxy:
         self._server = await asyncio.start_server(self._accept, sock=self._listener, start_serving=False)
         await self._server.start_serving()
 
-    def begin(self, hosts: Sequence[str]) -> None:
+    def begin(self, ways_out: WaysOut) -> None:
         """A command begins that may reach these hosts."""
-        self._hosts = tuple(host.lower() for host in hosts)
+        self._ways_out = ways_out
         self._denials = {}
 
     async def finish(self) -> tuple[Denial, ...]:
         """The command is over: nothing is allowed any more and every connection ends. Returns what was refused."""
-        self._hosts = ()
+        self._ways_out = WaysOut()
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -135,12 +135,13 @@ class EgressProxy:
             return await self._internet.dial(addresses[-1], target.port)
 
     async def _check(self, target: Target) -> Sequence[Address]:
-        if not self._hosts:
-            raise self._deny(target, "this command has no network")
+        objection = self._ways_out.objection(target.host)
+        if objection is not None and not self._ways_out:
+            raise self._deny(target, objection)
         if target.port not in target.ports:
             raise self._deny(target, f"only port {' and '.join(map(str, target.ports))} can be reached")
-        if not allowed(target.host, self._hosts):
-            raise self._deny(target, "the host is not on the allow-list")
+        if objection is not None:
+            raise self._deny(target, objection)
         try:
             addresses = await self._internet.resolve(target.host, target.port)
         except UnicodeError as error:
@@ -155,7 +156,7 @@ class EgressProxy:
             self._denials[Denial(host=target.host, port=target.port, reason=reason)] = None
         return DeniedError(
             f"AI-CD refused the connection to {target.host}:{target.port}: {reason}. "
-            "A repository allows hosts in .aicd.yml, under network."
+            "A repository allows hosts in .aicd.yml, under network, within what its organisation allows."
         )
 
 

@@ -2,11 +2,38 @@
 
 import ipaddress
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """An IPv4 address in an IPv6 one, translated by a router on the way (RFC 6052)."""
+
+
+@dataclass(frozen=True)
+class WaysOut:
+    """What one command may reach, and what only its repository would let it; entries as `allowed` takes them."""
+
+    hosts: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(hosts: Iterable[str], refused: Iterable[str] = ()) -> "WaysOut":
+        """In lower case, as names are compared."""
+        return WaysOut(*(tuple(name.lower() for name in names) for names in (hosts, refused)))
+
+    def __bool__(self) -> bool:
+        return bool(self.hosts or self.refused)
+
+    def objection(self, host: str) -> str | None:
+        """Why a host is not to be reached; None when it is."""
+        if not self:
+            return "this command has no network"
+        if allowed(host, self.hosts):
+            return None
+        if allowed(host, self.refused):
+            return "the rule allowed_hosts of the organisation's policy does not have it"
+        return "the host is not on the allow-list"
 
 
 def allowed(host: str, hosts: Iterable[str]) -> bool:

@@ -54,7 +54,7 @@ async def code(step: StepContext, plan: Plan, number: int) -> CodedChange:
     trail = Trail(step.records, step.checkout, step.session.journal, number, plan.paths())
     await trail.resume(before.change_set if before else None)
     step.session.follow(trail)
-    await step.checkout.enter(Phase.CODING, (await step.config()).network.coding)
+    await step.enter(Phase.CODING, await step.config())
     call = step.agent.code(await step.task(), plan, feedback, step.checkout.workspace, step.session)
     change = await answer(call, Change, step.job.agent)
     change_set = await step.checkout.capture(plan.paths())
@@ -94,13 +94,13 @@ async def _test(step: StepContext, config: RepositoryConfig, change_set: ChangeS
     await step.checkout.restore(change_set)
     setup: tuple[CommandResult, ...] = ()
     if config.setup:
-        await step.checkout.enter(Phase.SETUP, config.network.setup)
-        setup = await _run_all(step, config.setup, config, network=bool(config.network.setup))
+        network = await step.enter(Phase.SETUP, config)
+        setup = await _run_all(step, config.setup, config, network=bool(network))
         if not all(result.ok for result in setup):
             return TestReport(setup=setup)
         await step.checkout.keep_cache()
-    await step.checkout.enter(Phase.CODING, config.network.coding)
-    tests = await _run_all(step, config.tests or (), config, network=bool(config.network.coding))
+    network = await step.enter(Phase.CODING, config)
+    tests = await _run_all(step, config.tests or (), config, network=bool(network))
     return TestReport(setup=setup, tests=tests)
 
 

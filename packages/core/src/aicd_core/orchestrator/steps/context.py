@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from aicd_core.contracts import Agent, Base, Checkout, CodeHost, Plan, Task, Usage
 from aicd_core.contracts.config import RepositoryConfig
+from aicd_core.contracts.sandbox import Phase
 from aicd_core.contracts.values import Value
 from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.jobs.leases.values import Terms
@@ -18,7 +19,7 @@ from aicd_core.orchestrator.journal import Replies
 from aicd_core.orchestrator.progress import Message, Observer
 from aicd_core.orchestrator.records import NOTHING, Books
 from aicd_core.orchestrator.session import StepSession
-from aicd_core.policy import Rules, effective_rules
+from aicd_core.policy import Network, Rules, bounded, effective_rules
 from aicd_core.settings import Settings
 
 ValueT = TypeVar("ValueT", bound=Value)
@@ -94,6 +95,17 @@ class StepContext:
             return effective_rules(await self.records.organization_rules(), config.policy)
         except InvalidInputError as error:
             raise StepFailedError(error.message, code=error.code) from error
+
+    async def enter(self, phase: Phase, config: RepositoryConfig) -> Network:
+        """Opens the way out for the commands of a phase: to the repository's hosts, as far as its organisation lets it.
+
+        Raises:
+            StepFailedError: as `rules`.
+        """
+        asked = config.network.setup if phase is Phase.SETUP else config.network.coding
+        network = bounded(asked, (await self.rules(config)).allowed_hosts)
+        await self.checkout.enter(phase, network.hosts, network.refused)
+        return network
 
     async def plan(self) -> Plan:
         """The plan that was accepted."""

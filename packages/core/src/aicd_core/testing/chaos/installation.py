@@ -14,6 +14,7 @@ from pathlib import Path
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.migrations import migrate
 from aicd_core.testing.databases import TestUrls
+from aicd_core.testing.ending import undisturbed
 from aicd_core.testing.journaled import AGENT, NAME
 from aicd_core.testing.paid_model import PaidModel
 from aicd_core.testing.plugins import offer_agent
@@ -85,9 +86,9 @@ class Installation:
         """Starts `aicd …` on a machine; `within` is a command to start it with."""
         log = self.root / f"log-{len(self.started):03}"
         command = [*within, str(AICD), *arguments, "--data-dir", str(self.root / machine)]
-        with log.open("wb") as stderr:
+        with log.open("wb") as stderr, undisturbed():
             process = subprocess.Popen(command, env=self.environment(), stderr=stderr, stdin=subprocess.DEVNULL)
-        self.started.append(AicdProcess(process, log))
+            self.started.append(AicdProcess(process, log))
         return self.started[-1]
 
     def worker(self, machine: str, *options: str, within: Sequence[str] = ()) -> AicdProcess:
@@ -194,9 +195,10 @@ def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIE
         time.sleep(0.05)
 
 
-def running(words: str) -> bool:
-    """Whether a process of this machine, in a sandbox or not, has these words among its arguments."""
-    return any(words in _command_line(place) for place in Path("/proc").glob("[0-9]*/cmdline"))
+def running(*words: str) -> bool:
+    """Whether a process of this machine, in a sandbox or not, has all these words among its arguments."""
+    lines = (_command_line(place) for place in Path("/proc").glob("[0-9]*/cmdline"))
+    return any(all(word in line for word in words) for line in lines)
 
 
 def _command_line(place: Path) -> str:

@@ -1,0 +1,69 @@
+"""A benchmark that is told to stop leaves no process and no file behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from aicd_core.testing.chaos.installation import PATIENCE, running, wait_until
+
+BENCH = Path(__file__).parents[1] / "bench"
+SMALL = {
+    "chaos.py": ("--jobs", "4", "--strikes", "100000", "--queue", "redis"),
+    "orchestrator.py": ("--quick", "--jobs", "100000", "--only", "ours, Redis"),
+    "tenancy.py": ("--jobs", "1000000"),
+}
+
+
+def servers(scratch: Path) -> list[int]:
+    """The Postgres servers of a folder; as root they run in a mount namespace, so their arguments do not tell."""
+    return [int(file.read_text().partition("\n")[0]) for file in scratch.rglob("postmaster.pid")]
+
+
+def at_work(scratch: Path, name: str) -> bool:
+    """Whether the benchmark has started its server, and its workers if it has some."""
+    return servers(scratch) != [] and (name != "chaos.py" or running(str(scratch), "machine-1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("chaos.py", signal.SIGTERM),
+        ("chaos.py", signal.SIGINT),
+        ("orchestrator.py", signal.SIGTERM),
+        ("tenancy.py", signal.SIGTERM),
+    ],
+)
+def test_a_benchmark_that_is_told_to_stop_leaves_nothing_behind(
+    tmp_path: Path, name: str, number: signal.Signals
+) -> None:
+    # A short path: a server's socket is in it.
+    scratch = Path(tempfile.mkdtemp(prefix="end-"))
+    scratch.chmod(0o755)
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, str(BENCH / name), *SMALL[name]],
+            env=os.environ | {"TMPDIR": str(scratch)},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: process.poll() is not None or at_work(scratch, name), f"{name} at work")
+        started = servers(scratch)
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == 128 + number, (tmp_path / "said").read_text()[-2000:]
+        assert started != []
+        # A server removes its file a moment before it is gone, and a git outlives its killed worker by a moment.
+        wait_until(lambda: not any(Path(f"/proc/{server}").exists() for server in started), "the server's end", 20)
+        wait_until(lambda: not running(str(scratch)), "the end of all that was started", 20)
+        assert list(scratch.iterdir()) == []
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(scratch, ignore_errors=True)
