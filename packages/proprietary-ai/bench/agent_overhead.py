@@ -8,8 +8,8 @@ mini-swe-agent runs where `--mini` names an interpreter that has it.
 
 Times are taken from the server's clock: from the start of the process to the coder's first request, and from when an
 answer is ready to the next request, so that what the server itself does with a long prompt is nobody's time. Memory is
-the peak of the process, CPU is its own and its children's for the whole run, start and end included. `aicd run` has a
-Postgres besides, which is in neither: the embedded one is a server of the machine's, and goes on when the run has ended.
+the peak of the process, CPU is its own and its children's for the whole run, start and end included. `aicd run` starts
+an embedded Postgres besides: the time until it is there counts, its memory and CPU do not.
 
 The comparison is not between equals: the others run each command on the host, write down nothing that a second process
 could go on from (mini-swe-agent writes its trajectory for people to read), and neither plan nor review.

@@ -175,13 +175,19 @@ class Records:
             elif await journal.get_reply(*key, call) != reply.content:  # else it was kept unheard
                 raise self._lost()
 
-        await self._write(store)
+        try:
+            await self._write(store)
+        except BaseException:
+            self._calls.pop(call.step, None)  # to be read anew: it may be kept all the same
+            raise
         (await self._answered(call.step)).add((call.number, call.request_hash))
 
     async def _answered(self, step: str) -> set[tuple[int, bytes]]:
         """Number and hash of the step's calls that are kept, read once: nobody but the holder of the lease adds any."""
         if step not in self._calls:
-            self._calls[step] = await self._ask(lambda *key: journal.list_answered(*key, step))
+            self._calls[step] = await self._ask(
+                lambda courier, tenant, job_id: journal.list_answered(courier, tenant, job_id, step)
+            )
         return self._calls[step]
 
     async def checkpoints(self, number: int) -> Kept:
@@ -194,7 +200,10 @@ class Records:
         Raises:
             LeaseLostError: this worker no longer holds the job; nothing is stored.
         """
-        if not await self._ask(lambda *key: journal.store_checkpoint(*key, self._owner, new)):
+        stored = await self._ask(
+            lambda courier, tenant, job_id: journal.store_checkpoint(courier, tenant, job_id, self._owner, new)
+        )
+        if not stored:
             kept = await self.checkpoints(new.round)
             if kept.history[new.number : new.number + 1] != (new.history,):  # else it was kept unheard
                 raise self._lost()

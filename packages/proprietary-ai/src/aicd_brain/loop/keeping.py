@@ -38,13 +38,15 @@ class Keeping:
 
 
 async def _finish(task: asyncio.Future[None], *, stopped: bool) -> None:
-    """Waits until the task has ended, and cancels it once it is `stopped` or the caller is; drops what it raised."""
+    """Waits until the task has ended, and cancels it, once, when `stopped` or the caller is; drops what it raised."""
+    if stopped:
+        task.cancel()
     while not task.done():
-        if stopped:
-            task.cancel()
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError:
+            if not stopped:
+                task.cancel()
             stopped = True
     if not task.cancelled():
         task.exception()
