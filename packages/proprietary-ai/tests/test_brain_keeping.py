@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from aicd_brain.loop.keeping import Keeping
-from aicd_brain.loop.loop import Loop
+from aicd_brain.loop.loop import Loop, Opening
 from aicd_brain.loop.speaker import Speaker
 from aicd_brain.models.gateway import Answer
 from aicd_brain.models.messages import Message, Reply, Stop, Tokens, ToolCall, ToolSpec, say
@@ -40,7 +40,7 @@ class Talk:
         await self.stored.wait()
         self.noted.append("kept")
 
-    async def ask(self, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Answer:
+    async def ask(self, *_: object) -> Answer:
         name = next(self._turns)
         if name == "done":
             self.asked_again.set()
@@ -60,7 +60,7 @@ class Talk:
 async def test_the_next_call_is_made_while_a_turn_is_kept_but_no_tool_is_used_before_it_is():
     talk = Talk()
     tools = (talk.tool("change"), talk.tool("done", Result()))
-    running = asyncio.ensure_future(Loop(cast("Speaker", talk), tools, say("go"), 9, keeps=True).run())
+    running = asyncio.ensure_future(Loop(cast("Speaker", talk), tools, Opening(say("go"), ()), 9, keeps=True).run())
     await talk.asked_again.wait()
     for _ in range(20):
         await asyncio.sleep(0)
