@@ -250,6 +250,38 @@ async def test_no_checkpoint_is_made_beside_a_call_whose_reply_it_could_not_coun
     assert refused == ["call_under_way"]
 
 
+async def test_a_call_that_is_made_while_a_checkpoint_is_kept_comes_after_it(
+    body: Body, source: Path, database_urls: TestUrls
+):
+    sent: list[bytes] = []
+
+    async def ask_model(session: AgentSession) -> ModelReply:
+        async def send() -> ModelReply:
+            sent.append(b"sent")
+            return ModelReply(content=b"answer", usage=Usage())
+
+        return await session.journal.call(ModelRequest(model="m", content=b"?"), send)
+
+    async def first(workspace, session):
+        await workspace.write("new.txt", b"new\n")
+        keeping = session.checkpoint(b"one")
+        await ask_model(session)
+        await keeping
+        raise PowerCutError
+
+    async def second(workspace, session):
+        assert session.history == (b"one",)
+        assert (await ask_model(session)).content == b"answer"
+
+    coding(body, first, second)
+    taken = await body.take(source, "Beside")
+    with pytest.raises(PowerCutError):
+        await body.drive(taken.job)
+    assert (await body.drive(taken.job)).job.state is JobState.PR_OPEN
+    assert sent == [b"sent"]
+    assert ask(database_urls, "SELECT calls FROM checkpoints") == [(0,)]
+
+
 async def test_a_tree_that_cannot_be_kept_is_said_to_the_agent_which_may_mend_it(
     body: Body, source: Path, database_urls: TestUrls
 ):

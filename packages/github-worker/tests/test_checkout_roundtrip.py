@@ -171,6 +171,46 @@ async def test_the_change_alone_lays_the_same_tree_on_another_machine(
     assert (await there.capture(PLANNED)).tree_sha == repo.tree(second)
 
 
+def _link(tree: Path) -> None:
+    (tree / "kept.txt").unlink()
+    (tree / "kept.txt").symlink_to("changed.txt")
+
+
+EDITS: tuple[Callable[[Path], object], ...] = (
+    lambda tree: put(tree, "changed.txt", b"one\n"),
+    lambda tree: put(tree, "changed.txt", b"one\n"),
+    lambda tree: put(tree, "changed.txt", b"one\nmore\n"),
+    lambda tree: put(tree, "new/deep.txt", b"new\n"),
+    lambda tree: shutil.rmtree(tree / "new"),
+    lambda tree: put(tree, "new", b"a file where a folder was\n"),
+    lambda tree: (tree / "changed.txt").unlink(),
+    lambda tree: put(tree, "changed.txt/inner", b"a folder where a file was\n"),
+    lambda tree: (shutil.rmtree(tree / "changed.txt"), put(tree, "changed.txt", b"one\ntwo\nthree\n")),
+    lambda tree: (tree / "script.sh").chmod(0o755),
+    _link,
+    lambda tree: (tree.parent / "index").write_bytes(b"written by somebody else"),
+    lambda tree: put(tree, "new", b"on top of that\n"),
+    lambda tree: (tree.parent / "index").unlink(),
+    lambda tree: put(tree, "last.txt", b"last\n"),
+)
+
+
+async def test_each_capture_of_a_long_session_is_the_tree_as_it_is_then(
+    two_commits: tuple[Any, str, str], sandbox: Any, tmp_path: Path, job_id: JobId
+) -> None:
+    repo, first, _ = two_commits
+    here = await LocalCodeHost(str(repo.path), tmp_path / "here", sandbox, 60).open(job_id, first)
+    there = await LocalCodeHost(str(repo.path), tmp_path / "there", sandbox, 60).open(job_id, first)
+    for edit in EDITS:
+        edit(here.repository.tree)
+        change_set = await here.capture(())
+        there.touched()
+        await there.restore(change_set)
+        assert snapshot(there.repository.tree) == snapshot(here.repository.tree)
+        sizes = {file.path: file.new_size for file in change_set.files if file.new_size is not None}
+        assert sizes == {path: (here.repository.tree / path).lstat().st_size for path in sizes}
+
+
 async def test_what_happened_to_each_file_is_told(
     two_commits: tuple[Any, str, str], make_host: Any, job_id: JobId
 ) -> None:

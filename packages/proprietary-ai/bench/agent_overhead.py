@@ -6,13 +6,19 @@ Each stack carries out so many shell commands, in turn in the same run: the floo
 contains and records nothing; `aicd run` is the whole product, with journal, checkpoints, sandbox, plan and review;
 mini-swe-agent runs where `--mini` names an interpreter that has it.
 
-Times are taken from the server's clock: from the start of the process to the coder's first request, and between its
-requests. Memory is the peak of the process.
+Times are taken from the server's clock: from the start of the process to the coder's first request, and from when an
+answer is ready to the next request, so that what the server itself does with a long prompt is nobody's time. Memory is
+the peak of the process, CPU is its own and its children's for the whole run, start and end included. `aicd run` starts
+an embedded Postgres besides: the time until it is there counts, its memory and CPU do not.
+
+The comparison is not between equals: the others run each command on the host, write down nothing that a second process
+could go on from (mini-swe-agent writes its trajectory for people to read), and neither plan nor review.
 """
 
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -45,12 +51,14 @@ class Stack:
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds to the first request, milliseconds between two (all, first and last ten), MiB, kB, part of prefixes."""
+    """Seconds to the first request, milliseconds from an answer to the next (all, first and last ten), seconds of CPU,
+    MiB, kB, part of prefixes."""
 
     start: float
     gap: float
     early: float
     late: float
+    cpu: float
     peak: float
     first: float
     prefix: float
@@ -104,11 +112,11 @@ def measure(stack: Stack, steps: int, place: Path, mini: str | None) -> Sample:
         raise SystemExit(
             f"{stack.name} ended with {process.returncode} after {len(served)} requests:\n{output.decode()}"
         )
-    return sample_of(served[: steps + 1], started, usage.ru_maxrss / 1024)
+    return sample_of(served[: steps + 1], started, usage)
 
 
-def sample_of(served: Sequence[Served], started: float, peak: float) -> Sample:
-    gaps = [1000 * (after.at - before.at) for before, after in pairwise(served)]
+def sample_of(served: Sequence[Served], started: float, usage: resource.struct_rusage) -> Sample:
+    gaps = [1000 * (after.at - before.ready) for before, after in pairwise(served)]
     prompts = [[without_marks(message) for message in one.body["messages"]] for one in served]
     pairs = list(pairwise(prompts))
     return Sample(
@@ -116,7 +124,8 @@ def sample_of(served: Sequence[Served], started: float, peak: float) -> Sample:
         gap=statistics.median(gaps),
         early=statistics.median(gaps[:10]),
         late=statistics.median(gaps[-10:]),
-        peak=peak,
+        cpu=usage.ru_utime + usage.ru_stime,
+        peak=usage.ru_maxrss / 1024,
         first=len(json.dumps(served[0].body)) / 1000,
         prefix=sum(after[: len(before)] == before for before, after in pairs) / len(pairs),
     )
@@ -135,14 +144,13 @@ def median(samples: Sequence[Sample]) -> Sample:
 
 
 def report(steps: int, rounds: int, found: dict[str, Sample]) -> None:
-    print(f"{steps} steps, {rounds} rounds in turn, medians")
-    print(
-        f"  {'':16} {'start s':>8} {'gap ms':>8} {'first 10':>9} {'last 10':>8} {'MiB':>6} {'1st kB':>7} {'prefix':>7}"
-    )
+    print(f"{steps} steps, {rounds} rounds in turn, medians; load {os.getloadavg()[0]:.1f}")
+    names = f"{'start s':>8} {'gap ms':>8} {'first 10':>9} {'last 10':>8} {'CPU s':>6} {'MiB':>6} {'1st kB':>7}"
+    print(f"  {'':16} {names} {'prefix':>7}")
     for name, one in found.items():
         print(
-            f"  {name:16} {one.start:8.2f} {one.gap:8.1f} {one.early:9.1f} {one.late:8.1f} {one.peak:6.0f} "
-            f"{one.first:7.1f} {one.prefix:7.0%}"
+            f"  {name:16} {one.start:8.2f} {one.gap:8.1f} {one.early:9.1f} {one.late:8.1f} {one.cpu:6.1f} "
+            f"{one.peak:6.0f} {one.first:7.1f} {one.prefix:7.0%}"
         )
 
 

@@ -57,6 +57,7 @@ class GitCheckout:
         self._marker = repository.folder / "laid"
         self._pristine: str | None = None
         self._staged: ChangeSet | None = None
+        self._measured: ChangeSet | None = None
         self._sandbox = StepSandbox(sandbox, repository.tree, repository.folder / "logs", cache)
         self._workspace = TreeWorkspace(self, self._files, self._sandbox, command_timeout, observer)
 
@@ -143,17 +144,24 @@ class GitCheckout:
         """
         async with self._repository.locked() as lock:
             tree_sha = await self._take_in(planned, lock)
-            delta = await self._repository.quarantine.delta(tree_sha)
-            await self._refuse(delta.changes)
-            shas = {change.new_sha for change in delta.changes if not change.removed}
-            sizes = await self._repository.quarantine.sizes(shas)
-            self._staged = ChangeSet(
-                base_sha=self._repository.base_sha,
-                tree_sha=tree_sha,
-                files=tuple(file_changes(delta, sizes)),
-                patch=delta.patch,
-            )
+            if self._measured is None or self._measured.tree_sha != tree_sha:
+                self._measured = await self._measure(tree_sha)
+            self._staged = self._measured
             return self._staged
+
+    async def _measure(self, tree_sha: str) -> ChangeSet:
+        """The change that leads from the base to a tree that was just taken in; raises as `capture`."""
+        delta = await self._repository.quarantine.delta(tree_sha)
+        await self._refuse(delta.changes)
+        shas = {change.new_sha for change in delta.changes if not change.removed}
+        known = self._work_tree.sizes
+        sizes = {**known, **await self._repository.quarantine.sizes(shas - known.keys())}
+        return ChangeSet(
+            base_sha=self._repository.base_sha,
+            tree_sha=tree_sha,
+            files=tuple(file_changes(delta, sizes)),
+            patch=delta.patch,
+        )
 
     async def diff(self) -> bytes:
         """The patch from the base to the tree as it is now."""

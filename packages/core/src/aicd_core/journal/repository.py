@@ -21,7 +21,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    literal,
     select,
     table,
     true,
@@ -93,6 +92,23 @@ async def get_reply(session: ReadSession | Courier, tenant: Tenant, job_id: JobI
     if text is None:
         raise JournalDamagedError(job_id, f"reply to {call.name}")
     return text
+
+
+_ANSWERED = Prepared(
+    lambda tenant: select(ModelCall.number, ModelCall.request_hash).where(
+        mine(ModelCall, tenant),
+        ModelCall.job_id == bindparam("job_id", type_=Uuid()),
+        ModelCall.step == bindparam("step", type_=String()),
+    )
+)
+
+
+async def list_answered(
+    session: ReadSession | Courier, tenant: Tenant, job_id: JobId, step: str
+) -> set[tuple[int, bytes]]:
+    """Number and digest of the request of each call of a step."""
+    rows = await session.call(Statement.of(_ANSWERED, tenant, job_id=job_id, step=step))
+    return {(number, bytes(digest)) for number, digest in rows}
 
 
 async def list_calls(session: ReadSession, tenant: Tenant, job_id: JobId) -> list[StoredCall]:
@@ -205,19 +221,33 @@ async def delete_ended(session: SystemSession, states: Sequence[str], before: da
     return gone
 
 
-async def store_checkpoint(session: WriteSession, tenant: Tenant, job_id: JobId, owner: str, new: Checkpoint) -> bool:
-    """Appends a checkpoint for the holder of the job's lease; False when it is not held, or the number is taken."""
+def _new_checkpoint(tenant: Tenant) -> Executable:
     values: dict[str, ColumnElement[Any]] = {
-        "round": literal(new.round),
-        "number": literal(new.number),
-        "calls": literal(new.calls),
-        "change_set": literal(new.change_set.model_dump_json().encode()),
-        "history": literal(new.history),
+        **{name: bindparam(name, type_=Integer()) for name in ("round", "number", "calls")},
+        **{name: bindparam(name, type_=LargeBinary()) for name in ("change_set", "history")},
     }
-    guarded = _held(tenant, job_id, owner).add_columns(*values.values())
+    job_id, owner = bindparam("job_id", type_=Uuid()), bindparam("owner", type_=String())
+    held = and_(_JOBS.c.org_id == tenant.org_id, _JOBS.c.id == job_id, _JOBS.c.lease_owner == owner)
+    guarded = select(_JOBS.c.org_id, _JOBS.c.id, *values.values()).where(held).with_for_update(read=True)
     added = insert(CheckpointRow).from_select(["org_id", "job_id", *values], guarded)
-    made = await session.execute(added.on_conflict_do_nothing().returning(CheckpointRow.id))
-    return made.first() is not None
+    return added.on_conflict_do_nothing().returning(CheckpointRow.id)
+
+
+_NEW_CHECKPOINT = Prepared(_new_checkpoint)
+
+
+async def store_checkpoint(
+    session: WriteSession | Courier, tenant: Tenant, job_id: JobId, owner: str, new: Checkpoint
+) -> bool:
+    """Appends a checkpoint for the holder of the job's lease; False when it is not held, or the number is taken."""
+    values = {
+        "round": new.round,
+        "number": new.number,
+        "calls": new.calls,
+        "history": new.history,
+        "change_set": new.change_set.model_dump_json().encode(),
+    }
+    return bool(await session.call(Statement.of(_NEW_CHECKPOINT, tenant, job_id=job_id, owner=owner, **values)))
 
 
 def _kept(tenant: Tenant) -> Executable:

@@ -1,7 +1,7 @@
 """How far a coding round came, kept so that this or another machine goes on from there."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from typing import Protocol
 
 from aicd_core.contracts import ChangeSet, Checkout
@@ -52,21 +52,25 @@ class Trail:
         self._journal.next_number = kept.calls
         await self._checkout.restore(kept.change_set or before)
 
-    async def add(self, history: bytes) -> None:
+    def add(self, history: bytes) -> Awaitable[None]:
         """Appends a checkpoint: what it costs does not depend on how many there are.
+
+        The calls that come before it are counted at once; whoever goes on from it finds the others in the journal.
 
         Raises:
             InvalidInputError: a call of the model is under way, whose reply would be lost to whoever goes on from here.
             StepFailedError: the tree cannot be captured.
             LeaseLostError: another worker has the job.
         """
+        if self._journal.under_way:
+            raise InvalidInputError(
+                "A checkpoint was asked for while a call of the model was under way. Make it between two calls.",
+                code="call_under_way",
+            )
+        return self._keep(history, self._journal.next_number)
+
+    async def _keep(self, history: bytes, calls: int) -> None:
         async with self._one_at_a_time:
-            if self._journal.under_way:
-                raise InvalidInputError(
-                    "A checkpoint was asked for while a call of the model was under way. Make it between two calls.",
-                    code="call_under_way",
-                )
-            calls = self._journal.next_number
             change_set = await self._checkout.capture(self._planned)
             await self._store.keep_checkpoint(Checkpoint(self._number, len(self._history), calls, change_set, history))
             self._history.append(history)

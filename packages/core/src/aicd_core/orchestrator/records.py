@@ -64,6 +64,7 @@ class Records:
         self._known: dict[tuple[ArtifactKind, int], Value] = {}
         self._stored: dict[tuple[ArtifactKind, int], bytes] | None = None
         self._texts = Known()
+        self._calls: dict[str, set[tuple[int, bytes]]] = {}
 
     async def load(self, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT | None:
         """The sub-result of a round (of an attempt, for plans), or None."""
@@ -153,6 +154,8 @@ class Records:
 
     async def find_reply(self, call: Call) -> ModelReply | None:
         """The reply that is kept for the call, with what it cost then; or None."""
+        if (call.number, call.request_hash) not in await self._answered(call.step):
+            return None
         content = await self._ask(lambda courier, tenant, job_id: journal.get_reply(courier, tenant, job_id, call))
         if content is None:
             return None
@@ -177,8 +180,21 @@ class Records:
             elif await journal.get_reply(*key, call) != reply.content:  # else it was kept unheard
                 raise self._lost()
 
-        await self._write(store)
+        try:
+            await self._write(store)
+        except BaseException:
+            self._calls.pop(call.step, None)  # to be read anew: it may be kept all the same
+            raise
         self._texts.learn(*at, call.request_hash, texts)
+        (await self._answered(call.step)).add((call.number, call.request_hash))
+
+    async def _answered(self, step: str) -> set[tuple[int, bytes]]:
+        """Number and hash of the step's calls that are kept, read once: nobody but the holder of the lease adds any."""
+        if step not in self._calls:
+            self._calls[step] = await self._ask(
+                lambda courier, tenant, job_id: journal.list_answered(courier, tenant, job_id, step)
+            )
+        return self._calls[step]
 
     async def checkpoints(self, number: int) -> Kept:
         """What the checkpoints of a round kept so far."""
@@ -190,15 +206,13 @@ class Records:
         Raises:
             LeaseLostError: this worker no longer holds the job; nothing is stored.
         """
-
-        async def store(session: WriteSession) -> None:
-            key = (session, self._tenant, self._job_id)
-            if not await journal.store_checkpoint(*key, self._owner, new):
-                kept = await journal.get_kept(*key, new.round)
-                if kept.history[new.number : new.number + 1] != (new.history,):  # else it was kept unheard
-                    raise self._lost()
-
-        await self._write(store)
+        stored = await self._ask(
+            lambda courier, tenant, job_id: journal.store_checkpoint(courier, tenant, job_id, self._owner, new)
+        )
+        if not stored:
+            kept = await self.checkpoints(new.round)
+            if kept.history[new.number : new.number + 1] != (new.history,):  # else it was kept unheard
+                raise self._lost()
 
     def _know(self, at: tuple[ArtifactKind, int], value: ValueT) -> ValueT:
         self._known[at] = value

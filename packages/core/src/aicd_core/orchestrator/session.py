@@ -1,7 +1,7 @@
 """What an agent is lent for one step."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aicd_core.contracts import Left, Usage
@@ -43,10 +43,10 @@ class StepSession:
     def left(self) -> Left:
         return self._left()
 
-    async def checkpoint(self, history: bytes) -> None:
+    def checkpoint(self, history: bytes) -> Awaitable[None]:
         if self._trail is None:
             raise InvalidInputError("Only coding changes the tree and can be kept.", code="no_checkpoint_here")
-        await self._trail.add(history)
+        return self._trail.add(history)
 
     def follow(self, trail: Trail) -> None:
         """From now on checkpoints go there."""

@@ -27,6 +27,19 @@ class Identity:
     email: str
 
 
+_Changes = Mapping[str, tuple[str, str] | None]
+"""What differs from the base: by path its (mode, object), or None where it is gone."""
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A tree that was written, and the index file that it was written from, as the file was then."""
+
+    changes: _Changes
+    tree_sha: str
+    index: tuple[int, int, int]
+
+
 class Quarantine:
     """The quarantine of one job.
 
@@ -46,6 +59,7 @@ class Quarantine:
         self._index = folder / "index"
         self._bases_index = folder / "base-index"
         self._has_bases_index = False
+        self._last: _Written | None = None
 
     async def entries(self) -> dict[str, TreeEntry] | None:
         """Every path of the base commit; None when the commit is not here.
@@ -131,10 +145,14 @@ class Quarantine:
             StepFailedError: code `uncommittable_tree`: git refuses a name.
         """
         what = "The changed tree could not be recorded"
-        await self._read_tree(self._base_sha, lock)
-        zero = "0" * len(self._base_sha)
-        lines = [f"0 {zero}\t{path}" for path in sorted(gone)]
-        lines += [f"{mode} {sha}\t{path}" for path, (mode, sha) in sorted(there.items())]
+        wanted: _Changes = {**dict.fromkeys(sorted(gone)), **dict(sorted(there.items()))}
+        last = self._going_on(wanted)
+        if last is not None and last.changes == wanted:
+            return last.tree_sha
+        self._last = None
+        if last is None:
+            await self._read_tree(self._base_sha, lock)
+        lines = _index_lines(last.changes if last else {}, wanted, "0" * len(self._base_sha))
         call = self._call("update-index", "--replace", "-z", "--index-info", stdin=_nul_ended(lines), lock=lock)
         try:
             await self._git.do(call, what)
@@ -144,7 +162,19 @@ class Quarantine:
             raise StepFailedError(
                 f"{error.message} Remove or rename what is named there.", code="uncommittable_tree"
             ) from error
-        return (await self._git.do(self._call("write-tree", lock=lock), what)).text()
+        tree_sha = (await self._git.do(self._call("write-tree", lock=lock), what)).text()
+        with disk_errors(self._index):
+            self._last = _Written(wanted, tree_sha, _identity(self._index))
+        return tree_sha
+
+    def _going_on(self, wanted: _Changes) -> _Written | None:
+        """The last tree, if its index can be gone on with: no path is to be as at the base again, and nobody has
+        written to the file since."""
+        if self._last is None or not self._last.changes.keys() <= wanted.keys():
+            return None
+        with disk_errors(self._index):
+            untouched = self._index.exists() and _identity(self._index) == self._last.index
+        return self._last if untouched else None
 
     async def delta(self, tree_sha: str) -> Delta:
         """The difference from the base commit to a tree."""
@@ -203,6 +233,7 @@ class Quarantine:
     async def _read_tree(self, treeish: str, lock: int) -> None:
         """Makes the index that of a tree; the base's is read once, and copied from then on."""
         is_base = treeish == self._base_sha
+        self._last = None
         with disk_errors(self._index):
             self._index.unlink(missing_ok=True)
             self._index.with_name("index.lock").unlink(missing_ok=True)
@@ -230,3 +261,15 @@ class Quarantine:
 
 def _nul_ended(lines: Collection[str]) -> bytes:
     return b"".join(line.encode("utf-8", "surrogateescape") + b"\0" for line in lines)
+
+
+def _index_lines(held: _Changes, wanted: _Changes, nothing: str) -> list[str]:
+    """What `update-index --index-info` has to be told; removals first, since a folder may become a file."""
+    new = {path: entry for path, entry in wanted.items() if path not in held or held[path] != entry}
+    lines = [f"0 {nothing}\t{path}" for path, entry in new.items() if entry is None]
+    return lines + [f"{entry[0]} {entry[1]}\t{path}" for path, entry in new.items() if entry is not None]
+
+
+def _identity(file: Path) -> tuple[int, int, int]:
+    status = file.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,8 +1,10 @@
 """Laying a work tree and taking it in. All of it is done with open folders; no git process ever looks at the tree."""
 
 import shutil
-from collections.abc import Collection, Iterable
+import stat
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from aicd_core.contracts.change import ChangeSet, FileOp
 from aicd_core.errors import InvalidInputError, NotFoundError, StepFailedError
@@ -47,6 +49,8 @@ class WorkTree:
         # New files that were once taken in or laid stay in, ignored or not, until the tree is laid anew.
         self._kept: frozenset[str] = frozenset()
         self._rules = TreeFiles(repository.tree, owner, _MAX_RULES)
+        self.sizes: Mapping[str, int] = MappingProxyType({})
+        """Bytes, by object name, of the files that were last taken in and are not as at the base."""
 
     def gitlinks(self) -> list[str]:
         """The paths of the base's submodules."""
@@ -129,6 +133,8 @@ class WorkTree:
         new |= {one.path: (one.stamp.git_mode(), one.sha) for one in taken if not self._as_at_base(one, one.sha)}
         tree_sha = await self._quarantine.write_tree(gone(chosen, self._entries), new, lock)
         self._kept = frozenset(new) - self._entries.keys()
+        regular = [one for one in chosen if one.path in new and stat.S_ISREG(one.stamp.mode)]
+        self.sizes = {new[one.path][1]: one.stamp.size for one in regular}
         return tree_sha
 
     def _compared(self, chosen: list[Found]) -> tuple[list[Found], dict[str, tuple[str, str]]]:

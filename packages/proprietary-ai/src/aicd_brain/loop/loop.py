@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from aicd_brain.catalogue import Prompt
 from aicd_brain.loop.circles import circle
+from aicd_brain.loop.keeping import Keeping
 from aicd_brain.loop.speaker import Speaker
 from aicd_brain.loop.turns import Conversation, Turn, from_fragments, to_fragment
 from aicd_brain.loop.warnings import warnings
@@ -61,7 +62,9 @@ class Loop:
     """One conversation of one role.
 
     Args:
-        keeps: whether turns that changed the tree are kept as checkpoints; `session.history` is gone on from then.
+        keeps: whether turns that changed the tree are kept as checkpoints; `session.history` is gone on from then. A
+            turn is kept while the model thinks about the next one: a crash in between costs no call, only the turn's
+            commands once more.
     """
 
     speaker: Speaker
@@ -71,6 +74,7 @@ class Loop:
     keeps: bool = False
     conversation: Conversation = field(init=False)
     _kept: int = field(init=False, default=0)
+    _keeping: Keeping = field(init=False, default_factory=Keeping)
 
     def __post_init__(self) -> None:
         turns = from_fragments(self._session.history) if self.keeps else []
@@ -87,15 +91,17 @@ class Loop:
         Raises:
             StepFailedError: code `context_overflow`: not even the shortest conversation fits into the model.
         """
-        while len(self.conversation.turns) < self.max_turns:
-            answer, overflowed = await self._ask()
-            assert answer.reply is not None, "asking ends with a reply"
-            if answer.reply.stop is Stop.REFUSAL:
-                return Ended(None, Why.REFUSED)
-            ended = await self._take(answer, answer.reply, overflowed=overflowed)
-            if ended is not None:
-                return ended
-        return Ended(None, Why.TURNS)
+        async with self._keeping:
+            while len(self.conversation.turns) < self.max_turns:
+                answer, overflowed = await self._ask()
+                await self._keeping.ended()  # the tree is not touched again before
+                assert answer.reply is not None, "asking ends with a reply"
+                if answer.reply.stop is Stop.REFUSAL:
+                    return Ended(None, Why.REFUSED)
+                ended = await self._take(answer, answer.reply, overflowed=overflowed)
+                if ended is not None:
+                    return ended
+            return Ended(None, Why.TURNS)
 
     async def _ask(self) -> tuple[Answer, bool]:
         """The model's next answer, and whether the conversation had to be made shorter for it."""
@@ -133,7 +139,7 @@ class Loop:
             return Ended(None, Why.CIRCLES)
         self.conversation.add(turn)
         if changed and self.keeps:
-            await self._session.checkpoint(to_fragment(self.conversation.turns[self._kept :]))
+            self._keeping.begin(self._session.checkpoint(to_fragment(self.conversation.turns[self._kept :])))
             self._kept = len(self.conversation.turns)
         return Ended(None, Why.SILENT) if self._is_silent() else None
 

@@ -1,6 +1,7 @@
 """Anthropic through its own SDK: the only module that imports it."""
 
-from typing import Any, cast
+import json
+from typing import Any
 
 import anthropic
 import httpx2
@@ -30,10 +31,17 @@ class AnthropicProvider:
     async def send(self, body: Wire) -> Wire:
         assembly = Assembly()
         try:
-            stream = await self._connected().messages.create(**body, stream=True)
-            async with cast("anthropic.AsyncStream[Any]", stream) as events:
+            # As `messages.create`, with the JSON as it is: that would copy the whole conversation to look for files in
+            # it, and make each event an object of pydantic's of which we want the dictionary.
+            async with await self._connected().post(
+                "/v1/messages",
+                content=json.dumps({**body, "stream": True}).encode(),
+                cast_to=object,
+                stream=True,
+                stream_cls=anthropic.AsyncStream[Any],
+            ) as events:
                 async for event in events:
-                    assembly.add(event.model_dump(mode="json", exclude_unset=True, warnings=False))
+                    assembly.add(event)
         except anthropic.APIStatusError as error:
             raise _failed(error, assembly) from error
         except (anthropic.APIConnectionError, httpx2.HTTPError) as error:

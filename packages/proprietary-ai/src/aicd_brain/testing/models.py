@@ -15,10 +15,14 @@ from aicd_brain.testing.scripts import Script
 
 @dataclass(frozen=True)
 class Served:
-    """One request, as the server saw it; `tokens` is what it told whoever asked."""
+    """One request, as the server saw it; `tokens` is what it told whoever asked.
+
+    It came `at` and the answer was `ready` to be sent then, in seconds of the monotonic clock.
+    """
 
     number: int
     at: float
+    ready: float
     path: str
     model: str
     role: str

@@ -1,0 +1,126 @@
+"""A turn is kept while the model is asked on, and nothing touches the tree before it is."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from aicd_brain.loop.keeping import Keeping
+from aicd_brain.loop.loop import Loop, Opening
+from aicd_brain.loop.speaker import Speaker
+from aicd_brain.models.gateway import Answer
+from aicd_brain.models.messages import Message, Reply, Stop, Tokens, ToolCall, ToolSpec, say
+from aicd_brain.tools.tool import Said, Tool
+from aicd_core.contracts import Left
+from aicd_core.contracts.values import Value
+
+
+class Result(Value):
+    text: str = "done"
+
+
+class Talk:
+    """A model, a session and two tools that note what happens; the checkpoint ends when it is let."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+        self.stored = asyncio.Event()
+        self.asked_again = asyncio.Event()
+        self.history = ()
+        self.gateway = SimpleNamespace(session=self)
+        self.model, self.context = "m", 1000
+        self._turns = iter(["change", "done"])
+
+    def emit(self, message: str) -> None:
+        """Nobody watches."""
+
+    async def checkpoint(self, history: bytes) -> None:
+        self.noted.append("keeping")
+        await self.stored.wait()
+        self.noted.append("kept")
+
+    async def ask(self, *_: object) -> Answer:
+        name = next(self._turns)
+        if name == "done":
+            self.asked_again.set()
+        await asyncio.sleep(0)
+        self.noted.append(f"answered {name}")
+        said = Message(role="assistant", parts=(ToolCall(id=name, name=name, arguments="{}"),))
+        return Answer(Reply(message=said, stop=Stop.TOOLS, tokens=Tokens()), Left(seconds=100))
+
+    def tool(self, name: str, result: Result | None = None) -> Tool:
+        async def use(_: object) -> Said:
+            self.noted.append(f"used {name}")
+            return Said("ok", result=result)
+
+        return Tool(ToolSpec(name, name, {}), use, changes=True)
+
+
+async def test_the_next_call_is_made_while_a_turn_is_kept_but_no_tool_is_used_before_it_is():
+    talk = Talk()
+    tools = (talk.tool("change"), talk.tool("done", Result()))
+    running = asyncio.ensure_future(Loop(cast("Speaker", talk), tools, Opening(say("go"), ()), 9, keeps=True).run())
+    await talk.asked_again.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert talk.noted == ["answered change", "used change", "keeping", "answered done"]
+    talk.stored.set()
+    assert (await running).result == Result()
+    assert talk.noted[4:] == ["kept", "used done"]
+
+
+async def test_what_went_wrong_while_a_turn_was_kept_ends_the_conversation():
+    async def fail() -> None:
+        raise ValueError("the disk is full")
+
+    async def work() -> None:
+        async with Keeping() as keeping:
+            keeping.begin(fail())
+
+    with pytest.raises(ValueError, match="the disk is full"):
+        await work()
+
+
+async def test_an_error_beside_it_waits_until_the_turn_is_kept():
+    kept: list[bool] = []
+
+    async def keep() -> None:
+        await asyncio.sleep(0)
+        kept.append(True)
+
+    async def work() -> None:
+        async with Keeping() as keeping:
+            keeping.begin(keep())
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await work()
+    assert kept == [True]
+
+
+async def test_a_cancellation_ends_the_keeping_however_often_it_comes():
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def keep() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            ended.set()
+
+    async def work() -> None:
+        async with Keeping() as keeping:
+            keeping.begin(keep())
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(work())
+    await begun.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
