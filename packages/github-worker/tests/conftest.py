@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from github_world import PERMISSIONS, Hub, make_key
 
 from aicd_core.contracts import CacheMount, ChangeSet, CommandResult, CommitRequest, Denial, PullRequestDraft
 from aicd_core.ids import JobId, new_uuid
 from aicd_github.local.host import LocalCodeHost
+from aicd_github.testing.github_server import GitHubServer, serving_github
 
 WHEN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DRAFT = PullRequestDraft(title="Fix the sum", body="It was off by one.", draft=False)
@@ -205,3 +207,19 @@ def umask() -> Iterator[None]:
     old = os.umask(0o077)
     yield
     os.umask(old)
+
+
+@pytest.fixture(scope="session")
+def app_key() -> tuple[str, str]:
+    return make_key()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, repo: Repo, app_key: tuple[str, str]) -> Iterator[Hub]:
+    """A GitHub with the repository `acme/project`, whose App is installed on it."""
+    root = tmp_path / "github"
+    root.mkdir()
+    with serving_github(GitHubServer(root)) as server:
+        served = server.add_repository("acme", "project", repo.path, permissions={"alice": "write", "rita": "read"})
+        app = server.add_app("aicd", app_key[1], dict(PERMISSIONS))
+        yield Hub(server, served, app, server.install(app, served), app_key[0])

@@ -11,7 +11,7 @@ import uvicorn
 
 from aicd_backend.app import create_app
 from aicd_backend.settings import BackendSettings
-from aicd_cli.runtime import LocalHosts, load_settings_of, load_workers, make_parts, open_store, require_disk_space
+from aicd_cli.runtime import Hosts, load_settings_of, load_workers, make_parts, open_store, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
 from aicd_core.errors import UnavailableError
 from aicd_core.orchestrator import WorkerOptions
@@ -38,11 +38,12 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
         UnavailableError: the port cannot be had, or something that a worker needs is missing.
     """
     settings = load_settings_of(BackendSettings, data_dir)
-    hosts = LocalHosts(settings)
+    hosts = Hosts(settings)
     with _listening(host, port) as listener:
         async with open_store(settings, pool_size=concurrency + POOL_SPARE + REQUESTS) as store:
             require_disk_space(settings)
             await hosts.sandbox.check()
+            hosts.guard(store)
             app = create_app(settings, ready=store.database.refuse_unsafe_role)
             server = _Server(
                 uvicorn.Config(

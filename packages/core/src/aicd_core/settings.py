@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB = 1024
@@ -13,7 +13,7 @@ MIB = 1024 * KIB
 class Settings(BaseSettings):
     """Settings of one process. Sizes are in bytes, times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="AICD_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="AICD_", frozen=True, extra="ignore", populate_by_name=True)
 
     data_dir: Path = Field(
         default=Path("~/.local/share/aicd"),
@@ -44,6 +44,20 @@ class Settings(BaseSettings):
         description="Keys that sign evidence, `id:base64,…` of 32 bytes each; the first one signs. Not set: a key "
         "under the data directory.",
     )
+    github_api_url: str = Field(
+        default="https://api.github.com",
+        pattern=r"^https?://[^/\s]+(/[^\s]*[^/\s])?$",
+        description="GitHub's REST API; of GitHub Enterprise Server it is https://HOST/api/v3.",
+    )
+    github_token: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AICD_GITHUB_TOKEN", "GITHUB_TOKEN"),
+        description="A person's token for GitHub, where no App is used; GITHUB_TOKEN will do, too.",
+    )
+    github_app_id: int | None = Field(default=None, gt=0, description="Number of the GitHub App.")
+    github_app_key: SecretStr | None = Field(default=None, description="The App's private key, in PEM.")
+    github_app_key_file: Path | None = Field(default=None, description="A file with the App's private key, in PEM.")
+    github_timeout: float = Field(default=30, gt=0, description="How long GitHub may take to answer a call.")
     agent: str = Field(default="dummy", description="The agent for jobs that name none.")
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")

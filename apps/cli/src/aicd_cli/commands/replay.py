@@ -11,7 +11,7 @@ from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
-from aicd_cli.runtime import LocalHosts, load_settings, make_parts, open_store, require_disk_space
+from aicd_cli.runtime import Hosts, load_settings, make_parts, open_store, require_disk_space
 from aicd_cli.views import open_view
 from aicd_core.orchestrator import Replay, Replayed
 from aicd_core.text import one_line
@@ -38,7 +38,7 @@ def command(
     async def work() -> ExitCode:
         settings = load_settings(data_dir)
         job_id = parse_job_id(job)
-        hosts = LocalHosts(settings)
+        hosts = Hosts(settings)
         with open_view(sys.stderr) as view:
             async with open_store(settings) as store:
                 require_disk_space(settings)

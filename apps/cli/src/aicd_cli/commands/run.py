@@ -16,7 +16,7 @@ from aicd_cli.issues import read_issue
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import InterruptedJobError, Work, interruptible, run_process, show
 from aicd_cli.runtime import (
-    LocalHosts,
+    Hosts,
     Store,
     leftovers,
     load_settings,
@@ -60,7 +60,7 @@ class RunRequest:
     """
 
     source: str
-    issue: IssueText
+    issue: IssueText | None
     agent: str
     base: str | None
     yes: bool
@@ -69,12 +69,19 @@ class RunRequest:
     data_dir: Path | None
     detach: bool = False
     priority: int = 0
+    github: str | None = None
 
 
 def command(
-    repo: Annotated[str, typer.Option(metavar="PATH|URL", help="The repository: a folder, or a git URL.")],
+    repo: Annotated[
+        str | None, typer.Option(metavar="PATH|URL", help="The repository: a folder, or a git URL.")
+    ] = None,
     issue: Annotated[str | None, typer.Option(metavar="TEXT", help="The issue itself.")] = None,
     issue_file: Annotated[Path | None, typer.Option(metavar="F", help="A file with the issue; - is stdin.")] = None,
+    github: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/REPO#N", help="An issue on GitHub, instead of --repo and --issue."),
+    ] = None,
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who plans, codes and reviews. [env: AICD_AGENT; default: dummy]")
     ] = None,
@@ -101,7 +108,8 @@ def command(
     """Turn an issue into a reviewed pull request.
 
     An unfinished job of the same issue, base and agent is resumed. On a local repository the pull request is a
-    branch aicd/<job> in it, plus the recorded description; your checkout, index and stash are never touched.
+    branch aicd/<job> in it, plus the recorded description; your checkout, index and stash are never touched. On
+    GitHub it is a pull request, and one comment on the issue tells how the job is.
 
     Exit codes: 0 pull request open, 1 unexpected, 2 usage, 3 job failed, 4 policy denied, 5 waiting (limit reached
     or approval needed; run again to go on), 130 cancelled.
@@ -109,11 +117,13 @@ def command(
 
     def begin() -> Work:
         settings = load_settings(data_dir)
+        _require_one_place(repo, github, issue, issue_file)
         if time_limit is not None:
             settings = settings.model_copy(update={"job_time_limit": time_limit})
         request = RunRequest(
-            source=repo,
-            issue=read_issue(issue, issue_file, max_bytes=settings.issue_max_bytes),
+            source=repo or "",
+            issue=None if github else read_issue(issue, issue_file, max_bytes=settings.issue_max_bytes),
+            github=github,
             agent=agent or settings.agent,
             base=base,
             yes=yes,
@@ -139,9 +149,8 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
             f"The repository {request.source!r} cannot be named: its path is not UTF-8, or the current folder is gone.",
             code="bad_path",
         ) from error
-    hosts = LocalHosts(settings)
-    host = hosts.at(request.source)
-    source = (await host.source()).display
+    hosts = Hosts(settings)
+    wanted = await _wanted(settings, hosts, request)
     prepare_data_dir(settings)
     require_disk_space(settings)
     await hosts.sandbox.check()
@@ -150,25 +159,57 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
             parts = make_parts(settings, store, hosts, view.show)
             control = Control(parts, store.tenant, BY)
             await control.tidy(leftovers(settings))
+            host = hosts.at(wanted.source, store.tenant)
             async with _dispatch(settings, store, request) as dispatch:
                 taken = await Intake(store.database, store.tenant, dispatch).take(
-                    source,
+                    wanted.source,
                     host,
-                    request.issue,
+                    wanted.issue,
                     agent=request.agent,
                     base=request.base,
                     time_limit=settings.job_time_limit,
                     anew=request.anew,
                     priority=request.priority,
+                    issue_number=wanted.number,
                 )
             try:
-                _announce(view, taken, await host.notes())
+                _announce(view, taken, wanted.notes)
                 if request.detach:
                     return _leave_to_workers(request, taken.job)
                 ran = await _Run(control, Foreground(parts, control), store, request, view).to_the_end(taken.job)
             except Exception as error:
                 raise InterruptedJobError(str(taken.job.id)) from error
     return _finish(request, ran)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The issue, wherever it came from; `number` where it has one on its code host."""
+
+    source: str
+    issue: IssueText
+    number: int | None
+    notes: tuple[str, ...]
+
+
+async def _wanted(settings: Settings, hosts: Hosts, request: RunRequest) -> _Wanted:
+    if request.github is None:
+        assert request.issue is not None, "one of both is given"
+        host = hosts.local(request.source)
+        return _Wanted((await host.source()).display, request.issue, None, await host.notes())
+    source, number = hosts.github().issue(request.github)
+    title, body = await hosts.github().read_issue(request.github)
+    text = IssueText.parse(f"{title}\n\n{body}".encode(), max_bytes=settings.issue_max_bytes, name="The issue")
+    return _Wanted(source, text, number, ())
+
+
+def _require_one_place(repo: str | None, github: str | None, issue: str | None, file: Path | None) -> None:
+    """Raises InvalidInputError: the issue is named twice, or the repository not at all."""
+    if (repo is None) == (github is None) or (github is not None and not (issue is None and file is None)):
+        raise InvalidInputError(
+            "Name either a repository with --repo and an issue with --issue or --issue-file, or an issue on GitHub "
+            "with --github OWNER/REPO#N."
+        )
 
 
 @asynccontextmanager

@@ -28,12 +28,15 @@ class CommitRequest(Value):
     when: datetime
 
 
+Level = Literal["notice", "warning", "failure"]
+
+
 class Annotation(Value):
     """A remark on a line of a changed file."""
 
     path: str
     line: int
-    level: Literal["notice", "warning", "failure"]
+    level: Level
     title: str
     message: str
 

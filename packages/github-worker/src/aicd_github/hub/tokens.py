@@ -89,6 +89,7 @@ class App:
     key: AppKey
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _kept: dict[tuple[int, str, Permissions], _Kept] = field(default_factory=dict, repr=False)
+    _installed: dict[str, int] = field(default_factory=dict, repr=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _slug: str | None = None
 
@@ -106,9 +107,13 @@ class App:
         Raises:
             NotFoundError: the App is not installed on it.
         """
-        question = Question("GET", f"{address.path}/installation")
-        what = f"The App's installation on {address.full_name} could not be found"
-        return int((await ask_surely(self.api, question, self.key, what)).data["id"])
+        known = self._installed.get(address.full_name)
+        if known is None:
+            question = Question("GET", f"{address.path}/installation")
+            what = f"The App's installation on {address.full_name} could not be found"
+            known = int((await ask_surely(self.api, question, self.key, what)).data["id"])
+            self._installed[address.full_name] = known
+        return known
 
     async def slug(self) -> str:
         """The App's name in addresses."""
@@ -134,7 +139,11 @@ class App:
         question = Question("POST", f"/app/installations/{installation}/access_tokens", body)
         what = f"No token could be had for {name}"
         # Minting twice does no harm: a token that nobody has ends by itself.
-        answer = await ask_surely(self.api, question, self.key, what, gone=True)
+        try:
+            answer = await ask_surely(self.api, question, self.key, what, gone=True)
+        except ForbiddenError:
+            self._installed.clear()  # the App may be installed anew, under another number
+            raise
         ends = datetime.fromisoformat(answer.data["expires_at"])
         return _Kept(Secret(answer.data["token"]), ends)
 
