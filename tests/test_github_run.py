@@ -65,7 +65,7 @@ def town(tmp_path: Path, database_urls: TestUrls) -> Iterator[Town]:
     root.mkdir()
     with serving_github(GitHubServer(root)) as server:
         repo = server.add_repository("acme", "project", source, permissions={"alice": "write", "olga": "write"})
-        repo.default_branch = git(source, "branch", "--show-current")
+        repo.default_branch = git(source, "branch", "--show-current").decode().strip()
         server.add_issue(repo, "Greet the world", BODY, "rita")
         yield Town(server, repo, server.add_token("alice"), tmp_path / "data", database_urls)
 
