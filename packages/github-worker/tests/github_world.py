@@ -1,12 +1,16 @@
 """A GitHub stand-in with one repository in it, for tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from aicd_core.contracts import ChangeSet, CommitRequest, PullRequest, PullRequestDraft
+from aicd_core.ids import JobId
 from aicd_github.hub.address import RepositoryAddress
 from aicd_github.hub.api import Api, AppKey
+from aicd_github.hub.host import GitHubCodeHost
 from aicd_github.hub.tokens import App
 from aicd_github.testing.github.state import App as ServedApp
 from aicd_github.testing.github.state import Installation, Repository
@@ -16,6 +20,10 @@ PERMISSIONS = {
     **dict.fromkeys(("contents", "issues", "pull_requests", "checks"), "write"),
     **dict.fromkeys(("metadata", "statuses", "actions"), "read"),
 }
+
+DRAFT = PullRequestDraft(
+    title="Fix the sum", body="It was off by one.\n", draft=False, issue=1, paths=("new.txt",), verdict="Policy: allow"
+)
 
 
 def make_key() -> tuple[str, str]:
@@ -45,3 +53,18 @@ class Hub:
 
     def app(self, timeout: float = 20) -> App:
         return App(self.api(timeout), AppKey(self.served_app.id, self.private_key))
+
+
+async def published(
+    host: GitHubCodeHost,
+    job: JobId,
+    request_for: Callable[[ChangeSet], CommitRequest],
+    draft: PullRequestDraft = DRAFT,
+    text: bytes = b"x",
+) -> PullRequest:
+    """A job's round: a file with this text, published."""
+    base = await host.resolve_base(None)
+    checkout = await host.open(job, base.sha)
+    await checkout.workspace.write("new.txt", text)
+    head = await checkout.commit(request_for(await checkout.capture(())))
+    return await host.publish(job, checkout, head, base, draft)

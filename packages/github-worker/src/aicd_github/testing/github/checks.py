@@ -87,8 +87,10 @@ def _take(call: Call, run: CheckRun) -> None:
     run.status = "completed" if run.conclusion else call.sent.get("status", run.status)
 
 
-def _app(call: Call, run: CheckRun) -> App | None:
-    return next((app for app in call.world.apps if app.slug == run.app), None)
+def _app(call: Call, run: CheckRun) -> App:
+    """The app that made a check; one that is not ours, such as `github-actions`, is known by its name only."""
+    found = next((app for app in call.world.apps if app.slug == run.app), None)
+    return found or App(run.app, call.world.user("github", "Organization"), "", {})
 
 
 def _shown(call: Call, repo: Repository, run: CheckRun, status: int = 200) -> Reply:

@@ -85,6 +85,7 @@ def get_user(call: Call) -> Reply:
     if call.token.installation is not None:
         raise RefusedError(403, "Resource not accessible by integration")
     empty = dict.fromkeys(("bio", "blog", "company", "email", "hireable", "location", "name"))
-    counts = dict.fromkeys(("followers", "following", "public_gists", "public_repos"), 0)
+    own = ("collaborators", "disk_usage", "owned_private_repos", "private_gists", "total_private_repos")
+    counts = dict.fromkeys(("followers", "following", "public_gists", "public_repos", *own), 0)
     times = dict.fromkeys(("created_at", "updated_at"), "2020-01-01T00:00:00Z")
-    return Reply(call.shapes.user(user) | empty | counts | times | {"user_view_type": "public"})
+    return Reply(call.shapes.user(user) | empty | counts | times | {"two_factor_authentication": True})

@@ -279,7 +279,7 @@ class Shapes:
             **more,
         }
 
-    def check_run(self, repo: Repository, run: CheckRun, app: App | None) -> Json:
+    def check_run(self, repo: Repository, run: CheckRun, app: App) -> Json:
         url = f"{self.api}/repos/{repo.full_name}/check-runs/{run.id}"
         output = {name: run.output.get(name) for name in ("title", "summary", "text")}
         counted = {"annotations_count": len(run.annotations), "annotations_url": f"{url}/annotations"}
@@ -298,6 +298,6 @@ class Shapes:
             "completed_at": stamp(run.started_at) if run.status == "completed" else None,
             "output": output | counted,
             "check_suite": {"id": run.id},
-            "app": None if app is None else self.app(app),
+            "app": self.app(app),
             "pull_requests": [],
         }
