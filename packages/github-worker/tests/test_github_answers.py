@@ -54,7 +54,7 @@ class Description:
         asked, answered = (exchange.method, exchange.route, None), (exchange.method, exchange.route, exchange.status)
         pairs = [(answered, exchange.answer)] + ([(asked, exchange.sent)] if exchange.sent else [])
         return [
-            f"{exchange.method} {exchange.route} {key[2]}: {'/'.join(map(str, error.path))}: {error.message[:300]}"
+            f"{exchange.method} {exchange.route} {key[2]}: {'/'.join(map(str, error.path))}: {error.message[-300:]}"
             for key, value in pairs
             for error in self.validator(*key).iter_errors(value)
         ]

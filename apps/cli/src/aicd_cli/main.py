@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from aicd_cli.commands import control, demo, doctor, jobs, keys, migrate, org, policy, replay, verify, worker
+from aicd_cli.commands import (
+    control,
+    demo,
+    doctor,
+    github_setup,
+    jobs,
+    keys,
+    migrate,
+    org,
+    policy,
+    replay,
+    verify,
+    worker,
+)
 from aicd_cli.commands import run as run_command
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.plugins import add_commands
@@ -49,6 +62,7 @@ app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
 app.add_typer(keys.app, name="keys")
+app.add_typer(github_setup.app, name="github")
 app.add_typer(org.app, name="org")
 app.add_typer(policy.app, name="policy")
 add_commands(app)

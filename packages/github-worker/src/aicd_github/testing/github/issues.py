@@ -88,4 +88,10 @@ def get_user(call: Call) -> Reply:
     own = ("collaborators", "disk_usage", "owned_private_repos", "private_gists", "total_private_repos")
     counts = dict.fromkeys(("followers", "following", "public_gists", "public_repos", *own), 0)
     times = dict.fromkeys(("created_at", "updated_at"), "2020-01-01T00:00:00Z")
-    return Reply(call.shapes.user(user) | empty | counts | times | {"two_factor_authentication": True})
+    return Reply(
+        call.shapes.user(user)
+        | empty
+        | counts
+        | times
+        | {"two_factor_authentication": True, "user_view_type": "private"}
+    )
