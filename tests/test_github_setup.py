@@ -11,6 +11,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from aicd_github.hub.manifest import PERMISSIONS
 from aicd_github.testing.github_server import GitHubServer, serving_github
 
@@ -43,12 +45,9 @@ def test_an_app_is_made_and_its_secrets_are_kept_for_this_user_alone(tmp_path: P
         assert wanted["default_permissions"] == dict(PERMISSIONS)
         state = urllib.parse.parse_qs(urllib.parse.urlsplit(action).query)["state"][0]
         for wrong in ("?code=c0de", "?code=c0de&state=other", f"?state={state}&code=../x"):
-            try:
+            with pytest.raises(urllib.error.HTTPError, match="404") as told:
                 browse(wanted["redirect_url"] + wrong)
-                raise AssertionError(wrong)
-            except urllib.error.HTTPError as error:
-                error.close()
-                assert error.code == 404
+            told.value.close()
         assert "made" in browse(f"{wanted['redirect_url']}?code=c0de&state={state}")
         told, complaint = process.communicate(timeout=60)
         assert process.returncode == 0, complaint

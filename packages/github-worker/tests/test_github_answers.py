@@ -17,6 +17,7 @@ from aicd_github.testing.github_server import ROUTES
 from aicd_github.testing.node import node_project
 
 ROOT = Path(__file__).parents[3]
+_NO_SCHEMA = ("example", "examples", "discriminator")
 INLINE = 12
 """How deep references are followed: no answer is nested deeper."""
 
@@ -41,7 +42,7 @@ class Description:
             return node
         if "$ref" in node and isinstance(node["$ref"], str):
             return self._inlined(self._at(node["$ref"]), left - 1) if left else {}
-        return {key: self._inlined(value, left) for key, value in node.items() if key not in ("example", "examples")}
+        return {key: self._inlined(value, left) for key, value in node.items() if key not in _NO_SCHEMA}
 
     def _validator(self, method: str, route: str, status: int | None) -> OAS30Validator:
         """What an answer, or with None what is sent, must be."""

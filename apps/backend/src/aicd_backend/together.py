@@ -11,7 +11,8 @@ import uvicorn
 
 from aicd_backend.app import create_app
 from aicd_backend.settings import BackendSettings
-from aicd_cli.runtime import Hosts, load_settings_of, load_workers, make_parts, open_store, require_disk_space
+from aicd_cli.hosts import Hosts
+from aicd_cli.runtime import load_settings_of, load_workers, make_parts, open_store, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
 from aicd_core.errors import UnavailableError
 from aicd_core.orchestrator import WorkerOptions

@@ -114,8 +114,8 @@ def keep(folder: Path, made: MadeApp) -> None:
         half.rename(folder)
     except OSError as error:
         raise UnavailableError(
-            f"What belongs to the App {made.slug} could not be stored in {folder} ({error.strerror}). Delete the App on "
-            f"{made.page}, mend the folder and begin anew.",
+            f"What belongs to the App {made.slug} could not be stored in {folder} ({error.strerror}). Delete the App "
+            f"on {made.page}, mend the folder and begin anew.",
             code="not_writable",
         ) from error
 

@@ -10,9 +10,10 @@ import typer
 
 from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.hosts import Hosts
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
-from aicd_cli.runtime import Hosts, load_settings, make_parts, open_dispatch, open_store
+from aicd_cli.runtime import load_settings, make_parts, open_dispatch, open_store
 from aicd_core.contracts import MICRO_USD
 from aicd_core.errors import ConflictError
 from aicd_core.jobs.machine import JobState

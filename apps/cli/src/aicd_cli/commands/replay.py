@@ -9,9 +9,10 @@ import typer
 
 from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.hosts import Hosts
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
-from aicd_cli.runtime import Hosts, load_settings, make_parts, open_store, require_disk_space
+from aicd_cli.runtime import load_settings, make_parts, open_store, require_disk_space
 from aicd_cli.views import open_view
 from aicd_core.orchestrator import Replay, Replayed
 from aicd_core.text import one_line

@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 
 from aicd_cli.exit_codes import ExitCode, of_job
+from aicd_cli.hosts import Hosts
 from aicd_cli.issues import read_issue
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import InterruptedJobError, Work, interruptible, run_process, show
 from aicd_cli.runtime import (
-    Hosts,
     Store,
     leftovers,
     load_settings,
@@ -28,6 +28,7 @@ from aicd_cli.runtime import (
 )
 from aicd_cli.stories import print_outcome, print_plan
 from aicd_cli.views import View, open_view
+from aicd_cli.wanted import read_wanted, require_one_place
 from aicd_core.agents.registry import load_agent
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.jobs.machine import JobState
@@ -117,7 +118,7 @@ def command(
 
     def begin() -> Work:
         settings = load_settings(data_dir)
-        _require_one_place(repo, github, issue, issue_file)
+        require_one_place(repo, github, issue, issue_file)
         if time_limit is not None:
             settings = settings.model_copy(update={"job_time_limit": time_limit})
         request = RunRequest(
@@ -150,7 +151,7 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
             code="bad_path",
         ) from error
     hosts = Hosts(settings)
-    wanted = await _wanted(settings, hosts, request)
+    wanted = await read_wanted(settings, hosts, request.source, request.issue, request.github)
     prepare_data_dir(settings)
     require_disk_space(settings)
     await hosts.sandbox.check()
@@ -180,36 +181,6 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
             except Exception as error:
                 raise InterruptedJobError(str(taken.job.id)) from error
     return _finish(request, ran)
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """The issue, wherever it came from; `number` where it has one on its code host."""
-
-    source: str
-    issue: IssueText
-    number: int | None
-    notes: tuple[str, ...]
-
-
-async def _wanted(settings: Settings, hosts: Hosts, request: RunRequest) -> _Wanted:
-    if request.github is None:
-        assert request.issue is not None, "one of both is given"
-        host = hosts.local(request.source)
-        return _Wanted((await host.source()).display, request.issue, None, await host.notes())
-    source, number = hosts.github().issue(request.github)
-    title, body = await hosts.github().read_issue(request.github)
-    text = IssueText.parse(f"{title}\n\n{body}".encode(), max_bytes=settings.issue_max_bytes, name="The issue")
-    return _Wanted(source, text, number, ())
-
-
-def _require_one_place(repo: str | None, github: str | None, issue: str | None, file: Path | None) -> None:
-    """Raises InvalidInputError: the issue is named twice, or the repository not at all."""
-    if (repo is None) == (github is None) or (github is not None and not (issue is None and file is None)):
-        raise InvalidInputError(
-            "Name either a repository with --repo and an issue with --issue or --issue-file, or an issue on GitHub "
-            "with --github OWNER/REPO#N."
-        )
 
 
 @asynccontextmanager

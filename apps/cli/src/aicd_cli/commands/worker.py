@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.hosts import Hosts
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
-from aicd_cli.runtime import Hosts, Store, load_settings, load_workers, make_parts, open_store, require_disk_space
+from aicd_cli.runtime import Store, load_settings, load_workers, make_parts, open_store, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
 from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.orchestrator import WorkerOptions
