@@ -140,12 +140,7 @@ class Intake:
             found = await self._find(new)
         if found is None:
             raise ConflictError("The job for this issue ended at this very moment. Run the command again.")
-        if (found.agent, found.base_branch) != (agent, start.branch):
-            raise ConflictError(
-                f"Job {found.id} is open for this issue, with the agent {found.agent} on {found.base_branch}. Name "
-                "those, or end that job and start again with --new.",
-                code="other_job",
-            )
+        _require_same(found, new)
         if time_limit > found.time_limit:
             async with self.database.write(self.tenant) as session:
                 await jobs.raise_limits(session, self.tenant, found.id, time_limit, None)
@@ -177,3 +172,13 @@ class Intake:
                 raise ConflictError(f"Job {job.id} moved on at this very moment. Run the command again.")
         await host.withdraw(job.id)
         await host.close(job.id)
+
+
+def _require_same(found: JobView, new: NewJob) -> None:
+    """Raises ConflictError: an issue that is known by its number has a job of another agent or base branch."""
+    if (found.agent, found.base_branch) != (new.agent, new.base_branch):
+        raise ConflictError(
+            f"Job {found.id} is open for this issue, with the agent {found.agent} on {found.base_branch}. Name those, or "
+            "end that job and start again with --new.",
+            code="other_job",
+        )

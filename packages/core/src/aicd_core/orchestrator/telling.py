@@ -56,4 +56,4 @@ async def tell(host: CodeHost, job: JobView, opened: PullRequest | None, observe
         async with asyncio.timeout(PATIENCE):
             await host.report(job.id, job.issue_number, status_text(job, opened))
     except (AicdError, TimeoutError) as error:
-        observe(Message(job.id, f"the issue could not be told: {error or 'the host took too long'}"))
+        observe(Message(job.id, f"the issue could not be told: {f'{error}' or 'the host took too long'}"))
