@@ -178,6 +178,17 @@ def make_history(root: Path, steps: tuple[Step, ...]) -> list[str]:
     return git(root, "log", "--reverse", "--format=%H").decode().split()[1:]
 
 
+def make_greeting(root: Path) -> Path:
+    """A repository with one file that says hello, whose declared test wants it to greet the world; returns it."""
+    root.mkdir()
+    git(root, "init", "-q")
+    (root / ".aicd.yml").write_text("version: 1\ntests: ['grep -q world greet.txt']\n")
+    (root / "greet.txt").write_text("hello\n")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "Begin")
+    return root
+
+
 def issue_of(root: Path, commit: str) -> str:
     """An issue made of a commit: its message, and its diff in a fence."""
     message = git(root, "log", "-1", "--format=%B", commit).decode().strip()

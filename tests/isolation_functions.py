@@ -37,6 +37,7 @@ from aicd_core.tenancy.invitations.values import NewInvitation
 from aicd_core.tenancy.organizations.values import SettingsValues
 from aicd_core.tenancy.permissions import Permission, Role
 from aicd_core.tenancy.secrets.values import SealedSecret
+from aicd_core.usage.budgets.values import Hold
 from isolation_world import LATER, NOW, Who
 
 ROOT = Path(__file__).parents[1]
@@ -139,6 +140,7 @@ BY_TYPE: dict[Any, Recipe] = {
     ),
     SealedSecret: lambda who: SealedSecret(who.constant, "second", who.digest("new secret")),
     SettingsValues: lambda who: SettingsValues(agent=who.word("agent"), max_concurrent_jobs=7),
+    Hold: lambda who: Hold(who.word("owner"), "plan/1", 1),
     Usage: lambda who: Usage(input_tokens=1, output_tokens=1, cost_micro_usd=1),
     Call: lambda who: Call("plan", 0, who.request),
     Checkpoint: lambda who: Checkpoint(0, 1 if who.name == "acme" else 0, 0, who.change_set, who.digest("history")),
@@ -162,6 +164,8 @@ BY_NAME: dict[str, Recipe] = {
     "owners": lambda who: (who.word("owner"),),
     "time_limit": lambda who: 90.0,
     "cost_limit": lambda who: 5,
+    "issue_budget": lambda who: 5,
+    "monthly_budget": lambda who: 5,
     "number": lambda who: 0,
     "content": lambda who: b"content",
     "reply": lambda who: b"reply",

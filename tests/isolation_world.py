@@ -214,8 +214,18 @@ ROWS: dict[str, Row] = {
         "model": who.request.model,
         "request": who.request.content,
         "reply": who.digest("reply"),
+        "prompts": [
+            {"role": "r", "name": who.name, "version": 1, "sha256": who.digest("prompt").hex().ljust(64, "0")[:64]}
+        ],
     },
     "usage_entries": lambda who: {"job_id": who.ids["job"], "entry_key": "plan/0", **_counters(who)},
+    "spending": lambda who: {"subject": f"job/{who.ids['job']}", "micro_usd": who.number},
+    "reservations": lambda who: {
+        "job_id": who.ids["job"],
+        "entry_key": "plan/0",
+        "owner": who.word("owner"),
+        "micro_usd": who.number,
+    },
     "audit_log": lambda who: {
         "actor_kind": ActorKind.USER,
         "actor_id": str(who.ids["user"]),

@@ -8,15 +8,20 @@ import pytest
 
 from aicd_core.contracts import Change, ModelReply, ModelRequest, Review, ReviewFinding, ReviewVerdict, Usage
 from aicd_core.errors import LimitReachedError
-from aicd_core.jobs.leases.values import Terms
+from aicd_core.ids import JobId
 from aicd_core.jobs.machine import JobState
 from aicd_core.orchestrator.budget import Allowance
-from aicd_core.tenancy.organizations.models import PlanApproval
+from aicd_core.orchestrator.records import Records
+from aicd_core.tenancy.audit.models import ActorKind
+from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.organizations.service import edit_settings
+from aicd_core.tenancy.organizations.values import SettingsValues
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from aicd_core.testing.databases import TestUrls
 from conftest import Body
 from histories import git
 
+ACTOR = Actor(ActorKind.SYSTEM, "test")
 COST = 30
 WORST = 100
 
@@ -30,6 +35,13 @@ def source(tmp_path: Path) -> Path:
     git(root, "add", ".")
     git(root, "commit", "-qm", "Begin")
     return root
+
+
+def lent(body: Body, urls: TestUrls, job_id: JobId) -> Allowance:
+    """What a step of a job may spend whose lease has just been taken."""
+    with psycopg.connect(urls.admin) as connection:
+        connection.execute("UPDATE jobs SET lease_owner = 'us' WHERE id = %s", (job_id,))
+    return Allowance(Records(body.database, body.tenant, job_id, "us"), job_id)
 
 
 class Spender(ScriptedAgent):
@@ -81,33 +93,34 @@ async def test_calls_at_once_cannot_reserve_more_than_there_is_together(
 ):
     taken = await body.take(source, "Spend")
     limit(database_urls, 2 * WORST)
-    job = await body.control()._job(taken.job.id)
-    allowance = Allowance(body.database, Terms(PlanApproval.NEVER, None), job)
+    allowance = lent(body, database_urls, taken.job.id)
     held, refused = [], []
     enough = asyncio.Event()
 
-    async def call() -> None:
+    async def call(key: str) -> None:
         try:
-            async with allowance.reserve(WORST):
+            async with allowance.reserve(key, WORST):
                 held.append(allowance.left)
                 await enough.wait()
         except LimitReachedError as error:
             refused.append(error)
             enough.set()
 
-    await asyncio.gather(call(), call(), call())
+    await asyncio.gather(call("1"), call("2"), call("3"))
     assert (held, [error.code for error in refused]) == ([WORST, 0], ["job_budget"])
-    async with allowance.reserve(2 * WORST):
+    async with allowance.reserve("4", 2 * WORST):
         assert allowance.left == 0, "what a call held back is free again when it has ended"
 
 
-async def test_a_months_budget_of_the_organization_binds_each_call(body: Body, source: Path):
+async def test_a_months_budget_of_the_organization_binds_each_call(body: Body, source: Path, database_urls: TestUrls):
     taken = await body.take(source, "Spend")
-    allowance = Allowance(body.database, Terms(PlanApproval.NEVER, WORST), taken.job)
-    async with allowance.reserve(WORST):
+    async with body.database.write(body.tenant) as session:
+        await edit_settings(session, body.tenant, ACTOR, SettingsValues(monthly_budget=WORST), revision=0)
+    allowance = lent(body, database_urls, taken.job.id)
+    async with allowance.reserve("1", WORST):
         pass
     with pytest.raises(LimitReachedError, match="organization") as caught:
-        async with allowance.reserve(WORST + 1):
+        async with allowance.reserve("2", WORST + 1):
             pass
     assert caught.value.code == "monthly_budget"
 

@@ -28,7 +28,7 @@ from aicd_core.testing.journaled import JournaledAgent, Script, journaled_issue
 from aicd_core.testing.paid_model import PaidModel
 from aicd_github.local.host import LocalCodeHost
 from conftest import Body
-from histories import git
+from histories import git, make_greeting
 
 AICD = Path(sys.executable).with_name("aicd")
 DOCS = Path(__file__).parents[1] / "docs"
@@ -44,14 +44,7 @@ async def tenant(system: SystemDatabase) -> Tenant:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    root = tmp_path / "source"
-    root.mkdir()
-    git(root, "init", "-q")
-    (root / ".aicd.yml").write_text("version: 1\ntests: ['grep -q world greet.txt']\n")
-    (root / "greet.txt").write_text("hello\n")
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "Begin")
-    return root
+    return make_greeting(tmp_path / "source")
 
 
 @pytest.fixture
@@ -175,7 +168,7 @@ async def test_verify_takes_a_job_a_file_a_path_and_a_url(body: Body, source: Pa
     for named in (str(report.job.id), report.job.branch, str(bundle_of(report)), str(page), report.pull_request.url):
         done = verify(body, database_urls, named)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "holds, 14 checks, 0 skipped." in done.stdout
+        assert "holds, 15 checks, 0 skipped." in done.stdout
 
 
 async def test_verify_finds_what_was_changed_since(body: Body, source: Path, model: PaidModel, database_urls: TestUrls):

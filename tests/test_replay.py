@@ -20,7 +20,7 @@ from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.journaled import JournaledAgent, Script, journaled_issue
 from aicd_core.testing.paid_model import PaidModel
 from conftest import Body
-from histories import git
+from histories import git, make_greeting
 
 AICD = Path(sys.executable).with_name("aicd")
 DIFFS = "Greet\n\n" + "\n".join(
@@ -32,14 +32,7 @@ TABLES = ("jobs", "job_events", "artifacts", "checkpoints", "model_calls", "usag
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    root = tmp_path / "source"
-    root.mkdir()
-    git(root, "init", "-q")
-    (root / ".aicd.yml").write_text("version: 1\ntests: ['grep -q world greet.txt']\n")
-    (root / "greet.txt").write_text("hello\n")
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "Begin")
-    return root
+    return make_greeting(tmp_path / "source")
 
 
 @pytest.fixture

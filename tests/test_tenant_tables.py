@@ -220,7 +220,7 @@ def test_a_value_that_the_rival_has_is_free_for_us_unless_its_key_is_global(
     copy = replace(world.rival, ids={**another(world.us, "copy").ids, "user": world.rival.ids["user"]})
     values = planted_row(table, copy)
     changed = {"policies": {"version": 2}, "audit_log": {}}.get(table.name, {})
-    for column, value in (("number", 5), ("round", 5), ("entry_key", "other")):
+    for column, value in (("number", 5), ("round", 5), ("entry_key", "other"), ("subject", "other")):
         if column in table.columns and table.name != "jobs":
             changed[column] = value
     if table.name == "job_events":

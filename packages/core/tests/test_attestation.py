@@ -35,7 +35,7 @@ from aicd_core.attestation import (
 from aicd_core.attestation.envelope import BadEnvelopeError
 from aicd_core.attestation.keys import public_line
 from aicd_core.attestation.statement import LedgerLine
-from aicd_core.contracts import PolicyVerdict, Usage
+from aicd_core.contracts import PolicyVerdict, PromptUse, Usage
 from aicd_core.errors import ConflictError, InvalidInputError, UnavailableError
 from aicd_core.journal.digest import chain
 from aicd_core.journal.values import CallDigest
@@ -45,6 +45,7 @@ WHEN = datetime(2026, 11, 1, tzinfo=UTC)
 SEED = bytes(range(32))
 KEYS = SigningKeys([("s1", SEED)])
 USAGE = Usage(input_tokens=10, output_tokens=2, cost_micro_usd=7)
+PROMPT = PromptUse(role="planner", name="planner", version=2, sha256="9" * 64)
 PREDICATE = Predicate.model_validate(
     {
         "job_id": "01a2143c-aa4e-7528-a7df-65a5c7deeb2d",
@@ -67,6 +68,7 @@ PREDICATE = Predicate.model_validate(
         "escalated": False,
         "ledger": {"entries": [{"key": "call/plan/0", "usage": USAGE}], "total": USAGE},
         "journal": {"calls": 1, "sha256": "f" * 64, "models": ["m"]},
+        "prompts": [PROMPT],
         "job_created_at": WHEN,
         "made_at": WHEN,
         "seconds_worked": 1.5,
@@ -81,6 +83,7 @@ STORED = StoredFacts(
     bundle=BUNDLE,
     issue_sha256="d" * 64,
     journal="f" * 64,
+    prompts=(PROMPT,),
     entries=PREDICATE.ledger.entries,
     plan_sha256="e" * 64,
     commands=PREDICATE.commands,
@@ -118,6 +121,22 @@ def test_the_statement_is_an_in_toto_statement_about_commit_and_tree():
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert statement["predicateType"] == "urn:aicd:evidence:v1"
     assert [subject["digest"] for subject in statement["subject"]] == [{"gitCommit": "b" * 40}, {"gitTree": "c" * 40}]
+
+
+def test_a_bundle_from_before_prompts_were_told_still_holds():
+    values = json.loads(STATEMENT.payload())
+    del values["predicate"]["prompts"]
+    payload = json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
+    kind = b"application/vnd.in-toto+json"
+    signed = b" ".join((b"DSSEv1", str(len(kind)).encode(), kind, str(len(payload)).encode(), payload))
+    signature = {"keyid": "s1", "sig": base64.b64encode(KEYS.sign(signed)).decode()}
+    envelope = {"payloadType": kind.decode(), "payload": base64.b64encode(payload).decode(), "signatures": [signature]}
+    raw = json.dumps(envelope, separators=(",", ":")).encode() + b"\n"
+    told = open_envelope(raw, KEYS.public).statement.predicate
+    assert told.prompts is None
+    checks = list(check_stored(told, raw, replace(STORED, bundle=raw)))
+    assert differing(checks) == []
+    assert [check.name for check in checks if check.result is Result.SKIPPED] == ["prompts"]
 
 
 def test_a_changed_byte_anywhere_in_the_envelope_is_found():

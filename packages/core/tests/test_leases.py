@@ -116,7 +116,8 @@ async def test_work_whose_lease_somebody_else_has_is_cancelled(
     holding = asyncio.ensure_future(LeaseKeeper(system).hold(await taken_by(system), work))
     await began.wait()
     ask(database_urls, "UPDATE jobs SET lease_until = now()")
-    assert await take_lease(system, job_id, "somebody else")
+    while not await take_lease(system, job_id, "somebody else"):  # a heartbeat came in between
+        ask(database_urls, "UPDATE jobs SET lease_until = now()")
     with pytest.raises(LeaseLostError):
         await asyncio.wait_for(holding, 30)
     assert ask(database_urls, "SELECT lease_owner FROM jobs") == [("somebody else",)]

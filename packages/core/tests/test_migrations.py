@@ -114,7 +114,9 @@ def test_a_migration_that_cannot_get_a_lock_gives_up_and_changes_nothing(
     assert ask(database_urls, "SELECT version_num FROM alembic_version") == [(HEAD,)]
 
 
-def test_calls_and_checkpoints_survive_the_way_to_the_journal(database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch):
+def test_calls_checkpoints_and_sums_of_the_ledger_survive_the_way_up(
+    database_urls: TestUrls, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv(VARIABLE, database_urls.admin)
     command.downgrade(configuration(), "0002")
     ids = {name: new_uuid() for name in ("org", "repository", "job")}
@@ -128,12 +130,25 @@ def test_calls_and_checkpoints_survive_the_way_to_the_journal(database_urls: Tes
             ('{org}', '{job}', 1, 0, 'change', 'said')""",
         "model_calls": """(org_id, job_id, step, number, request_hash, model, request, reply) VALUES
             ('{org}', '{job}', 'plan/0', 0, 'hash', 'm', 'asked', 'answered')""",
+        "usage_entries": """(org_id, job_id, entry_key, input_tokens, cached_input_tokens, cache_write_tokens,
+            output_tokens, cost_micro_usd, created_at) VALUES
+            ('{org}', '{job}', 'one', 0, 0, 0, 0, 5, '2026-10-31 23:59:59+00'),
+            ('{org}', '{job}', 'two', 0, 0, 0, 0, 7, '2026-11-01 00:00:00+00')""",
     }
     for table, row in rows.items():
         ask(database_urls, f"INSERT INTO {table} {row.format(**ids)}")
     main(["head"])
     assert ask(database_urls, "SELECT calls, change_set, history FROM checkpoints") == [(0, b"change", b"said")]
     assert ask(database_urls, "SELECT step, number, reply FROM model_calls") == [("plan/0", 0, b"answered")]
+    job, repository = f"job/{ids['job']}", ids["repository"]
+    assert dict(ask(database_urls, "SELECT subject, micro_usd FROM spending")) == {
+        job: 12,
+        f"issue/{repository}/k": 12,
+        f"repository/{repository}/2026-10": 5,
+        f"repository/{repository}/2026-11": 7,
+        "organization/2026-10": 5,
+        "organization/2026-11": 7,
+    }
 
 
 async def test_a_database_of_newer_code_is_refused(database_urls: TestUrls, database: Database):

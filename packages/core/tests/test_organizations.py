@@ -115,6 +115,8 @@ async def test_settings_begin_with_the_defaults_and_are_edited_by_revision(datab
         SettingsValues(model="m\0"),
         SettingsValues(job_budget=-1),
         SettingsValues(monthly_budget=2**63),
+        SettingsValues(issue_budget=-1),
+        SettingsValues(repository_budget=2**63),
         SettingsValues(max_concurrent_jobs=0),
         SettingsValues(max_concurrent_jobs=1001),
         SettingsValues(allowed_bots=("",)),

@@ -19,7 +19,7 @@ from aicd_core.orchestrator import JobReport
 from aicd_core.settings import Settings
 from aicd_core.tenancy import Tenant
 from conftest import Body
-from histories import git
+from histories import make_greeting
 
 KEY = "a-key-of-the-tests"
 CLAUDE, GPT = "claude-sonnet-5-5", "gpt-6.1-sol"
@@ -27,14 +27,7 @@ CLAUDE, GPT = "claude-sonnet-5-5", "gpt-6.1-sol"
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    root = tmp_path / "source"
-    root.mkdir()
-    git(root, "init", "-q")
-    (root / ".aicd.yml").write_text("version: 1\ntests: ['grep -q world greet.txt']\n")
-    (root / "greet.txt").write_text("hello\n")
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "Begin")
-    return root
+    return make_greeting(tmp_path / "source")
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
 
 from aicd_backend.app import create_app
 from aicd_backend.settings import BackendSettings
@@ -33,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        settings = BackendSettings()
-    except ValidationError as error:
-        parser.error(_settings_faults(error))
+        settings = BackendSettings.load()
+    except InvalidInputError as error:
+        parser.error(error.message)
     if not settings.database_url:
         parser.error(NO_DATABASE)
     try:
@@ -92,12 +91,6 @@ def _port(text: str) -> int:
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"{number} is no port: use 0 to 65535")
     return number
-
-
-def _settings_faults(error: ValidationError) -> str:
-    """Names each wrong variable and what is wrong with it, without its value."""
-    faults = (f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
-    return "; ".join(faults)
 
 
 def _exit_cleanly(_signal: int, _frame: FrameType | None) -> None:

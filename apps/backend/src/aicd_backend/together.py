@@ -12,7 +12,7 @@ import uvicorn
 from aicd_backend.app import create_app
 from aicd_backend.settings import BackendSettings
 from aicd_cli.hosts import Hosts
-from aicd_cli.runtime import load_settings_of, load_workers, make_parts, open_store, require_disk_space
+from aicd_cli.runtime import load_workers, make_parts, open_store, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
 from aicd_core.errors import UnavailableError
 from aicd_core.orchestrator import WorkerOptions
@@ -38,7 +38,7 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
     Raises:
         UnavailableError: the port cannot be had, or something that a worker needs is missing.
     """
-    settings = load_settings_of(BackendSettings, data_dir)
+    settings = BackendSettings.load(data_dir=data_dir)
     hosts = Hosts(settings)
     with _listening(host, port) as listener:
         async with open_store(settings, pool_size=concurrency + POOL_SPARE + REQUESTS) as store:

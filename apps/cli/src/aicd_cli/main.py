@@ -13,6 +13,7 @@ from aicd_cli.commands import (
     github_setup,
     jobs,
     keys,
+    limits,
     migrate,
     org,
     policy,
@@ -63,6 +64,7 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(github_setup.app, name="github")
+org.app.command("limits", epilog=limits.EXAMPLE)(limits.command)
 app.add_typer(org.app, name="org")
 app.add_typer(policy.app, name="policy")
 add_commands(app)

@@ -9,10 +9,8 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, cast
 from uuid import UUID
-
-from pydantic import ValidationError
 
 from aicd_core.agents.registry import load_agent
 from aicd_core.contracts import Queue, Sandbox, SandboxLimits
@@ -30,8 +28,6 @@ from aicd_github.local.host import LocalCodeHost
 from aicd_sandbox import BubblewrapSandbox, ContainerSandbox
 
 LOCAL_ORGANIZATION = "local"
-
-SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 class Workers(Protocol):
@@ -92,21 +88,8 @@ def make_sandbox(settings: Settings) -> Sandbox:
 
 
 def load_settings(data_dir: Path | None) -> Settings:
-    """Settings from the environment; an option on the command line wins. Raises as `load_settings_of`."""
-    return load_settings_of(Settings, data_dir)
-
-
-def load_settings_of(kind: type[SettingsT], data_dir: Path | None) -> SettingsT:
-    """Settings of one kind of process.
-
-    Raises:
-        InvalidInputError: a variable holds a value that it cannot have.
-    """
-    try:
-        return kind() if data_dir is None else kind(data_dir=data_dir)
-    except ValidationError as error:
-        wrong = "; ".join(f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
-        raise InvalidInputError(f"A setting cannot be used. {wrong}. Mend the variable.", code="bad_setting") from error
+    """Settings from the environment; an option on the command line wins. Raises as `Settings.load`."""
+    return Settings.load(data_dir=data_dir)
 
 
 def prepare_data_dir(settings: Settings) -> Path:

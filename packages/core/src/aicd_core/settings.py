@@ -1,19 +1,41 @@
 """Everything that an operator may set, declared once; each field is the environment variable `AICD_<NAME>`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aicd_core.errors import InvalidInputError
 
 KIB = 1024
 MIB = 1024 * KIB
 
 
-class Settings(BaseSettings):
-    """Settings of one process. Sizes are in bytes, times in seconds."""
+class EnvironmentSettings(BaseSettings):
+    """What all settings share: where they come from, and what is said of a wrong one."""
 
     model_config = SettingsConfigDict(env_prefix="AICD_", frozen=True, extra="ignore", populate_by_name=True)
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """The settings of this process's environment; one that is given, and is not None, wins.
+
+        Raises:
+            InvalidInputError: `bad_setting`; a variable holds a value that it cannot have. The message names the
+                variable and never its value.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            wrong = "; ".join(f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+            raise InvalidInputError(
+                f"A setting cannot be used. {wrong}. Mend the variable.", code="bad_setting"
+            ) from error
+
+
+class Settings(EnvironmentSettings):
+    """Settings of one process. Sizes are in bytes, times in seconds."""
 
     data_dir: Path = Field(
         default=Path("~/.local/share/aicd"),

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aicd_brain.errors import PromptError
 from aicd_brain.fence import Fenced
+from aicd_core.contracts import PromptUse
 
 PROMPT_SUFFIX = ".md"
 MAX_LINE = 200
@@ -78,6 +79,10 @@ class Prompt:
     template: str
     variables: tuple[Variable, ...]
     sha256: str
+
+    def use(self) -> PromptUse:
+        """The prompt as the evidence names it."""
+        return PromptUse(role=self.role.value, name=self.name, version=self.version, sha256=self.sha256)
 
     def render(self, **values: int | str) -> str:
         """The prompt with every variable filled in.

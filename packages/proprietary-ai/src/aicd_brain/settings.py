@@ -1,18 +1,15 @@
 """What an operator may set of the Brain; each field is the environment variable `AICD_<NAME>`."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr
 
-from aicd_core.errors import InvalidInputError
+from aicd_core.settings import EnvironmentSettings
 
 
-class BrainSettings(BaseSettings):
+class BrainSettings(EnvironmentSettings):
     """Settings of planner, coder and critic. Times are in seconds, sizes in tokens."""
-
-    model_config = SettingsConfigDict(env_prefix="AICD_", frozen=True, extra="ignore")
 
     anthropic_api_key: SecretStr | None = Field(default=None, description="Key of the agent `claude`.")
     anthropic_base_url: str | None = Field(default=None, description="A server that speaks Anthropic's messages API.")
@@ -43,18 +40,3 @@ class BrainSettings(BaseSettings):
     )
     coder_turns: int = Field(default=200, ge=1, description="Calls of the model in one round of coding.")
     planner_turns: int = Field(default=40, ge=1, description="Calls of the model for one plan.")
-
-    @classmethod
-    def load(cls) -> Self:
-        """The settings of this process's environment.
-
-        Raises:
-            InvalidInputError: a variable holds a value that it cannot have.
-        """
-        try:
-            return cls()
-        except ValidationError as error:
-            wrong = "; ".join(f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
-            raise InvalidInputError(
-                f"A setting cannot be used. {wrong}. Mend the variable.", code="bad_setting"
-            ) from error

@@ -98,10 +98,10 @@ def resume_command(
 async def _control(data_dir: Path | None) -> AsyncIterator[Control]:
     settings = load_settings(data_dir)
     async with open_store(settings) as store, open_dispatch(settings, store) as dispatch:
-        yield Control(make_parts(settings, store, Hosts(settings), _tell, dispatch), store.tenant, "cli")
+        yield Control(make_parts(settings, store, Hosts(settings), tell, dispatch), store.tenant, "cli")
 
 
-def _tell(progress: Progress) -> None:
+def tell(progress: Progress) -> None:
     """The command itself says what became of the job; this is what else there is to know."""
     if isinstance(progress, Message):
         with suppress(OSError):  # nobody may be reading any more

@@ -36,7 +36,7 @@ PAGE = 500
 Slug = Annotated[str, typer.Option("--org", metavar="SLUG", help="The organization.")]
 
 app = typer.Typer(
-    help="Take a whole organization's data out, erase it, or encrypt its secrets anew.",
+    help="Limit what an organization spends; take its data out, erase it, or encrypt its secrets anew.",
     epilog=EXPORT_EXAMPLE,
     no_args_is_help=True,
 )

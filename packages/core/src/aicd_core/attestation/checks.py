@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aicd_core.attestation.statement import CommandEvidence, LedgerLine, Predicate, Sha256
-from aicd_core.contracts import PolicyVerdict, Usage
+from aicd_core.contracts import PolicyVerdict, PromptUse, Usage
 
 
 class Result(StrEnum):
@@ -44,12 +44,14 @@ class CommitFacts:
 class StoredFacts:
     """What is stored of a job.
 
-    `journal` is the chain over as many calls as the statement counts; None when there are fewer.
+    `journal` is the chain over as many calls as the statement counts, and `prompts` are those of these calls; None when
+    there are fewer.
     """
 
     bundle: bytes | None
     issue_sha256: Sha256
     journal: Sha256 | None
+    prompts: tuple[PromptUse, ...] | None
     entries: Sequence[LedgerLine]
     plan_sha256: Sha256 | None
     commands: tuple[CommandEvidence, ...] | None
@@ -80,6 +82,7 @@ def check_stored(told: Predicate, raw: bytes, found: StoredFacts) -> Iterator[Ch
     calls = told.journal.calls
     stored = "fewer calls" if found.journal is None else found.journal
     yield _compared(f"journal ({calls} calls)", told.journal.sha256, stored)
+    yield _prompts(told, found)
     yield _ledger(told, found)
     yield _compared("issue", told.issue.sha256, found.issue_sha256)
     yield _compared("plan", told.plan_sha256, found.plan_sha256)
@@ -87,6 +90,14 @@ def check_stored(told: Predicate, raw: bytes, found: StoredFacts) -> Iterator[Ch
     agree = told.commands == found.commands
     said = f"commands and exit codes: {len(told.commands)}" if agree else "The stored test report tells otherwise."
     yield Check("tests", Result.OK if agree else Result.DIFFERS, said)
+
+
+def _prompts(told: Predicate, found: StoredFacts) -> Check:
+    if told.prompts is None:
+        return Check("prompts", Result.SKIPPED, "The evidence is from before prompts were told in it.")
+    if told.prompts != found.prompts:
+        return Check("prompts", Result.DIFFERS, "The calls that are stored were made from other prompts than told.")
+    return Check("prompts", Result.OK, ", ".join(f"{one.name} {one.version}" for one in told.prompts) or "none")
 
 
 def _ledger(told: Predicate, found: StoredFacts) -> Check:

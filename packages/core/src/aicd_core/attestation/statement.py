@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from aicd_core.contracts import PolicyVerdict, ReviewVerdict, Usage
+from aicd_core.contracts import PolicyVerdict, PromptUse, ReviewVerdict, Usage
 from aicd_core.contracts.values import GitSha, Value
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -89,7 +89,11 @@ class JournalEvidence(Value):
 
 
 class Predicate(Value):
-    """What was done for one round of one job."""
+    """What was done for one round of one job.
+
+    `prompts` are those of the agent that took part in the calls of the journal, by role, name and version; None in
+    bundles that were made before they were told.
+    """
 
     job_id: str
     round: int
@@ -104,6 +108,7 @@ class Predicate(Value):
     escalated: bool
     ledger: Ledger
     journal: JournalEvidence
+    prompts: tuple[PromptUse, ...] | None = None
     job_created_at: datetime
     made_at: datetime
     seconds_worked: float

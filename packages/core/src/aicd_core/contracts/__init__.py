@@ -31,7 +31,7 @@ from aicd_core.contracts.evidence import (
     TestLogs,
     TestReport,
 )
-from aicd_core.contracts.journal import Journal, ModelReply, ModelRequest
+from aicd_core.contracts.journal import Journal, ModelReply, ModelRequest, PromptUse
 from aicd_core.contracts.plan import (
     AcceptanceCriterion,
     Estimate,
@@ -91,6 +91,7 @@ __all__ = [
     "PolicyFinding",
     "PolicyReport",
     "PolicyVerdict",
+    "PromptUse",
     "PullRequest",
     "PullRequestDraft",
     "Queue",

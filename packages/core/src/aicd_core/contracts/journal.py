@@ -4,22 +4,34 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Protocol
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from aicd_core.contracts.usage import Usage
 from aicd_core.contracts.values import Value
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,200}$")]
+PromptWord = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,100}$")]
+
+
+class PromptUse(Value):
+    """One version of one prompt of an agent, as the evidence names it. `sha256` is hex, over the bytes of its file."""
+
+    role: PromptWord
+    name: PromptWord
+    version: int = Field(ge=1)
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ModelRequest(Value):
     """One request to a model, as bytes that are the same whenever it is asked again.
 
-    So `content` holds no time, no random id and nothing of this machine; keys of JSON objects are sorted.
+    So `content` holds no time, no random id and nothing of this machine; keys of JSON objects are sorted. `prompts`
+    says from which prompts it was made, for the evidence; they are kept with it and do not make it another request.
     """
 
     model: ModelName
     content: bytes
+    prompts: tuple[PromptUse, ...] = ()
 
     def canonical(self) -> bytes:
         """The model's name, a NUL and the content: all that makes two requests the same."""

@@ -1,6 +1,9 @@
 """Tables of model calls and checkpoints."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Identity, LargeBinary, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aicd_core.db.base import Base
@@ -11,7 +14,8 @@ from aicd_core.ids import JobId
 class ModelCall(TenantOwned, Base):
     """A request to a model and its reply, stored before the reply is used; found again after a crash.
 
-    What it cost is in the ledger, under a key made of step, number and hash.
+    What it cost is in the ledger, under a key made of step, number and hash. `prompts` says from which prompts the
+    request was made: role, name, version and SHA-256 of each.
     """
 
     __tablename__ = "model_calls"
@@ -24,6 +28,7 @@ class ModelCall(TenantOwned, Base):
     model: Mapped[str]
     request: Mapped[bytes] = mapped_column(LargeBinary)
     reply: Mapped[bytes] = mapped_column(LargeBinary)
+    prompts: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     created_at: Mapped[Created]
 
     __table_args__ = (

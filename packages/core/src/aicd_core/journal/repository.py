@@ -6,6 +6,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Integer,
+    LargeBinary,
     Select,
     String,
     Uuid,
@@ -18,9 +19,9 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from aicd_core.contracts import ChangeSet, ModelRequest
+from aicd_core.contracts import ChangeSet, ModelRequest, PromptUse
 from aicd_core.db.calls import Call as Statement
 from aicd_core.db.calls import Prepared
 from aicd_core.db.sessions import Courier, ReadSession, WriteSession
@@ -34,16 +35,22 @@ _JOBS = table("jobs", column("org_id", Uuid()), column("id", Uuid()), column("le
 """What the journal needs of jobs, whose module stands beside this one, not below it."""
 
 
-async def get_reply(session: ReadSession, tenant: Tenant, job_id: JobId, call: Call) -> bytes | None:
-    """The content of the reply to a call, or None."""
-    query = select(ModelCall.reply).where(
+_REPLY = Prepared(
+    lambda tenant: select(ModelCall.reply).where(
         mine(ModelCall, tenant),
-        ModelCall.job_id == job_id,
-        ModelCall.step == call.step,
-        ModelCall.number == call.number,
-        ModelCall.request_hash == call.request_hash,
+        ModelCall.job_id == bindparam("job_id", type_=Uuid()),
+        ModelCall.step == bindparam("step", type_=String()),
+        ModelCall.number == bindparam("number", type_=Integer()),
+        ModelCall.request_hash == bindparam("request_hash", type_=LargeBinary()),
     )
-    return (await session.execute(query)).scalar_one_or_none()
+)
+
+
+async def get_reply(session: ReadSession | Courier, tenant: Tenant, job_id: JobId, call: Call) -> bytes | None:
+    """The content of the reply to a call, or None."""
+    key = {"step": call.step, "number": call.number, "request_hash": call.request_hash}
+    rows = await session.call(Statement.of(_REPLY, tenant, job_id=job_id, **key))
+    return bytes(rows[0][0]) if rows else None
 
 
 async def get_request(session: ReadSession, tenant: Tenant, job_id: JobId, call: Call) -> ModelRequest | None:
@@ -61,11 +68,14 @@ async def get_request(session: ReadSession, tenant: Tenant, job_id: JobId, call:
 async def list_digests(session: ReadSession, tenant: Tenant, job_id: JobId) -> list[CallDigest]:
     """All calls of a job in the order in which they were kept; their texts are hashed by the database."""
     hashes = (func.sha256(ModelCall.request), func.sha256(ModelCall.reply))
-    query = select(ModelCall.step, ModelCall.number, ModelCall.model, *hashes).where(
+    query = select(ModelCall.step, ModelCall.number, ModelCall.model, *hashes, ModelCall.prompts).where(
         mine(ModelCall, tenant), ModelCall.job_id == job_id
     )
     found = await session.execute(query.order_by(ModelCall.id))
-    return [CallDigest(step, number, model, request, reply) for step, number, model, request, reply in found]
+    return [
+        CallDigest(step, number, model, request, reply, tuple(map(PromptUse.model_validate, prompts)))
+        for step, number, model, request, reply, prompts in found
+    ]
 
 
 async def store_call(
@@ -84,6 +94,7 @@ async def store_call(
         "model": literal(call.request.model),
         "request": literal(call.request.content),
         "reply": literal(reply),
+        "prompts": literal([prompt.model_dump() for prompt in call.request.prompts], JSONB()),
     }
     guarded = _held(tenant, job_id, owner).add_columns(*values.values())
     new = insert(ModelCall).from_select(["org_id", "job_id", *values], guarded)

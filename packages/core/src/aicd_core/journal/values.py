@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from aicd_core.contracts import ChangeSet, ModelRequest
+from aicd_core.contracts import ChangeSet, ModelRequest, PromptUse
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class CallDigest:
-    """A stored call without its texts, of which there are the SHA-256."""
+    """A stored call without its texts, of which there are the SHA-256, and the prompts that it was made from."""
 
     step: str
     number: int
     model: str
     request_sha256: bytes
     reply_sha256: bytes
+    prompts: tuple[PromptUse, ...] = ()

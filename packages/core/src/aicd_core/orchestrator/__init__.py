@@ -1,5 +1,6 @@
 """Drives jobs through their life: claim, act outside of transactions, commit a guarded result."""
 
+from aicd_core.orchestrator.budget import LIMIT_CODES
 from aicd_core.orchestrator.control import Control
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
 from aicd_core.orchestrator.foreground import Foreground, ForegroundQueue
@@ -19,6 +20,7 @@ from aicd_core.orchestrator.verification import read_bundle, read_stored_facts
 from aicd_core.orchestrator.worker import Worker, WorkerOptions
 
 __all__ = [
+    "LIMIT_CODES",
     "CodeHosts",
     "CommandEnded",
     "CommandStarted",

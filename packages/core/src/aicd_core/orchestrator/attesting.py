@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -17,10 +18,11 @@ from aicd_core.attestation.statement import (
     Software,
     Source,
 )
-from aicd_core.contracts import TestReport, Usage
+from aicd_core.contracts import PromptUse, TestReport, Usage
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.journal.digest import chain
+from aicd_core.journal.values import CallDigest
 from aicd_core.orchestrator.pull_request import Outcome
 from aicd_core.orchestrator.records import Books
 from aicd_core.orchestrator.steps.context import StepContext
@@ -58,6 +60,12 @@ def ledger_lines(books: Books) -> tuple[LedgerLine, ...]:
     return tuple(LedgerLine(key=entry.key, usage=entry.usage) for entry in books.entries)
 
 
+def prompts_of(calls: Iterable[CallDigest]) -> tuple[PromptUse, ...]:
+    """The prompts from which calls were made, each version once, by role, name and version."""
+    used = {prompt for call in calls for prompt in call.prompts}
+    return tuple(sorted(used, key=lambda prompt: (prompt.role, prompt.name, prompt.version, prompt.sha256)))
+
+
 def _predicate(outcome: Outcome, head_sha: str, source: str, books: Books) -> Predicate:
     job, evidence = outcome.job, outcome.evidence
     policy = PolicyEvidence(verdict=evidence.policy.verdict, rules=verdict_of_each_rule(evidence.policy))
@@ -82,6 +90,7 @@ def _predicate(outcome: Outcome, head_sha: str, source: str, books: Books) -> Pr
         escalated=outcome.escalated,
         ledger=_ledger(books),
         journal=_journal(books),
+        prompts=prompts_of(books.calls),
         job_created_at=job.created_at,
         made_at=datetime.now(UTC),
         seconds_worked=job.seconds_worked,

@@ -1,117 +1,128 @@
-"""Limits on what a job, and an organization in a month, may cost: reached, a job pauses before it spends more."""
+"""Limits on what jobs, issues, repositories and organizations may cost: at one, a job pauses before it spends more.
+
+What calls under way can cost is held back in the database, so that jobs at once cannot pass a limit together.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
 
 from aicd_core.contracts import MICRO_USD
-from aicd_core.db.database import Database
 from aicd_core.errors import LimitReachedError
-from aicd_core.jobs.leases.values import Terms
+from aicd_core.ids import JobId
 from aicd_core.jobs.machine import JobEvent
-from aicd_core.jobs.values import JobView
-from aicd_core.orchestrator.patience import patiently
 from aicd_core.orchestrator.steps.context import StepResult
-from aicd_core.tenancy import Tenant
-from aicd_core.usage import repository as ledger
+from aicd_core.usage.budgets.values import Budget, Scope
+
+MONTHLY = frozenset({Scope.REPOSITORY, Scope.ORGANIZATION})
 
 
 @dataclass(frozen=True)
-class _Limit:
-    """One budget: of what, how much of it is spent, and the way out, in micro-USD."""
+class _Words:
+    """How a reached limit is told: its code, who spent, and the option of `aicd org limits` that raises it."""
 
     code: str
     who: str
-    spent: int
-    most: int
-    remedy: str
+    option: str
 
-    def left(self, reserved: int) -> int:
-        return self.most - self.spent - reserved
+
+WORDS: Mapping[Scope, _Words] = MappingProxyType(
+    {
+        Scope.JOB: _Words("job_budget", "The job has cost", "--job"),
+        Scope.ISSUE: _Words("issue_budget", "The jobs of this issue have, together, cost", "--issue"),
+        Scope.REPOSITORY: _Words("repository_budget", "The repository has, this month, spent", "--repository"),
+        Scope.ORGANIZATION: _Words("monthly_budget", "The organization has, this month, spent", "--month"),
+    }
+)
+
+
+LIMIT_CODES: Mapping[Scope, str] = MappingProxyType({scope: words.code for scope, words in WORDS.items()})
+"""The codes of jobs that paused at a budget."""
+
+
+class Purse(Protocol):
+    """Where budgets are kept; `Records` says what each does."""
+
+    async def budgets(self) -> list[Budget]: ...
+
+    async def reserve(self, entry_key: str, micro_usd: int, under_way: tuple[str, ...]) -> list[Budget]: ...
 
 
 @dataclass
 class Allowance:
-    """What one step of a job may still spend. Asks the ledger only where there is a limit.
+    """What one step of a job may still spend.
 
     `left` is the least that was left of a budget when the last call was to be sent; None before that, and where there
-    is no budget. What other jobs of the organization have under way is not seen here: a month's budget can be passed by
-    the worst cases of their calls.
+    is no budget.
     """
 
-    database: Database
-    terms: Terms
-    job: JobView
-    patience: float = 0
+    purse: Purse
+    job_id: JobId
     left: int | None = None
-    _reserved: int = 0
+    _under_way: set[str] = field(default_factory=set)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
-    async def reserve(self, worst_case: int) -> AsyncIterator[None]:
+    async def reserve(self, entry_key: str, worst_case: int) -> AsyncIterator[None]:
         """Holds the worst case of a call, in micro-USD, back from the budgets until its cost is on the ledger.
 
+        What a call held back that came to nothing is free with the job's next call, or when the lease ends, before
+        which the step has booked what such calls did cost.
+
         Raises:
-            LimitReachedError: code `job_budget` or `monthly_budget`: there is not so much left of one.
+            LimitReachedError: there is not so much left of a budget; the code says of which.
+            LeaseLostError: another worker has the job.
         """
         async with self._one_at_a_time:
-            limits = await _limits(self.database, self.terms, self.job, self.patience)
-            for limit in limits:
-                if limit.left(self._reserved) < worst_case:
-                    raise LimitReachedError(_too_little(limit, worst_case, self._reserved), code=limit.code)
-            self._reserved += worst_case
-            self.left = min((limit.left(self._reserved) for limit in limits), default=None)
+            found = await self.purse.reserve(entry_key, worst_case, tuple(self._under_way))
+            for budget in found:
+                if not budget.fits:
+                    code = WORDS[budget.scope].code
+                    raise LimitReachedError(_too_little(budget, worst_case, self.job_id), code=code)
+            left = (budget.left(worst_case) for budget in found)
+            self.left = min((amount for amount in left if amount is not None), default=None)
+            self._under_way.add(entry_key)
         try:
             yield
         finally:
-            self._reserved -= worst_case
+            self._under_way.discard(entry_key)
 
 
-async def over_budget(database: Database, terms: Terms, job: JobView, patience: float) -> StepResult | None:
-    """Why the job may not spend more, or None. Asks the ledger only where there is a limit.
-
-    Args:
-        patience: seconds for which it is asked again while Postgres is away.
-    """
-    for limit in await _limits(database, terms, job, patience):
-        if limit.left(0) <= 0:
-            reason = f"{limit.who} {_usd(limit.spent)}, and its budget is {_usd(limit.most)}. {limit.remedy}"
-            return StepResult(JobEvent.LIMIT_REACHED, limit.code, reason)
+async def over_budget(purse: Purse, job_id: JobId) -> StepResult | None:
+    """Why the job may not spend more, or None."""
+    for budget in await purse.budgets():
+        if budget.most is not None and budget.spent >= budget.most:
+            return StepResult(JobEvent.LIMIT_REACHED, WORDS[budget.scope].code, _used_up(budget, job_id))
     return None
 
 
-async def _limits(database: Database, terms: Terms, job: JobView, patience: float) -> list[_Limit]:
-    """Every budget that binds the job, with what is spent of it by now."""
-    if job.cost_limit is None and terms.monthly_budget is None:
-        return []
-    spent, of_month = await patiently(lambda: _spent(database, job), patience)
-    found = []
-    if job.cost_limit is not None:
-        remedy = f"Raise it: aicd resume {job.id} --budget USD"
-        found.append(_Limit("job_budget", "The job has cost", spent, job.cost_limit, remedy))
-    if terms.monthly_budget is not None:
-        remedy = f"Raise it, or wait for the next month; then: aicd resume {job.id}"
-        who = "The organization has, this month, spent"
-        found.append(_Limit("monthly_budget", who, of_month, terms.monthly_budget, remedy))
-    return found
+def _used_up(budget: Budget, job_id: JobId) -> str:
+    return f"{_spent(budget)}, and its budget is {_usd(budget.most)}. {_remedy(budget, job_id)}"
 
 
-async def _spent(database: Database, job: JobView) -> tuple[int, int]:
-    """What the job, and its organization this month, have cost, in micro-USD."""
-    tenant = Tenant(job.org_id)
-    async with database.read(tenant) as session:
-        of_job, of_month = await ledger.total(session, tenant, job.id), await ledger.total_of_month(session, tenant)
-    return of_job.cost_micro_usd, of_month.cost_micro_usd
-
-
-def _too_little(limit: _Limit, worst_case: int, reserved: int) -> str:
-    under_way = f" {_usd(reserved)} more may be spent by calls under way." if reserved else ""
+def _too_little(budget: Budget, worst_case: int, job_id: JobId) -> str:
+    under_way = f" {_usd(budget.held)} more may be spent by calls under way." if budget.held else ""
     return (
-        f"{limit.who} {_usd(limit.spent)} of its budget of {_usd(limit.most)}.{under_way} The next call of the model "
-        f"may cost up to {_usd(worst_case)}, which does not fit. {limit.remedy}"
+        f"{_spent(budget)} of its budget of {_usd(budget.most)}.{under_way} The next call of the model may cost up to "
+        f"{_usd(worst_case)}, which does not fit. {_remedy(budget, job_id)}"
     )
 
 
-def _usd(micro: int) -> str:
-    return f"{micro / MICRO_USD:.2f} USD"
+def _spent(budget: Budget) -> str:
+    return f"{WORDS[budget.scope].who} {_usd(budget.spent)}"
+
+
+def _remedy(budget: Budget, job_id: JobId) -> str:
+    if budget.scope is Scope.JOB:
+        return f"Raise it: aicd resume {job_id} --budget USD"
+    repo = f" --repo {budget.source}" if budget.own else ""
+    wait = ", or wait for the next month" if budget.scope in MONTHLY else ""
+    option = WORDS[budget.scope].option
+    return f"Raise it: aicd org limits --org {budget.organization}{repo} {option} USD{wait}; then: aicd resume {job_id}"
+
+
+def _usd(micro: int | None) -> str:
+    return f"{(micro or 0) / MICRO_USD:.2f} USD"

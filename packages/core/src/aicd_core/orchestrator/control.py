@@ -1,9 +1,11 @@
 """What people, and the code host on their behalf, do to a job from outside."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aicd_core.contracts import CodeHost, Plan
+from aicd_core.db.pages import PageRequest
 from aicd_core.errors import AicdError, ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
@@ -104,6 +106,19 @@ class Control:
             async with self.parts.database.write(self.tenant) as session:
                 await jobs.raise_limits(session, self.tenant, job_id, time_limit, cost_limit)
         return await self._push(job, StepResult(JobEvent.RESUMED, detail={"by": self.by}))
+
+    async def resume_those_at(self, limits: Collection[str]) -> list[JobView]:
+        """Takes back every job that is paused for one of these codes; one that still does not fit pauses again."""
+        resumed, page = [], PageRequest()
+        while True:
+            async with self.parts.database.read(self.tenant) as session:
+                found = await jobs.list_jobs(session, self.tenant, page, state=JobState.PAUSED)
+            for job in (job for job in found.items if job.code in limits):
+                with suppress(ConflictError):  # somebody else did it first
+                    resumed.append(await self.resume(job.id))
+            if found.next_cursor is None:
+                return resumed
+            page = PageRequest(cursor=found.next_cursor)
 
     async def tidy(self, leftovers: Iterable[JobId]) -> None:
         """Clears away what jobs left on this machine that ended while their process was away.

@@ -85,7 +85,7 @@ class Engine:
             if self.draining():
                 return await self.hand_over(held, job)
             try:
-                result = await over_budget(self.parts.database, held.taken.terms, job, self.mover.patience)
+                result = await over_budget(records, job.id)
                 if result is None:
                     result = await self._step(held, job, host, await tree.open(job), records)
             except StepFailedError as error:
@@ -145,7 +145,7 @@ class Engine:
         """Runs one step within its deadline; what was spent is booked however it ends."""
         settings = self.parts.settings
         left = job.time_limit - job.seconds_worked
-        session = self._session(held, job, records, min(left, settings.step_timeout))
+        session = self._session(job, records, min(left, settings.step_timeout))
         step = StepContext(
             job=job,
             source=held.taken.source,
@@ -169,9 +169,9 @@ class Engine:
         finally:
             await to_the_end(_leave(checkout, session, records))
 
-    def _session(self, held: Held, job: JobView, records: Records, seconds: float) -> StepSession:
+    def _session(self, job: JobView, records: Records, seconds: float) -> StepSession:
         """What the agent is lent for a step that has so many seconds."""
-        allowance = Allowance(self.parts.database, held.taken.terms, job, self.mover.patience)
+        allowance = Allowance(records, job.id)
         ends = time.monotonic() + seconds
         timeout = self.parts.settings.model_call_timeout
         return StepSession(

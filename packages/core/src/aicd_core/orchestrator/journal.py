@@ -19,11 +19,12 @@ class Replies(Protocol):
     async def keep_reply(self, call: Call, reply: ModelReply) -> None: ...
 
 
-Reserve = Callable[[int], AbstractAsyncContextManager[None]]
-"""Holds so many micro-USD of the budgets back while a call is under way; raises `LimitReachedError` instead."""
+Reserve = Callable[[str, int], AbstractAsyncContextManager[None]]
+"""Holds so many micro-USD of the budgets back while a call is under way, under the key of its entry in the ledger;
+raises `LimitReachedError` instead."""
 
 
-def unlimited(worst_case: int) -> AbstractAsyncContextManager[None]:  # noqa: ARG001 # whatever it is, it may be spent
+def unlimited(entry_key: str, worst_case: int) -> AbstractAsyncContextManager[None]:  # noqa: ARG001 # it may be spent
     """The `Reserve` of a step without a budget."""
     return nullcontext()
 
@@ -66,7 +67,7 @@ class StepJournal:
         kept = await self._replies.find_reply(call)
         if kept is not None:
             return kept
-        async with self._reserve(worst_case):
+        async with self._reserve(call.entry_key, worst_case):
             reply = await self._send(call.request, send)
             await to_the_end(self._replies.keep_reply(call, reply))
         return reply

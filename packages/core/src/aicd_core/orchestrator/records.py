@@ -20,6 +20,8 @@ from aicd_core.orchestrator.patience import patiently
 from aicd_core.policy import Rules, organization_rules
 from aicd_core.tenancy import Tenant
 from aicd_core.usage import repository as ledger
+from aicd_core.usage.budgets import repository as budgets
+from aicd_core.usage.budgets.values import Budget, Hold
 from aicd_core.usage.values import LedgerEntry
 
 ResultT = TypeVar("ResultT")
@@ -123,9 +125,37 @@ class Records:
             raise self._lost()
         return self._know((kind, number), value if stored == content else type(value).model_validate_json(stored))
 
+    async def budgets(self) -> list[Budget]:
+        """The budgets that bind the job, as they are now.
+
+        Raises:
+            LeaseLostError: this worker no longer holds the job.
+        """
+        return self._held(
+            await self._ask(lambda courier, tenant, job_id: budgets.list_budgets(courier, tenant, job_id, self._owner))
+        )
+
+    async def reserve(self, entry_key: str, micro_usd: int, under_way: tuple[str, ...]) -> list[Budget]:
+        """Holds the worst case of a call back, unless it does not fit into one of the budgets that are returned.
+
+        Args:
+            under_way: keys of the job's other calls that are under way; whatever else it held back is free again.
+
+        Raises:
+            LeaseLostError: this worker no longer holds the job; nothing is held back.
+        """
+        hold = Hold(self._owner, entry_key, micro_usd, under_way)
+        return self._held(
+            await self._ask(lambda courier, tenant, job_id: budgets.reserve(courier, tenant, job_id, hold))
+        )
+
     async def find_reply(self, call: Call) -> ModelReply | None:
         """The reply that is kept for the call, with what it cost then; or None."""
-        return await self._read(lambda session: stored_reply(session, self._tenant, self._job_id, call))
+        content = await self._ask(lambda courier, tenant, job_id: journal.get_reply(courier, tenant, job_id, call))
+        if content is None:
+            return None
+        booked = await self._read(lambda session: ledger.get_entry(session, self._tenant, self._job_id, call.entry_key))
+        return ModelReply(content=content, usage=booked or NOTHING)
 
     async def keep_reply(self, call: Call, reply: ModelReply) -> None:
         """Stores a reply and books what it cost, once each, in one transaction.
@@ -186,6 +216,11 @@ class Records:
 
         return await patiently(once, self._patience)
 
+    def _held(self, found: list[Budget]) -> list[Budget]:
+        if not found:
+            raise self._lost()
+        return found
+
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(f"Job {self._job_id} was taken over by another worker.")
 
@@ -194,12 +229,3 @@ async def read_books(session: ReadSession, tenant: Tenant, job_id: JobId) -> Boo
     """A job's calls and ledger so far."""
     calls = await journal.list_digests(session, tenant, job_id)
     return Books(tuple(calls), tuple(await ledger.list_entries(session, tenant, job_id)))
-
-
-async def stored_reply(session: ReadSession, tenant: Tenant, job_id: JobId, call: Call) -> ModelReply | None:
-    """A reply of the journal with what it cost, which the ledger knows."""
-    content = await journal.get_reply(session, tenant, job_id, call)
-    if content is None:
-        return None
-    booked = await ledger.get_entry(session, tenant, job_id, call.entry_key)
-    return ModelReply(content=content, usage=booked or NOTHING)

@@ -27,7 +27,7 @@ from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.organizations.models import PlanApproval
 from aicd_core.tenancy.repositories import repository as repositories
 
-UNASKED = Terms(PlanApproval.NEVER, None)
+UNASKED = Terms(PlanApproval.NEVER)
 """No transition follows from what a replay makes, so nobody is asked and nothing is spent."""
 
 

@@ -11,7 +11,7 @@ from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.journal.digest import chain
-from aicd_core.orchestrator.attesting import commands_of, ledger_lines
+from aicd_core.orchestrator.attesting import commands_of, ledger_lines, prompts_of
 from aicd_core.orchestrator.records import read_books
 from aicd_core.tenancy import Tenant
 
@@ -45,11 +45,13 @@ async def read_stored_facts(database: Database, tenant: Tenant, job_id: JobId, t
         tests = await artifacts.get_artifact(*key, ArtifactKind.TEST_REPORT, told.round)
         policy = await artifacts.get_artifact(*key, ArtifactKind.POLICY_REPORT, told.round)
         books = await read_books(*key)
+    told_calls = books.calls[: told.journal.calls]
     enough = len(books.calls) >= told.journal.calls
     return StoredFacts(
         bundle=Envelope.model_validate_json(bundle).file() if bundle else None,
         issue_sha256=hashlib.sha256(job.body.encode()).hexdigest(),
-        journal=chain(books.calls[: told.journal.calls]) if enough else None,
+        journal=chain(told_calls) if enough else None,
+        prompts=prompts_of(told_calls) if enough else None,
         entries=ledger_lines(books),
         plan_sha256=Plan.model_validate_json(plan).structure_hash() if plan else None,
         commands=commands_of(TestReport.model_validate_json(tests)) if tests else None,

@@ -35,6 +35,47 @@ class UsageEntry(TenantOwned, Base):
     )
 
 
+class Spending(TenantOwned, Base):
+    """The sum of a part of the ledger, kept by whatever books an entry, so that a budget is compared in one look.
+
+    `subject` is a job, an issue (all its jobs), or a repository or the organization in one month of UTC.
+    """
+
+    __tablename__ = "spending"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    org_id: Mapped[OrgId] = mapped_column(ForeignKey("organizations.id"))
+    subject: Mapped[str]
+    micro_usd: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        UniqueConstraint("org_id", "subject"),
+        CheckConstraint("micro_usd >= 0", name="not_negative"),
+    )
+
+
+class Reservation(TenantOwned, Base):
+    """The most that a call under way can cost, in micro-USD: gone when what it did cost is on the ledger.
+
+    It counts as long as `owner` has the job's lease. `entry_key` is the key that the call's entry will have.
+    """
+
+    __tablename__ = "reservations"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    job_id: Mapped[JobId]
+    entry_key: Mapped[str]
+    owner: Mapped[str]
+    micro_usd: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
+        UniqueConstraint("org_id", "job_id", "entry_key"),
+        CheckConstraint("micro_usd > 0", name="positive"),
+    )
+
+
 class BillingAccount(Base):
     """Where an organization's charges go: the payment provider's name for it and the plan it is on."""
 

@@ -17,8 +17,8 @@ from sqlalchemy import (
     func,
     select,
     table,
+    text,
 )
-from sqlalchemy.dialects.postgresql import insert
 
 from aicd_core.contracts import Usage
 from aicd_core.db.calls import Call, Prepared
@@ -26,6 +26,7 @@ from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.usage.models import UsageEntry
+from aicd_core.usage.subjects import subjects_of
 from aicd_core.usage.values import DayTotal, LedgerEntry, RepositoryTotal
 
 COUNTERS = tuple(Usage.model_fields)
@@ -34,15 +35,33 @@ _JOBS = table("jobs", column("org_id", Uuid()), column("id", Uuid()), column("re
 """What the ledger needs of jobs, whose module stands beside this one, not below it."""
 
 
-def _new_entry(tenant: Tenant) -> Executable:
-    counters = {name: bindparam(name, type_=BigInteger()) for name in COUNTERS}
-    new = insert(UsageEntry).values(
-        org_id=tenant.org_id,
-        job_id=bindparam("job_id", type_=Uuid()),
-        entry_key=bindparam("key", type_=String()),
-        **counters,
+def _new_entry(_: Tenant) -> Executable:
+    return text(
+        f"""
+        WITH made AS (
+            INSERT INTO usage_entries (org_id, job_id, entry_key, {", ".join(COUNTERS)})
+            VALUES (:of_tenant, :job_id, :key, {", ".join(f":{name}" for name in COUNTERS)})
+            ON CONFLICT (org_id, job_id, entry_key) DO NOTHING
+            RETURNING org_id, job_id, cost_micro_usd, created_at
+        ), settled AS (
+            DELETE FROM reservations WHERE org_id = :of_tenant AND job_id = :job_id AND entry_key = :key
+        )
+        INSERT INTO spending (org_id, subject, micro_usd)
+        SELECT made.org_id, s.subject, made.cost_micro_usd
+        FROM made
+        JOIN jobs j ON j.org_id = made.org_id AND j.id = made.job_id
+        CROSS JOIN LATERAL ({subjects_of("j", "made.created_at")}) AS s (nth, scope, subject)
+        WHERE made.cost_micro_usd > 0
+        ORDER BY s.nth
+        ON CONFLICT (org_id, subject) DO UPDATE SET micro_usd = spending.micro_usd + excluded.micro_usd
+        RETURNING id
+        """
+    ).bindparams(
+        bindparam("of_tenant", type_=Uuid()),
+        bindparam("job_id", type_=Uuid()),
+        bindparam("key", type_=String()),
+        *(bindparam(name, type_=BigInteger()) for name in COUNTERS),
     )
-    return new.on_conflict_do_nothing(index_elements=["org_id", "job_id", "entry_key"]).returning(UsageEntry.id)
 
 
 _NEW_ENTRY = Prepared(_new_entry)
@@ -51,7 +70,10 @@ _NEW_ENTRY = Prepared(_new_entry)
 async def add_entry(
     session: WriteSession | Courier, tenant: Tenant, job_id: JobId, entry_key: str, usage: Usage
 ) -> None:
-    """Books an entry once: a second one with the same key of the same job changes nothing."""
+    """Books an entry once: a second one with the same key of the same job changes nothing.
+
+    The sums that budgets are compared with grow with it, and what was reserved under its key is free again.
+    """
     await session.call(Call.of(_NEW_ENTRY, tenant, job_id=job_id, key=entry_key, **usage.model_dump()))
 
 

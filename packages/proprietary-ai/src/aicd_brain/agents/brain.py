@@ -68,7 +68,7 @@ class BrainAgent:
             yield Speaker(
                 gateway=Gateway(provider, prices, session, patience, settings.fallback_model),
                 model=model,
-                system=load_prompt(role.value).template,
+                system=load_prompt(role.value),
                 max_output=settings.model_max_output,
                 context=settings.model_context,
                 cache_key=f"{role.value}-{task.job_id}",

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 from pydantic_core import from_json
 
+from aicd_brain.catalogue import Prompt
 from aicd_brain.loop.circles import circle
 from aicd_brain.loop.speaker import Speaker
 from aicd_brain.loop.turns import Conversation, Turn, from_fragments, to_fragment
@@ -41,6 +42,20 @@ class Ended:
     why: Why | None = None
 
 
+@dataclass(frozen=True)
+class Opening:
+    """What a conversation begins with, and the prompts that it was made from."""
+
+    message: Message
+    prompts: tuple[Prompt, ...]
+
+    @classmethod
+    def of(cls, *rendered: tuple[Prompt, str]) -> "Opening":
+        """One message of several prompts, each with what became of it when it was filled in."""
+        parts = tuple(Text(text=text) for _, text in rendered)
+        return cls(Message(role="user", parts=parts), tuple(prompt for prompt, _ in rendered))
+
+
 @dataclass
 class Loop:
     """One conversation of one role.
@@ -51,7 +66,7 @@ class Loop:
 
     speaker: Speaker
     tools: Sequence[Tool]
-    opening: Message
+    opening: Opening
     max_turns: int
     keeps: bool = False
     conversation: Conversation = field(init=False)
@@ -59,7 +74,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         turns = from_fragments(self._session.history) if self.keeps else []
-        self.conversation = Conversation.resumed(self.opening, self.speaker.context, turns)
+        self.conversation = Conversation.resumed(self.opening.message, self.speaker.context, turns)
         self._kept = len(turns)
 
     @property
@@ -87,7 +102,7 @@ class Loop:
         specs = tuple(tool.spec for tool in self.tools)
         overflowed = False
         while True:
-            answer = await self.speaker.ask(self.conversation.messages, specs)
+            answer = await self.speaker.ask(self.conversation.messages, specs, self.opening.prompts)
             if answer.reply is not None:
                 return answer, overflowed
             if not self.conversation.compact():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from aicd_brain.catalogue import Prompt
 from aicd_brain.models.gateway import Answer, Gateway
 from aicd_brain.models.messages import Message, Request, ToolSpec
 
@@ -18,12 +19,17 @@ class Speaker:
 
     gateway: Gateway
     model: str
-    system: str
+    system: Prompt
     max_output: int
     context: int
     cache_key: str
 
-    async def ask(self, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Answer:
+    async def ask(
+        self, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...], prompts: tuple[Prompt, ...]
+    ) -> Answer:
+        """The model's answer. `prompts` are those that the messages were made from."""
+        used = tuple(prompt.use() for prompt in (self.system, *prompts))
+        system = self.system.template
         return await self.gateway.ask(
-            Request(self.model, self.system, tools, messages, self.max_output, self.cache_key)
+            Request(self.model, system, tools, messages, self.max_output, self.cache_key, used)
         )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from aicd_core.contracts import PromptUse
 from aicd_core.contracts.values import Value
 
 
@@ -76,6 +77,7 @@ class Request:
     Args:
         max_output: tokens that it may answer with.
         cache_key: the same for all requests that begin alike, so that a vendor can keep them together.
+        prompts: those that it is made from, for the record; they are not sent.
     """
 
     model: str
@@ -84,6 +86,7 @@ class Request:
     messages: tuple[Message, ...]
     max_output: int
     cache_key: str
+    prompts: tuple[PromptUse, ...] = ()
 
 
 class Stop(StrEnum):

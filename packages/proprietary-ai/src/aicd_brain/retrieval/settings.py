@@ -1,17 +1,12 @@
 """What an operator may set of retrieval; each field is the environment variable `AICD_<NAME>`."""
 
-from typing import Self
+from pydantic import Field, SecretStr
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from aicd_core.errors import InvalidInputError
+from aicd_core.settings import EnvironmentSettings
 
 
-class RetrievalSettings(BaseSettings):
+class RetrievalSettings(EnvironmentSettings):
     """Settings of the search by meaning; without `embedding_base_url` and `embedding_model` there is none."""
-
-    model_config = SettingsConfigDict(env_prefix="AICD_", frozen=True, extra="ignore")
 
     embedding_base_url: str | None = Field(
         default=None, description="A server of OpenAI's embeddings API, up to and with /v1."
@@ -31,18 +26,3 @@ class RetrievalSettings(BaseSettings):
     def embeds(self) -> bool:
         """Whether an embedding provider is configured."""
         return bool(self.embedding_base_url and self.embedding_model)
-
-    @classmethod
-    def load(cls) -> Self:
-        """The settings of this process's environment.
-
-        Raises:
-            InvalidInputError: a variable holds a value that it cannot have.
-        """
-        try:
-            return cls()
-        except ValidationError as error:
-            wrong = "; ".join(f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
-            raise InvalidInputError(
-                f"A setting cannot be used. {wrong}. Mend the variable.", code="bad_setting"
-            ) from error

@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import Field
 
-from aicd_brain.catalogue import load_prompt
+from aicd_brain.catalogue import Prompt, load_prompt
 from aicd_brain.fence import fence
-from aicd_brain.loop.loop import Ended, Loop
+from aicd_brain.loop.loop import Ended, Loop, Opening
 from aicd_brain.loop.speaker import Speaker
-from aicd_brain.models.messages import Message, Text, ToolSpec
+from aicd_brain.models.messages import ToolSpec
 from aicd_brain.roles.shown import commands_text, issue_text
 from aicd_brain.tools.editing import editing_tools
 from aicd_brain.tools.reading import reading_tools
@@ -48,24 +48,23 @@ def _change(ended: Ended) -> Change:
     return Change(summary="An unfinished change.", complete=False, notes=(note,))
 
 
-def opening(task: Task, plan: Plan, feedback: Feedback | None) -> Message:
+def opening(task: Task, plan: Plan, feedback: Feedback | None) -> Opening:
     """What the coder is told: the task and the plan, which are the same in each round, then why the last one fell."""
-    prompt = load_prompt("coder_task").render(
+    prompt = load_prompt("coder_task")
+    text = prompt.render(
         test_commands=fence("commands", "\n".join(task.test_commands) or "(none)"),
         issue=fence("issue", issue_text(task)),
         plan=fence("plan", plan.model_dump_json(indent=1)),
     )
-    parts = [Text(text=prompt)]
-    if feedback is not None:
-        parts.append(Text(text=_why(feedback)))
-    return Message(role="user", parts=tuple(parts))
+    return Opening.of((prompt, text), *([] if feedback is None else [_why(feedback)]))
 
 
-def _why(feedback: Feedback) -> str:
+def _why(feedback: Feedback) -> tuple[Prompt, str]:
     findings = [finding.model_dump(exclude_none=True) for finding in feedback.review.findings]
     unmet = [result.model_dump() for result in feedback.review.criteria if not result.met]
     policy = [finding.model_dump(mode="json", exclude_none=True) for finding in feedback.policy.findings]
-    return load_prompt("coder_feedback").render(
+    prompt = load_prompt("coder_feedback")
+    return prompt, prompt.render(
         round=feedback.round,
         tests=fence("commands", commands_text(feedback.tests)),
         policy=fence("policy", json.dumps(policy, indent=1)),

@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from aicd_brain.catalogue import load_prompt
+from aicd_brain.catalogue import Prompt, load_prompt
 from aicd_brain.fence import fence
-from aicd_brain.loop.loop import Loop
+from aicd_brain.loop.loop import Loop, Opening
 from aicd_brain.loop.speaker import Speaker
-from aicd_brain.models.messages import Message, Text, ToolSpec
+from aicd_brain.models.messages import ToolSpec
 from aicd_brain.roles.convergence import converged
 from aicd_brain.roles.delta import patch_delta, without_binaries
 from aicd_brain.roles.review_checks import faults_of, tests_failed
@@ -97,11 +97,12 @@ def _unjudged(plan: Plan, why: str) -> Review:
     return Review(verdict=ReviewVerdict.ESCALATE, findings=(finding,), criteria=criteria)
 
 
-def opening(task: Task, plan: Plan, evidence: Evidence) -> Message:
+def opening(task: Task, plan: Plan, evidence: Evidence) -> Opening:
     """What the critic is shown: all of the round; from the second on, also what changed since and what is open."""
     change = evidence.change
     policy = evidence.policy.model_dump_json(indent=1)
-    prompt = load_prompt("critic_task").render(
+    prompt = load_prompt("critic_task")
+    text = prompt.render(
         round=evidence.round,
         issue=fence("issue", issue_text(task)),
         plan=fence("plan", plan.model_dump_json(indent=1)),
@@ -110,15 +111,16 @@ def opening(task: Task, plan: Plan, evidence: Evidence) -> Message:
         diff=fence("diff", without_binaries(evidence.change_set.patch_text())),
         claim=fence("claim", head_and_tail("\n".join((change.summary, *change.notes)), CLAIM_SHOWN)),
     )
-    parts = [Text(text=prompt)]
-    if evidence.earlier:
-        before = evidence.earlier[-1]
-        findings = "\n".join(finding.model_dump_json(exclude_none=True) for finding in before.review.findings)
-        delta = patch_delta(before.patch.decode("utf-8", "replace"), evidence.change_set.patch_text())
-        words = load_prompt("critic_again").render(
-            round=before.round,
-            findings=fence("findings", findings or "(none)"),
-            delta=fence("delta", delta),
-        )
-        parts.append(Text(text=words))
-    return Message(role="user", parts=tuple(parts))
+    return Opening.of((prompt, text), *([_again(evidence)] if evidence.earlier else []))
+
+
+def _again(evidence: Evidence) -> tuple[Prompt, str]:
+    before = evidence.earlier[-1]
+    findings = "\n".join(finding.model_dump_json(exclude_none=True) for finding in before.review.findings)
+    delta = patch_delta(before.patch.decode("utf-8", "replace"), evidence.change_set.patch_text())
+    prompt = load_prompt("critic_again")
+    return prompt, prompt.render(
+        round=before.round,
+        findings=fence("findings", findings or "(none)"),
+        delta=fence("delta", delta),
+    )

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from aicd_brain.catalogue import load_prompt
+from aicd_brain.catalogue import Prompt, load_prompt
 from aicd_brain.fence import fence
-from aicd_brain.loop.loop import Loop
+from aicd_brain.loop.loop import Loop, Opening
 from aicd_brain.loop.speaker import Speaker
-from aicd_brain.models.messages import Message, Text, ToolSpec
+from aicd_brain.models.messages import ToolSpec
 from aicd_brain.retrieval.values import Passage
 from aicd_brain.retriever import Retriever
 from aicd_brain.roles.shown import issue_text
@@ -62,25 +62,25 @@ def tools_of(workspace: Workspace, base_sha: str) -> tuple[Tool, ...]:
     return (*reading_tools(workspace), Tool(spec, submit))
 
 
-async def opening(task: Task, errors: tuple[str, ...], workspace: Workspace, retriever: Retriever) -> Message:
+async def opening(task: Task, errors: tuple[str, ...], workspace: Workspace, retriever: Retriever) -> Opening:
     """What the planner is told: the task, which is the same for each attempt, then what was wrong with its plan."""
     issue = issue_text(task)
     passages = await retriever.find(issue, workspace, PASSAGES)
-    prompt = load_prompt("planner_task").render(
+    prompt = load_prompt("planner_task")
+    text = prompt.render(
         base_sha=task.base_sha,
         test_commands=fence("commands", "\n".join(task.test_commands) or "(none)"),
         guidance=fence("guidance", await _guidance(workspace) or "(none)"),
         repository=fence("repository", outline(await workspace.list(), passages)),
         issue=fence("issue", issue),
     )
-    parts = [Text(text=prompt)]
-    if errors:
-        returned = task.returned_plan.model_dump_json(indent=1, exclude=set(OURS)) if task.returned_plan else "(none)"
-        words = load_prompt("planner_errors").render(
-            plan=fence("plan", returned), errors=fence("errors", "\n".join(errors))
-        )
-        parts.append(Text(text=words))
-    return Message(role="user", parts=tuple(parts))
+    return Opening.of((prompt, text), *([_returned(task, errors)] if errors else []))
+
+
+def _returned(task: Task, errors: tuple[str, ...]) -> tuple[Prompt, str]:
+    returned = task.returned_plan.model_dump_json(indent=1, exclude=set(OURS)) if task.returned_plan else "(none)"
+    prompt = load_prompt("planner_errors")
+    return prompt, prompt.render(plan=fence("plan", returned), errors=fence("errors", "\n".join(errors)))
 
 
 async def _guidance(workspace: Workspace) -> str:

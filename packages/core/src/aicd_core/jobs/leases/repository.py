@@ -45,7 +45,7 @@ _ROOM = f"""
     held AS (
         SELECT j.org_id, count(*) AS jobs FROM jobs j WHERE j.lease_owner IS NOT NULL AND NOT {_FREE} GROUP BY j.org_id
     ), room AS (
-        SELECT o.id AS org_id, coalesce(h.jobs, 0) AS held, s.plan_approval, s.monthly_budget,
+        SELECT o.id AS org_id, coalesce(h.jobs, 0) AS held, s.plan_approval,
             greatest(coalesce(s.max_concurrent_jobs, :default_limit) - coalesce(h.jobs, 0), 0) AS free
         FROM tenants t
         CROSS JOIN LATERAL (SELECT id FROM organizations WHERE id = t.org_id AND deleted_at IS NULL LIMIT 1) o
@@ -57,7 +57,7 @@ key, however many organizations there are."""
 
 _CHOSEN = f"""
     chosen AS (
-        SELECT room.org_id, c.id, c.state, room.plan_approval, room.monthly_budget,
+        SELECT room.org_id, c.id, c.state, room.plan_approval,
             row_number() OVER (ORDER BY room.held + c.place, c.id) AS nth
         FROM room CROSS JOIN LATERAL (
             SELECT j.id, j.state, row_number() OVER (ORDER BY j.state = 'queued', j.priority DESC, j.id) AS place
@@ -89,7 +89,7 @@ _TAKEN = f"""
         FROM chosen c
         -- Once more, for a job that somebody else changed since this statement began.
         WHERE j.org_id = c.org_id AND j.id = c.id AND j.state = c.state AND {_FREE}
-        RETURNING j.*, c.state AS was, c.plan_approval, c.monthly_budget
+        RETURNING j.*, c.state AS was, c.plan_approval
     ), logged AS (
         INSERT INTO job_events (org_id, job_id, version, event, state, detail)
         SELECT org_id, id, version, 'admitted', state, '{{}}' FROM taken WHERE was = 'queued'
@@ -98,7 +98,7 @@ _TAKEN = f"""
 _GIVEN = f"""
     SELECT {", ".join(f"taken.{name}" for name in _JOB_COLUMNS)},
         (SELECT r.source FROM repositories r WHERE r.org_id = taken.org_id AND r.id = taken.repository_id),
-        taken.plan_approval, taken.monthly_budget,
+        taken.plan_approval,
         CASE taken.was WHEN 'queued'
             THEN pg_notify(:channel, concat_ws(' ', taken.org_id, taken.id, taken.version)) END
     FROM taken"""
@@ -146,8 +146,8 @@ def _taken(row: Sequence[Any]) -> Taken:
         paused_from=JobState(left) if left else None,
         **{name: values.pop(name) for name in ("round", "plan_attempts", "failures")},
     )
-    source, approval, budget = row[len(_JOB_COLUMNS) : -1]
-    terms = Terms(PlanApproval(approval or SettingsValues().plan_approval), budget)
+    source, approval = row[len(_JOB_COLUMNS) : -1]
+    terms = Terms(PlanApproval(approval or SettingsValues().plan_approval))
     return Taken(JobView(status=status, **values), source, terms)
 
 

@@ -11,10 +11,9 @@ from aicd_core.tenancy.organizations.models import PlanApproval
 
 @dataclass(frozen=True)
 class Terms:
-    """What the organization of a job decided for all its jobs. `monthly_budget` in micro-USD; None is no limit."""
+    """What the organization of a job decided for all its jobs."""
 
     plan_approval: PlanApproval
-    monthly_budget: int | None
 
 
 @dataclass(frozen=True)

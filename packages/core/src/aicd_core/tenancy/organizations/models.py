@@ -41,6 +41,8 @@ class Organization(Base):
 class OrganizationSettings(Base):
     """What an organization decided for all its jobs. Budgets are in micro-USD; None is no limit of its own.
 
+    `job_budget` is what a new job begins with; `issue_budget` is for all jobs of one issue together,
+    `repository_budget` for each repository in a month, `monthly_budget` for the organization in a month.
     `allowed_bots` are the logins of bots that may start work, `minimum_permission` what a person needs on the
     repository.
     """
@@ -51,6 +53,8 @@ class OrganizationSettings(Base):
     agent: Mapped[str]
     model: Mapped[str | None]
     job_budget: Mapped[int | None] = mapped_column(BigInteger)
+    issue_budget: Mapped[int | None] = mapped_column(BigInteger)
+    repository_budget: Mapped[int | None] = mapped_column(BigInteger)
     monthly_budget: Mapped[int | None] = mapped_column(BigInteger)
     max_concurrent_jobs: Mapped[int]
     plan_approval: Mapped[PlanApproval] = mapped_column(words(PlanApproval, "plan_approval"))
@@ -63,6 +67,7 @@ class OrganizationSettings(Base):
     __table_args__ = (
         CheckConstraint("max_concurrent_jobs BETWEEN 1 AND 1000", name="concurrency"),
         CheckConstraint("job_budget >= 0 AND monthly_budget >= 0", name="budgets"),
+        CheckConstraint("issue_budget >= 0 AND repository_budget >= 0", name="shared_budgets"),
         CheckConstraint("cardinality(allowed_bots) <= 100", name="bots"),
         CheckConstraint("minimum_permission NOT IN ('none', 'read')", name="trusted_permission"),
     )

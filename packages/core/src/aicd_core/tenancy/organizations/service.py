@@ -208,18 +208,29 @@ def _require_settings(values: SettingsValues) -> None:
     require_text(values.agent, "The agent's name", most=100, least=1)
     if values.model is not None:
         require_text(values.model, "The model's name", most=200, least=1)
-    for what, budget in (("job", values.job_budget), ("month", values.monthly_budget)):
-        if budget is not None and not 0 <= budget <= MAX_BUDGET:
-            raise InvalidInputError(
-                f"The budget of a {what} is {budget} micro-USD; it may be 0 to {MAX_BUDGET:,}, or none.",
-                code="bad_budget",
-            )
+    require_budget("job", values.job_budget)
+    require_budget("issue", values.issue_budget)
+    require_budget("repository's month", values.repository_budget)
+    require_budget("month", values.monthly_budget)
     if not 1 <= values.max_concurrent_jobs <= MAX_CONCURRENCY:
         raise InvalidInputError(
             f"{values.max_concurrent_jobs} jobs at once are not possible; it may be 1 to {MAX_CONCURRENCY}.",
             code="bad_concurrency",
         )
     _require_trigger_rules(values)
+
+
+def require_budget(what: str, budget: int | None) -> None:
+    """Does nothing when a budget, in micro-USD, can be one.
+
+    Raises:
+        InvalidInputError: it cannot.
+    """
+    if budget is not None and not 0 <= budget <= MAX_BUDGET:
+        raise InvalidInputError(
+            f"The budget of a {what} is {budget} micro-USD; it may be 0 to {MAX_BUDGET:,}, or none.",
+            code="bad_budget",
+        )
 
 
 def _require_trigger_rules(values: SettingsValues) -> None:

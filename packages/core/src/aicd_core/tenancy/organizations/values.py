@@ -32,6 +32,8 @@ class SettingsValues:
     plan_approval: PlanApproval = PlanApproval.NEVER
     allowed_bots: tuple[str, ...] = ()
     minimum_permission: RepositoryPermission = RepositoryPermission.WRITE
+    issue_budget: int | None = None
+    repository_budget: int | None = None
 
     def trigger_rules(self) -> TriggerRules:
         """Who may start work, for `may_trigger`."""

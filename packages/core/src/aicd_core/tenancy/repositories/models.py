@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aicd_core.db.base import Base
@@ -11,7 +11,11 @@ from aicd_core.ids import InstallationId, OrgId, RepositoryId, new_uuid
 
 
 class Repository(TenantOwned, Base):
-    """A repository that jobs may run on. `source` is its clone URL, or an absolute path on this machine."""
+    """A repository that jobs may run on. `source` is its clone URL, or an absolute path on this machine.
+
+    Its budgets are in micro-USD: for all jobs of one issue, and for the repository in a month. They can only be tighter
+    than the organization's; None is no limit of its own.
+    """
 
     __tablename__ = "repositories"
 
@@ -20,6 +24,8 @@ class Repository(TenantOwned, Base):
     source: Mapped[str]
     installation_id: Mapped[InstallationId | None]
     enabled: Mapped[bool] = mapped_column(default=True, server_default="true")
+    issue_budget: Mapped[int | None] = mapped_column(BigInteger)
+    monthly_budget: Mapped[int | None] = mapped_column(BigInteger)
     revision: Mapped[Revision] = mapped_column(server_default="1")
     created_at: Mapped[Created]
     disconnected_at: Mapped[datetime | None]
@@ -30,4 +36,5 @@ class Repository(TenantOwned, Base):
         ForeignKeyConstraint(["org_id", "installation_id"], ["installations.org_id", "installations.id"]),
         Index("ix_repositories_page", "org_id", text("id DESC")),
         CheckConstraint("char_length(source) BETWEEN 1 AND 4096", name="source_length"),
+        CheckConstraint("issue_budget >= 0 AND monthly_budget >= 0", name="budgets"),
     )

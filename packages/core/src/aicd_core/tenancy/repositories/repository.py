@@ -91,6 +91,20 @@ async def configure_repository(
     return await _edit(session, tenant, repository_id, revision, values)
 
 
+async def set_budgets(
+    session: WriteSession,
+    tenant: Tenant,
+    repository_id: RepositoryId,
+    revision: int,
+    *,
+    issue_budget: int | None,
+    monthly_budget: int | None,
+) -> RepositoryView | None:
+    """Replaces the repository's own budgets; None when the repository is no longer at this revision."""
+    values: dict[str, object] = {"issue_budget": issue_budget, "monthly_budget": monthly_budget}
+    return await _edit(session, tenant, repository_id, revision, values)
+
+
 async def set_disconnected_at(
     session: WriteSession, tenant: Tenant, repository_id: RepositoryId, revision: int, disconnected_at: datetime | None
 ) -> RepositoryView | None:
@@ -141,4 +155,6 @@ def _view(row: Repository) -> RepositoryView:
         revision=row.revision,
         created_at=row.created_at,
         disconnected_at=row.disconnected_at,
+        issue_budget=row.issue_budget,
+        monthly_budget=row.monthly_budget,
     )

@@ -9,7 +9,7 @@ from aicd_core.ids import InstallationId, RepositoryId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.audit.values import JSON, Actor
-from aicd_core.tenancy.organizations.service import require_live
+from aicd_core.tenancy.organizations.service import get_settings, require_budget, require_live
 from aicd_core.tenancy.repositories import repository
 from aicd_core.tenancy.repositories.values import InstallationOfRepository, RepositoryView
 from aicd_core.text import require_text
@@ -137,6 +137,45 @@ async def configure(
     detail = {"enabled": enabled, "installation": None if installation_id is None else str(installation_id)}
     await _record(session, tenant, actor, "repository.configured", changed, detail)
     return changed
+
+
+async def limit(
+    session: WriteSession,
+    tenant: Tenant,
+    actor: Actor,
+    repository_id: RepositoryId,
+    *,
+    revision: int,
+    issue_budget: int | None,
+    monthly_budget: int | None,
+) -> RepositoryView:
+    """Replaces the repository's own budgets, in micro-USD: for each issue, and for the repository in a month.
+
+    Raises:
+        NotFoundError: the tenant has no such repository.
+        InvalidInputError: code `bad_budget`, or `looser_budget`: the organization allows less already.
+        ConflictError: it is no longer at this revision.
+    """
+    before = await require_repository(session, tenant, repository_id)
+    allowed = (await get_settings(session, tenant)).values
+    _require_tighter("issue", issue_budget, allowed.issue_budget)
+    _require_tighter("repository's month", monthly_budget, allowed.repository_budget)
+    wanted = {"issue_budget": issue_budget, "monthly_budget": monthly_budget}
+    changed = await repository.set_budgets(session, tenant, repository_id, revision, **wanted)
+    if changed is None:
+        raise _stale(before)
+    await _record(session, tenant, actor, "repository.limited", changed, wanted)
+    return changed
+
+
+def _require_tighter(what: str, own: int | None, organizations: int | None) -> None:
+    require_budget(what, own)
+    if own is not None and organizations is not None and own > organizations:
+        raise InvalidInputError(
+            f"A repository can only tighten what its organization allows: the budget of a {what} is {organizations:,} "
+            f"micro-USD there, less than {own:,}. Raise the organization's first, or give the repository less.",
+            code="looser_budget",
+        )
 
 
 async def disconnect(

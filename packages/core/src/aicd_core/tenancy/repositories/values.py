@@ -27,3 +27,5 @@ class RepositoryView:
     revision: int
     created_at: datetime
     disconnected_at: datetime | None
+    issue_budget: int | None = None
+    monthly_budget: int | None = None
