@@ -178,7 +178,7 @@ def _require_same(found: JobView, new: NewJob) -> None:
     """Raises ConflictError: an issue that is known by its number has a job of another agent or base branch."""
     if (found.agent, found.base_branch) != (new.agent, new.base_branch):
         raise ConflictError(
-            f"Job {found.id} is open for this issue, with the agent {found.agent} on {found.base_branch}. Name those, or "
-            "end that job and start again with --new.",
+            f"Job {found.id} is open for this issue, with the agent {found.agent} on {found.base_branch}. Name those, "
+            "or end that job and start again with --new.",
             code="other_job",
         )
