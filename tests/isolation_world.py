@@ -84,7 +84,7 @@ class Who:
         new, status = self.new_job, JobStatus(JobState.CODING, 0, 0, None)
         return JobView(
             *(JobId(self.ids["job"]), self.tenant.org_id, new.repository_id, status, 0, new.agent, new.title, new.body),
-            *("main", SHA, None, None, 0.0, 60.0, self.word("owner"), LATER, 0, None, None, NOW, NOW),
+            *("main", SHA, None, None, 0.0, 60.0, self.word("owner"), LATER, 0, None, None, None, NOW, NOW),
         )
 
     @property

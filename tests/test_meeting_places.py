@@ -26,9 +26,9 @@ from aicd_core.tenancy.organizations.values import SettingsValues
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from aicd_core.testing.databases import TestUrls
 from aicd_github.commands import StepSandbox
+from aicd_github.hosting.pushing import BranchPusher
 from aicd_github.local.host import LocalCodeHost
 from aicd_github.local.pulls import PullRequestBook
-from aicd_github.local.pushing import BranchPusher
 from conftest import Body
 from histories import git
 

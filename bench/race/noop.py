@@ -10,12 +10,15 @@ from aicd_core.contracts import (
     ChangeSet,
     CodeHost,
     CommitRequest,
+    Confirm,
     Denial,
     FileChange,
     FileOp,
+    HostFeedback,
     Phase,
     PullRequest,
     PullRequestDraft,
+    always,
 )
 from aicd_core.ids import JobId
 from aicd_core.jobs.machine import JobEvent, JobState
@@ -92,7 +95,13 @@ class NoHost:
         return NoCheckout()
 
     async def publish(
-        self, job_id: JobId, checkout: object, head_sha: str, base: Base, draft: PullRequestDraft
+        self,
+        job_id: JobId,
+        checkout: object,
+        head_sha: str,
+        base: Base,
+        draft: PullRequestDraft,
+        confirm: Confirm = always,
     ) -> PullRequest:
         return PullRequest(
             url="https://example.invalid/1",
@@ -102,6 +111,13 @@ class NoHost:
             head_sha=head_sha,
             base_branch=base.branch,
         )
+
+    async def report(self, job_id: JobId, issue: int, text: str) -> None: ...
+
+    async def read_feedback(self, job_id: JobId) -> HostFeedback:
+        return HostFeedback()
+
+    async def answer(self, job_id: JobId, thread: int, text: str) -> None: ...
 
     async def withdraw(self, job_id: JobId) -> None: ...
 

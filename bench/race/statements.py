@@ -137,6 +137,7 @@ def _queued() -> JobView:
         priority=0,
         not_before=None,
         cost_limit=None,
+        issue_number=None,
         created_at=made,
         updated_at=made,
     )

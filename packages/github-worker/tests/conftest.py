@@ -11,10 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from github_world import PERMISSIONS, Hub, make_key
 
 from aicd_core.contracts import CacheMount, ChangeSet, CommandResult, CommitRequest, Denial, PullRequestDraft
 from aicd_core.ids import JobId, new_uuid
+from aicd_github.hub.host import GitHubCodeHost
 from aicd_github.local.host import LocalCodeHost
+from aicd_github.testing.github_server import GitHubServer, serving_github
 from aicd_github.testing.node import node_project
 
 WHEN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -216,3 +219,35 @@ def node() -> Path:
     """A folder of Node with GitHub's example payloads and its way to sign them."""
     root = Path(__file__).parents[3]
     return node_project(root / "tests" / "node", root / ".tools")
+
+
+@pytest.fixture(scope="session")
+def app_key() -> tuple[str, str]:
+    return make_key()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, repo: Repo, app_key: tuple[str, str]) -> Iterator[Hub]:
+    """A GitHub with the repository `acme/project`, whose App is installed on it."""
+    root = tmp_path / "github"
+    root.mkdir()
+    with serving_github(GitHubServer(root)) as server:
+        served = server.add_repository("acme", "project", repo.path, permissions={"alice": "write", "rita": "read"})
+        app = server.add_app("aicd", app_key[1], dict(PERMISSIONS))
+        yield Hub(server, served, app, server.install(app, served), app_key[0])
+
+
+@pytest.fixture
+def make_hub_host(hub: Hub, data_dir: Path, sandbox: DirectSandbox) -> Callable[..., GitHubCodeHost]:
+    def make(place: Path = data_dir, timeout: float = 20) -> GitHubCodeHost:
+        app = hub.app()
+        tokens = app.on(hub.address, lambda: app.installation_of(hub.address))
+        return GitHubCodeHost(hub.address, tokens, hub.api(timeout), place, sandbox, 60)
+
+    return make
+
+
+@pytest.fixture
+def hub_host(hub: Hub, make_hub_host) -> GitHubCodeHost:
+    hub.server.add_issue(hub.repo, "Title", "body", "rita")
+    return make_hub_host()

@@ -318,7 +318,10 @@ async def test_a_commit_carries_the_author_the_date_and_the_whole_message(
     pull_request = await host.publish(job_id, checkout, head, base, draft)
     shown = repo.git("log", "-1", "--format=%an <%ae> %at %cn <%ce> %ct%n%B", pull_request.branch)
     seconds = 1795435200
-    assert shown.rstrip() == (f"AI-CD <aicd@localhost> {seconds} AI-CD <aicd@localhost> {seconds}\nFix it\n\nJob: 1")
+    assert shown.rstrip() == (
+        f"AI-CD <aicd@localhost> {seconds} AI-CD <aicd@localhost> {seconds}\nFix it\n\nJob: 1\n"
+        "Signed-off-by: AI-CD <aicd@localhost>"
+    )
 
 
 async def test_a_request_that_cannot_be_committed_exactly_is_refused(

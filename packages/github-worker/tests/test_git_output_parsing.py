@@ -7,8 +7,8 @@ from aicd_core.errors import StepFailedError
 from aicd_github.git.delta import file_changes, parse_batch, parse_delta, parse_tree
 from aicd_github.git.runner import last_words
 from aicd_github.git.symlinks import leads_out
-from aicd_github.local.branches import parse_local_refs, parse_ls_remote
-from aicd_github.local.pushing import refusal_reason
+from aicd_github.hosting.branches import parse_local_refs, parse_ls_remote
+from aicd_github.hosting.pushing import refusal_reason
 
 A, B, ZERO = "a" * 40, "b" * 40, "0" * 40
 

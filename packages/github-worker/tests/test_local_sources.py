@@ -11,7 +11,7 @@ from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import JobId, new_uuid
 from aicd_github.git.environment import Transport, git_environment
 from aicd_github.git.runner import Git
-from aicd_github.local.source import LocalSource, UrlSource, open_local_source
+from aicd_github.hosting.source import LocalSource, UrlSource, open_local_source
 
 
 async def refusal(host: Any, branch: str | None = None) -> InvalidInputError:

@@ -10,9 +10,10 @@ import uvicorn
 
 from aicd_backend.app import create_app
 from aicd_backend.settings import BackendSettings
+from aicd_cli.hosts import Hosts
 from aicd_cli.http import Server, listening
 from aicd_cli.receiving import open_route
-from aicd_cli.runtime import LocalHosts, load_workers, make_parts, open_store, require_disk_space
+from aicd_cli.runtime import load_workers, make_parts, open_store, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.orchestrator.lease import end
@@ -29,13 +30,14 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
         UnavailableError: the port cannot be had, or something that a worker needs is missing.
     """
     settings = BackendSettings.load(data_dir=data_dir)
-    hosts = LocalHosts(settings)
+    hosts = Hosts(settings)
     with listening(host, port) as listener:
         async with AsyncExitStack() as stack:
             pool_size = concurrency + POOL_SPARE + REQUESTS
             store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
             require_disk_space(settings)
             await hosts.sandbox.check()
+            hosts.guard(store)
             app = create_app(settings, ready=store.database.refuse_unsafe_role)
             if settings.github_webhook_secret is not None:
                 app.router.routes.append(await stack.enter_async_context(open_route(settings, store)))

@@ -11,6 +11,7 @@ from aicd_cli.commands import (
     demo,
     doctor,
     github,
+    github_setup,
     jobs,
     journal,
     keys,
@@ -64,6 +65,7 @@ app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
 app.add_typer(journal.app, name="journal")
+github.app.command("setup", epilog=github_setup.EXAMPLE)(github_setup.command)
 app.add_typer(github.app, name="github")
 app.add_typer(keys.app, name="keys")
 org.app.command("limits", epilog=limits.EXAMPLE)(limits.command)

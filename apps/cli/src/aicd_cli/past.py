@@ -15,7 +15,7 @@ from aicd_core.repo_config import FILE_NAME, parse_repository_config
 from aicd_core.text import one_line
 from aicd_github.git.runner import Git
 from aicd_github.history import History, PastCommit, open_history
-from aicd_github.local.source import LocalSource, open_local_source
+from aicd_github.hosting.source import LocalSource, open_local_source
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aicd_core.errors import InvalidInputError
@@ -15,7 +15,7 @@ MIB = 1024 * KIB
 class EnvironmentSettings(BaseSettings):
     """What all settings share: where they come from, and what is said of a wrong one."""
 
-    model_config = SettingsConfigDict(env_prefix="AICD_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="AICD_", frozen=True, extra="ignore", populate_by_name=True)
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -82,6 +82,15 @@ class Settings(EnvironmentSettings):
         description="Whose installations are taken: GitHub accounts, with commas between; `account=organization` for "
         "an organization other than `local`.",
     )
+    github_token: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AICD_GITHUB_TOKEN", "GITHUB_TOKEN"),
+        description="A person's token for GitHub, where no App is used; GITHUB_TOKEN will do, too.",
+    )
+    github_app_id: int | None = Field(default=None, gt=0, description="Number of the GitHub App.")
+    github_app_key: SecretStr | None = Field(default=None, description="The App's private key, in PEM.")
+    github_app_key_file: Path | None = Field(default=None, description="A file with the App's private key, in PEM.")
+    github_timeout: float = Field(default=30, gt=0, description="How long GitHub may take to answer a call.")
     agent: str = Field(default="dummy", description="The agent for jobs that name none.")
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")

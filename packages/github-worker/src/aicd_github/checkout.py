@@ -1,5 +1,6 @@
 """A job's work tree as the Body sees it: laid out, measured, committed."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -25,6 +26,7 @@ from aicd_github.workspace import CommandObserver, TreeWorkspace
 
 _MAX_READ = 16 * 1024 * 1024
 _MAX_LINKS_AT_BASE = 10
+_TRAILER = re.compile(r"[A-Za-z0-9-]+: \S")
 IDENTITY = Identity("AI-CD", "aicd@localhost")
 
 
@@ -215,7 +217,7 @@ class GitCheckout:
             StepFailedError: the change is not one of this base commit.
         """
         self._require_same_base(request.change_set)
-        message = _message(request.message)
+        message = _message(_signed_off(request.message, self._by))
         epoch = _epoch(request.when)
         tree_sha = request.change_set.tree_sha
         quarantine = self._repository.quarantine
@@ -248,6 +250,14 @@ def _joined(path: str, target: str) -> str:
         elif part not in ("", "."):
             parts.append(part)
     return "/".join(parts) if not target.startswith("/") else ""
+
+
+def _signed_off(message: str, by: Identity) -> str:
+    """The message with a trailer that says who answers for the commit (https://developercertificate.org)."""
+    *_, last = message.rstrip("\n").split("\n\n")
+    trailers = "\n\n" in message.rstrip("\n") and all(_TRAILER.match(line) for line in last.split("\n"))
+    between = "\n" if trailers else "\n\n"
+    return f"{message.rstrip(chr(10))}{between}Signed-off-by: {by.name} <{by.email}>\n"
 
 
 def _message(text: str) -> bytes:

@@ -10,9 +10,10 @@ import typer
 
 from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.hosts import Hosts
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
-from aicd_cli.runtime import LocalHosts, load_settings, make_parts, open_dispatch, open_store
+from aicd_cli.runtime import load_settings, make_parts, open_dispatch, open_store
 from aicd_core.contracts import MICRO_USD
 from aicd_core.errors import ConflictError
 from aicd_core.jobs.machine import JobState
@@ -97,7 +98,7 @@ def resume_command(
 async def _control(data_dir: Path | None) -> AsyncIterator[Control]:
     settings = load_settings(data_dir)
     async with open_store(settings) as store, open_dispatch(settings, store) as dispatch:
-        yield Control(make_parts(settings, store, LocalHosts(settings), tell, dispatch), store.tenant, "cli")
+        yield Control(make_parts(settings, store, Hosts(settings), tell, dispatch), store.tenant, "cli")
 
 
 def tell(progress: Progress) -> None:

@@ -11,9 +11,10 @@ import typer
 
 from aicd_cli.commands.control import tell
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.hosts import Hosts
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
-from aicd_cli.runtime import LOCAL_ORGANIZATION, LocalHosts, Store, load_settings, make_parts, open_dispatch, open_store
+from aicd_cli.runtime import LOCAL_ORGANIZATION, Store, load_settings, make_parts, open_dispatch, open_store
 from aicd_core.contracts import MICRO_USD
 from aicd_core.db.sessions import ReadSession
 from aicd_core.errors import InvalidInputError, NotFoundError
@@ -142,7 +143,7 @@ async def _resume(settings: Settings, store: Store, tenant: Tenant, wanted: Coll
     if not wanted:
         return []
     async with open_dispatch(settings, store) as dispatch:
-        control = Control(make_parts(settings, store, LocalHosts(settings), tell, dispatch), tenant, "cli")
+        control = Control(make_parts(settings, store, Hosts(settings), tell, dispatch), tenant, "cli")
         shared = set(wanted) - {Scope.JOB}
         return [str(job.id) for job in await control.resume_those_at({LIMIT_CODES[scope] for scope in shared})]
 

@@ -13,16 +13,10 @@ import typer
 
 from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.hosts import Hosts
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
-from aicd_cli.runtime import (
-    LocalHosts,
-    load_settings,
-    make_parts,
-    open_store,
-    prepare_data_dir,
-    require_disk_space,
-)
+from aicd_cli.runtime import load_settings, make_parts, open_store, prepare_data_dir, require_disk_space
 from aicd_cli.views import open_view
 from aicd_core.agents.registry import load_agent
 from aicd_core.errors import InvalidInputError
@@ -80,7 +74,7 @@ def command(
 
 async def _replay(settings: Settings, job: str, observe: Observer) -> Replayed:
     """A job of the database."""
-    job_id, hosts = parse_job_id(job), LocalHosts(settings)
+    job_id, hosts = parse_job_id(job), Hosts(settings)
     async with open_store(settings) as store:
         require_disk_space(settings)
         await hosts.sandbox.check()
@@ -95,7 +89,7 @@ async def _play(settings: Settings, file: Path, repo: str, observe: Observer) ->
         message = f"{file} cannot be read: {error.strerror}. Name a file that `aicd journal export` wrote."
         raise InvalidInputError(message, code="bad_cassette") from error
     played = read_cassette(content, str(file), partial(redaction_of, settings, os.environ))
-    hosts = LocalHosts(settings)
+    hosts = Hosts(settings)
     prepare_data_dir(settings)
     require_disk_space(settings)
     await hosts.sandbox.check()

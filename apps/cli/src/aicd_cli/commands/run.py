@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 
 from aicd_cli.exit_codes import ExitCode, of_job
+from aicd_cli.hosts import Hosts
 from aicd_cli.issues import read_issue
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import InterruptedJobError, Work, interruptible, run_process, show
 from aicd_cli.runtime import (
-    LocalHosts,
     Store,
     leftovers,
     load_settings,
@@ -28,6 +28,7 @@ from aicd_cli.runtime import (
 )
 from aicd_cli.stories import print_outcome, print_plan
 from aicd_cli.views import View, open_view
+from aicd_cli.wanted import read_wanted, require_one_place
 from aicd_core.agents.registry import load_agent
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.jobs.machine import JobState
@@ -60,7 +61,7 @@ class RunRequest:
     """
 
     source: str
-    issue: IssueText
+    issue: IssueText | None
     agent: str
     base: str | None
     yes: bool
@@ -69,12 +70,19 @@ class RunRequest:
     data_dir: Path | None
     detach: bool = False
     priority: int = 0
+    github: str | None = None
 
 
 def command(
-    repo: Annotated[str, typer.Option(metavar="PATH|URL", help="The repository: a folder, or a git URL.")],
+    repo: Annotated[
+        str | None, typer.Option(metavar="PATH|URL", help="The repository: a folder, or a git URL.")
+    ] = None,
     issue: Annotated[str | None, typer.Option(metavar="TEXT", help="The issue itself.")] = None,
     issue_file: Annotated[Path | None, typer.Option(metavar="F", help="A file with the issue; - is stdin.")] = None,
+    github: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/REPO#N", help="An issue on GitHub, instead of --repo and --issue."),
+    ] = None,
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who plans, codes and reviews. [env: AICD_AGENT; default: dummy]")
     ] = None,
@@ -101,7 +109,8 @@ def command(
     """Turn an issue into a reviewed pull request.
 
     An unfinished job of the same issue, base and agent is resumed. On a local repository the pull request is a
-    branch aicd/<job> in it, plus the recorded description; your checkout, index and stash are never touched.
+    branch aicd/<job> in it, plus the recorded description; your checkout, index and stash are never touched. On
+    GitHub it is a pull request, and one comment on the issue tells how the job is.
 
     Exit codes: 0 pull request open, 1 unexpected, 2 usage, 3 job failed, 4 policy denied, 5 waiting (limit reached
     or approval needed; run again to go on), 130 cancelled.
@@ -109,11 +118,13 @@ def command(
 
     def begin() -> Work:
         settings = load_settings(data_dir)
+        require_one_place(repo, github, issue, issue_file)
         if time_limit is not None:
             settings = settings.model_copy(update={"job_time_limit": time_limit})
         request = RunRequest(
-            source=repo,
-            issue=read_issue(issue, issue_file, max_bytes=settings.issue_max_bytes),
+            source=repo or "",
+            issue=None if github else read_issue(issue, issue_file, max_bytes=settings.issue_max_bytes),
+            github=github,
             agent=agent or settings.agent,
             base=base,
             yes=yes,
@@ -139,9 +150,8 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
             f"The repository {request.source!r} cannot be named: its path is not UTF-8, or the current folder is gone.",
             code="bad_path",
         ) from error
-    hosts = LocalHosts(settings)
-    host = hosts.at(request.source)
-    source = (await host.source()).display
+    hosts = Hosts(settings)
+    wanted = await read_wanted(settings, hosts, request.source, request.issue, request.github)
     prepare_data_dir(settings)
     require_disk_space(settings)
     await hosts.sandbox.check()
@@ -150,19 +160,21 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
             parts = make_parts(settings, store, hosts, view.show)
             control = Control(parts, store.tenant, BY)
             await control.tidy(leftovers(settings))
+            host = hosts.at(wanted.source, store.tenant)
             async with _dispatch(settings, store, request) as dispatch:
                 taken = await Intake(store.database, store.tenant, dispatch).take(
-                    source,
+                    wanted.source,
                     host,
-                    request.issue,
+                    wanted.issue,
                     agent=request.agent,
                     base=request.base,
                     time_limit=settings.job_time_limit,
                     anew=request.anew,
                     priority=request.priority,
+                    issue_number=wanted.number,
                 )
             try:
-                _announce(view, taken, await host.notes())
+                _announce(view, taken, wanted.notes)
                 if request.detach:
                     return _leave_to_workers(request, taken.job)
                 ran = await _Run(control, Foreground(parts, control), store, request, view).to_the_end(taken.job)

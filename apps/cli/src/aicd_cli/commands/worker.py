@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.hosts import Hosts
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
-from aicd_cli.runtime import LocalHosts, load_settings, load_workers, make_parts, require_disk_space
+from aicd_cli.runtime import load_settings, load_workers, make_parts, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals, store_once_there
 from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import WorkerOptions
@@ -65,10 +66,11 @@ def command(
 
 async def serve(settings: Settings, options: WorkerOptions, concurrency: int) -> None:
     """Runs a worker until a stop signal."""
-    hosts = LocalHosts(settings)
+    hosts = Hosts(settings)
     async with store_once_there(settings, concurrency + POOL_SPARE) as store:
         require_disk_space(settings)
         await hosts.sandbox.check()
+        hosts.guard(store)
         parts = make_parts(settings, store, hosts, log_progress)
         async with load_workers().open_worker(parts, options, concurrency) as worker:
             logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)

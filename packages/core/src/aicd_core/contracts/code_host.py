@@ -1,9 +1,9 @@
 """Where repositories and pull requests live, and the host's own view of a work tree."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from aicd_core.contracts.change import ChangeSet
 from aicd_core.contracts.egress import Denial
@@ -28,13 +28,35 @@ class CommitRequest(Value):
     when: datetime
 
 
+Level = Literal["notice", "warning", "failure"]
+
+
+class Annotation(Value):
+    """A remark on a line of a changed file."""
+
+    path: str
+    line: int
+    level: Level
+    title: str
+    message: str
+
+
 class PullRequestDraft(Value):
-    """What a pull request should say. `evidence` is the file of its signed evidence bundle, to be attached as it is."""
+    """What a pull request should say, and whatever else a host can show of it.
+
+    `evidence` is the file of its signed evidence bundle, to be attached as it is. `issue`: the number of the issue that
+    it settles. `paths`: what is changed, for whoever owns it. `verdict`, a line, and `annotations` are for a check of
+    its own; a host without checks leaves them out.
+    """
 
     title: str
     body: str
     draft: bool
     evidence: bytes | None = None
+    issue: int | None = None
+    paths: tuple[str, ...] = ()
+    verdict: str = ""
+    annotations: tuple[Annotation, ...] = ()
 
 
 class PullRequest(Value):
@@ -47,6 +69,70 @@ class PullRequest(Value):
     head_sha: GitSha
     base_branch: str
     evidence_url: str | None = None
+
+
+class ThreadComment(Value):
+    """What somebody said; `id` is the host's number of it."""
+
+    id: int
+    author: str
+    body: str
+
+
+class Thread(Value):
+    """A discussion on a line of a pull request, oldest comment first. Only its last word may want an answer.
+
+    `answered`: the last word is this product's.
+    """
+
+    id: int
+    path: str
+    line: int | None
+    comments: tuple[ThreadComment, ...]
+    answered: bool
+
+
+class HostReview(Value):
+    """A whole review by a person: `approved`, `changes_requested` or `commented`."""
+
+    id: int
+    author: str
+    verdict: str
+    body: str
+    head_sha: str
+
+
+class FailedCheck(Value):
+    """A check that is red on the pull request's head; `log` is the end of what it printed, as far as it can be read."""
+
+    name: str
+    summary: str
+    log: str
+    url: str | None = None
+
+
+class HostFeedback(Value):
+    """What people and checks said about a job's pull request, as it is now. Text is data from outside, uncleaned.
+
+    `state` is that of the pull request; None when the job has none. `head_sha` is where its branch is, `foreign`
+    whether somebody else pushed there.
+    """
+
+    state: Literal["open", "merged", "closed"] | None = None
+    number: int | None = None
+    head_sha: str | None = None
+    foreign: bool = False
+    threads: tuple[Thread, ...] = ()
+    reviews: tuple[HostReview, ...] = ()
+    failed_checks: tuple[FailedCheck, ...] = ()
+
+
+Confirm = Callable[[], Awaitable[None]]
+"""Makes sure, by raising, that a job is still the caller's."""
+
+
+async def always() -> None:
+    """A `Confirm` for whoever cannot lose the job."""
 
 
 class Checkout(Protocol):
@@ -130,9 +216,39 @@ class CodeHost(Protocol):
         ...
 
     async def publish(
-        self, job_id: JobId, checkout: Checkout, head_sha: GitSha, base: Base, draft: PullRequestDraft
+        self,
+        job_id: JobId,
+        checkout: Checkout,
+        head_sha: GitSha,
+        base: Base,
+        draft: PullRequestDraft,
+        confirm: Confirm = always,
     ) -> PullRequest:
-        """Pushes `aicd/<job>` and opens the pull request, or brings both up to date."""
+        """Pushes `aicd/<job>` and opens the pull request, or brings both up to date.
+
+        Args:
+            confirm: asked between the two: a job that was ended meanwhile gets no pull request.
+        """
+        ...
+
+    async def report(self, job_id: JobId, issue: int, text: str) -> None:
+        """Says in the one comment on the issue that is this product's how the job is; a host without issues does not.
+
+        Args:
+            text: Markdown, which takes the place of what the comment said before.
+        """
+        ...
+
+    async def read_feedback(self, job_id: JobId) -> HostFeedback:
+        """What people and checks said about the job's pull request."""
+        ...
+
+    async def answer(self, job_id: JobId, thread: int, text: str) -> None:
+        """Answers a thread of the job's pull request; the same answer, given twice, is there once.
+
+        Raises:
+            InvalidInputError: code `no_such_thread`.
+        """
         ...
 
     async def withdraw(self, job_id: JobId) -> None:

@@ -51,7 +51,8 @@ class Job(TenantOwned, Base):
     worker was last sent for it. It pauses when `cost_limit` is reached; None is no limit of its own.
 
     `version` grows by one with every transition and is the fencing token: whoever holds an older one can
-    write nothing. `issue_key` says which issue this is; at most one open job of a repository has it.
+    write nothing. `issue_key` says which issue this is; at most one open job of a repository has it. `issue_number` is
+    the issue's number on its code host, if it has one there.
     """
 
     __tablename__ = "jobs"
@@ -67,6 +68,7 @@ class Job(TenantOwned, Base):
     title: Mapped[str]
     body: Mapped[str]
     issue_key: Mapped[str]
+    issue_number: Mapped[int | None]
     base_branch: Mapped[str]
     base_sha: Mapped[str]
     code: Mapped[str | None]
@@ -89,6 +91,7 @@ class Job(TenantOwned, Base):
         CheckConstraint("(state = 'paused') = (paused_from IS NOT NULL)", name="paused_from_when_paused"),
         CheckConstraint("version >= 0 AND round >= 0 AND plan_attempts >= 0 AND failures >= 0", name="counts"),
         CheckConstraint("cost_limit >= 0", name="cost_limit"),
+        CheckConstraint("issue_number > 0", name="issue_number"),
         Index(
             "uq_jobs_open_issue",
             "org_id",

@@ -66,6 +66,7 @@ def _view(row: Job) -> JobView:
         priority=row.priority,
         not_before=row.not_before,
         cost_limit=row.cost_limit,
+        issue_number=row.issue_number,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -77,10 +78,10 @@ def _new_job(_: Tenant) -> Executable:
         WITH made AS (
             INSERT INTO jobs (
                 id, org_id, repository_id, state, version, round, plan_attempts, agent, title, body, issue_key,
-                base_branch, base_sha, seconds_worked, time_limit, priority, cost_limit, woken_at
+                issue_number, base_branch, base_sha, seconds_worked, time_limit, priority, cost_limit, woken_at
             ) VALUES (
                 :job_id, :of_tenant, :repository_id, 'queued', 0, 0, 0, :agent, :title, :body, :issue_key,
-                :base_branch, :base_sha, 0, :time_limit, :priority, :cost_limit, now()
+                :issue_number, :base_branch, :base_sha, 0, :time_limit, :priority, :cost_limit, now()
             )
             ON CONFLICT DO NOTHING
             RETURNING org_id, id

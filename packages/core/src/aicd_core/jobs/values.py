@@ -23,12 +23,18 @@ class NewJob:
     time_limit: float
     priority: int = 0
     cost_limit: int | None = None
+    issue_number: int | None = None
 
     @property
     def issue_key(self) -> str:
-        """SHA-256 (hex) of what makes two requests the same one: the text, the base branch, the agent."""
+        """SHA-256 (hex) of what makes two requests the same one.
+
+        That is the issue's number on its code host, whatever is edited; of an issue without one, the text, the base
+        branch and the agent.
+        """
         digest = hashlib.sha256()
-        for part in (self.agent, self.base_branch, self.title, self.body):
+        parts = (self.agent, self.base_branch, self.title, self.body)
+        for part in parts if self.issue_number is None else (f"#{self.issue_number}",):
             encoded = part.encode()
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
         return digest.hexdigest()
@@ -57,6 +63,7 @@ class JobView:
     priority: int
     not_before: datetime | None
     cost_limit: int | None
+    issue_number: int | None
     created_at: datetime
     updated_at: datetime
 

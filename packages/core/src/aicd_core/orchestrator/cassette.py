@@ -137,6 +137,7 @@ class Cassette:
             priority=0,
             not_before=None,
             cost_limit=None,
+            issue_number=None,
             created_at=nowhere,
             updated_at=nowhere,
         )

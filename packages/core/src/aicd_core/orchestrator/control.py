@@ -18,6 +18,7 @@ from aicd_core.orchestrator.moves import Mover
 from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.progress import Message
 from aicd_core.orchestrator.steps.context import StepResult
+from aicd_core.orchestrator.telling import tell
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories import repository as repositories
 
@@ -53,6 +54,7 @@ class Control:
             now = await self._mover.push(self.tenant, job, cancelled)
             if now is not None:
                 await self._clear_away(now)
+                await tell(await self._host(now), now, None, self.parts.observe)
                 return now
         return job
 
@@ -149,7 +151,8 @@ class Control:
         return Plan.model_validate_json(content).structure_hash() if content else ""
 
     async def _clear_away(self, job: JobView) -> None:
-        await clear_away(await self._host(job), job.id, self.parts.observe)
+        host = await self._host(job)
+        await clear_away(host, job.id, self.parts.observe)
 
     async def _leave_tree(self, job: JobView) -> None:
         """Removes the tree of a job that waits, unless somebody took it up meanwhile."""
@@ -165,7 +168,7 @@ class Control:
         async with self.parts.database.read(self.tenant) as session:
             source = await repositories.get_source(session, self.tenant, job.repository_id)
         assert source is not None, "the database keeps a job's repository"
-        return self.parts.hosts.at(source)
+        return self.parts.hosts.at(source, self.tenant)
 
     async def _job(self, job_id: JobId) -> JobView:
         return await self._mover.read(self.tenant, job_id)

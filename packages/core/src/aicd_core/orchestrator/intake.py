@@ -106,21 +106,25 @@ class Intake:
         time_limit: float,
         anew: bool,
         priority: int = 0,
+        issue_number: int | None = None,
     ) -> Taken:
         """The open job of this issue, or a new one, for which a worker is sent.
 
-        A larger time limit raises that of the job found here. With `anew`, it is cancelled first (closed, if
-        its pull request is open), and a fresh one is made.
+        An issue with a number on its code host is known by that: however it is edited meanwhile, its job goes on as
+        it was begun. A larger time limit raises that of the job found here. With `anew`, it is cancelled first (closed,
+        if its pull request is open), and a fresh one is made.
 
         Raises:
-            ConflictError: `anew` was asked for while another process works on the unfinished job.
+            ConflictError: `anew` was asked for while another process works on the unfinished job; or `other_job`: the
+                issue's open job is of another agent or base branch.
         """
         start = await host.resolve_base(base)
         async with self.database.write(self.tenant) as session:
             repository_id = await take_up(session, self.tenant, INTAKE, source)
             budget = (await get_settings(session, self.tenant)).values.job_budget
         new = NewJob(
-            *(repository_id, agent, issue.title, issue.body, start.branch, start.sha, time_limit), priority, budget
+            *(repository_id, agent, issue.title, issue.body, start.branch, start.sha, time_limit),
+            *(priority, budget, issue_number),
         )
         found = await self._find(new)
         if found and anew:
@@ -136,6 +140,7 @@ class Intake:
             found = await self._find(new)
         if found is None:
             raise ConflictError("The job for this issue ended at this very moment. Run the command again.")
+        _require_same(found, new)
         if time_limit > found.time_limit:
             async with self.database.write(self.tenant) as session:
                 await jobs.raise_limits(session, self.tenant, found.id, time_limit, None)
@@ -167,3 +172,13 @@ class Intake:
                 raise ConflictError(f"Job {job.id} moved on at this very moment. Run the command again.")
         await host.withdraw(job.id)
         await host.close(job.id)
+
+
+def _require_same(found: JobView, new: NewJob) -> None:
+    """Raises ConflictError: an issue that is known by its number has a job of another agent or base branch."""
+    if (found.agent, found.base_branch) != (new.agent, new.base_branch):
+        raise ConflictError(
+            f"Job {found.id} is open for this issue, with the agent {found.agent} on {found.base_branch}. Name those, "
+            "or end that job and start again with --new.",
+            code="other_job",
+        )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aicd_core.contracts import (
     MICRO_USD,
+    Annotation,
     CommandResult,
     Evidence,
     Plan,
@@ -14,6 +15,7 @@ from aicd_core.contracts import (
     Review,
     Usage,
 )
+from aicd_core.contracts.code_host import Level
 from aicd_core.hygiene import HiddenKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.asked import hidden_note
@@ -57,7 +59,37 @@ def draft(outcome: Outcome, evidence: bytes) -> PullRequestDraft:
     )
     body = "\n\n".join(section for section in sections if section)
     title = one_line(outcome.job.title, TITLE_MAX)
-    return PullRequestDraft(title=title, body=body + "\n", draft=needs_person, evidence=evidence)
+    return PullRequestDraft(
+        title=title,
+        body=body + "\n",
+        draft=needs_person,
+        evidence=evidence,
+        issue=outcome.job.issue_number,
+        paths=tuple(file.path for file in outcome.evidence.change_set.files),
+        verdict=_verdict(outcome),
+        annotations=tuple(_annotations(outcome)),
+    )
+
+
+def _verdict(outcome: Outcome) -> str:
+    """Policy, tests and review in one line."""
+    tests = outcome.evidence.tests.tests
+    passed = f"{sum(result.ok for result in tests)} of {len(tests)} test commands passed" if tests else "no tests run"
+    return f"Policy: {outcome.evidence.policy.verdict.value}; review: {outcome.review.verdict.value}; {passed}"
+
+
+def _annotations(outcome: Outcome) -> Iterator[Annotation]:
+    """The findings that have a place in a changed file; the others are in the body."""
+    changed = {file.path for file in outcome.evidence.change_set.files}
+    for finding in outcome.evidence.policy.findings:
+        if finding.path in changed and finding.verdict is not PolicyVerdict.ALLOW:
+            level: Level = "failure" if finding.verdict is PolicyVerdict.DENY else "warning"
+            words = {"title": f"policy {finding.rule}", "message": f"{finding.message} {finding.remedy}"}
+            yield Annotation(path=finding.path, line=finding.line or 1, level=level, **words)
+    for found in outcome.review.findings:
+        if found.path in changed:
+            level = "warning" if found.must_fix else "notice"
+            yield Annotation(path=found.path, line=found.line or 1, level=level, title="review", message=found.message)
 
 
 def _decide(outcome: Outcome) -> str:

@@ -6,7 +6,7 @@ from aicd_core.attestation import CommitFacts
 from aicd_core.errors import InvalidInputError
 from aicd_github.git.environment import ANY_OWNER
 from aicd_github.git.runner import Git, GitCall, Place
-from aicd_github.local.source import LocalSource, open_local_source
+from aicd_github.hosting.source import LocalSource, open_local_source
 
 _NO_STAND_INS = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1"}
 """Neither another object in the commit's place nor a fetch that the repository's own configuration asks for."""

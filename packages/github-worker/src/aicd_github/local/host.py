@@ -1,94 +1,23 @@
 """The local code host: jobs on a repository that has branches, but no server for pull requests."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-
-from aicd_core.contracts.code_host import Base, Checkout, PullRequest, PullRequestDraft
-from aicd_core.contracts.sandbox import Sandbox
-from aicd_core.errors import StepFailedError
+from aicd_core.contracts.code_host import Base, Checkout, Confirm, HostFeedback, PullRequest, PullRequestDraft, always
+from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.ids import JobId
-from aicd_core.policy import OWN_BRANCHES, require_own_branch
-from aicd_github.caches import RepositoryCache
-from aicd_github.checkout import IDENTITY, GitCheckout
-from aicd_github.faults import disk_errors
-from aicd_github.filelock import locked
-from aicd_github.git.credentials import Credentials
-from aicd_github.git.delta import TreeEntry
+from aicd_core.policy import require_own_branch
 from aicd_github.git.job_repository import JobRepository
-from aicd_github.git.layout import object_format
-from aicd_github.git.mirror import Mirror, Remote, missing_commit
-from aicd_github.git.quarantine import Identity
-from aicd_github.git.runner import Git
-from aicd_github.local.branches import choose_base, read_branches
+from aicd_github.hosting.host import RepositoryHost, branch_of
+from aicd_github.hosting.pushing import BranchPusher
+from aicd_github.hosting.source import LocalSource, Source
 from aicd_github.local.notes import uncommitted_note
 from aicd_github.local.pulls import PullRequestBook
-from aicd_github.local.pushing import BranchPusher
-from aicd_github.local.source import LocalSource, Source, open_local_source
-from aicd_github.threads import in_thread
-from aicd_github.tree.cleaning import remove
-from aicd_github.workspace import CommandObserver
-
-_PATIENCE = 60.0
-# Others may pass through to a work tree that belongs to the sandbox's user, but not look around.
-_PASSAGE = 0o711
-_PRIVATE = 0o700
 
 
-def branch_of(job_id: JobId) -> str:
-    """The branch that a job publishes."""
-    return f"{OWN_BRANCHES}{job_id}"
-
-
-class LocalCodeHost:
+class LocalCodeHost(RepositoryHost):
     """`CodeHost` for a repository on this machine, or behind a plain git URL.
 
-    The user's own checkout, index, stash, `HEAD`, configuration and branches are never touched: jobs work
-    from a mirror, and all that is ever written is the branch `aicd/<job>`.
-
-    Args:
-        source: path or URL of the repository.
-        data_dir: absolute; holds `mirrors/`, `jobs/` and `pulls/`.
-        sandbox: runs the commands of the jobs' workspaces.
-        command_timeout: longest time, in seconds, that one command may take.
-        observer: watches the commands.
-        by: author and committer of the commits.
-        caches: absolute; holds the dependency caches of one organization. None goes without.
-        credentials: makes a password for each fetch and push, for a web repository that asks for one.
+    The user's own checkout, index, stash, `HEAD`, configuration and branches are never touched. Pull requests are
+    recorded in the data directory's `pulls/`.
     """
-
-    def __init__(
-        self,
-        source: str,
-        data_dir: Path,
-        sandbox: Sandbox,
-        command_timeout: float,
-        observer: CommandObserver | None = None,
-        *,
-        by: Identity = IDENTITY,
-        git: Git | None = None,
-        caches: Path | None = None,
-        credentials: Credentials | None = None,
-    ) -> None:
-        self._named = source
-        self._data_dir = data_dir
-        self._sandbox = sandbox
-        self._command_timeout = command_timeout
-        self._observer = observer or CommandObserver()
-        self._by = by
-        self._git = git or Git()
-        self._caches = caches
-        self._credentials = credentials
-        self._opened: tuple[Source, Remote] | None = None
-
-    async def source(self) -> Source:
-        """The repository, once it was looked at.
-
-        Raises:
-            InvalidInputError: `path_not_found`, `not_a_repository`, `unsupported_url`,
-                `credentials_in_url`.
-        """
-        return (await self._open_source())[0]
 
     async def notes(self) -> tuple[str, ...]:
         """What the user should know before a job starts, one sentence each."""
@@ -96,76 +25,14 @@ class LocalCodeHost:
         note = await uncommitted_note(source, self._git) if isinstance(source, LocalSource) else None
         return () if note is None else (note,)
 
-    async def resolve_base(self, branch: str | None) -> Base:
-        """The named branch, or the one that is checked out, mirrored on this machine.
-
-        Raises:
-            InvalidInputError: `empty_repository`, `detached_head`, `no_such_base`, or as `source`.
-            UnavailableError: the repository cannot be reached, or the disk refuses.
-        """
-        source, remote = await self._open_source()
-        branches = await read_branches(source, remote, self._git)
-        base = choose_base(branches, branch, source.display)
-        await (await self._mirror(base.sha)).ensure(base.branch, base.sha)
-        return base
-
-    @asynccontextmanager
-    async def hold(self, job_id: JobId) -> AsyncIterator[None]:
-        """Keeps everybody else on this machine out of the job's work tree; the kernel lets go for a killed process.
-
-        Raises:
-            UnavailableError: `locked`; or the disk refuses.
-        """
-        # Made again whenever it is tried: the holder before may be just removing the folder.
-        place = self._job_folder(job_id) / "held"
-        async with locked(place, _PATIENCE, prepare=lambda: self._make_folder(job_id)):
-            yield
-
-    async def open(self, job_id: JobId, base_sha: str) -> GitCheckout:
-        """A work tree for the job at the base commit: made, or taken over from an earlier attempt.
-
-        Raises:
-            UnavailableError: `base_gone`; or the repository cannot be reached, or the disk refuses.
-        """
-        mirror = await self._mirror(base_sha)
-        folder = self._make_folder(job_id)
-        repository = JobRepository(self._git, folder, base_sha)
-        entries = await self._entries(repository, mirror)
-        checkout = GitCheckout(
-            repository,
-            entries,
-            self._sandbox,
-            self._command_timeout,
-            self._observer,
-            self._by,
-            await self._cache(),
-        )
-        await checkout.take_over()
-        return checkout
-
-    def _make_folder(self, job_id: JobId) -> Path:
-        folder = self._job_folder(job_id)
-        with disk_errors(folder):
-            for place, mode in ((folder.parent, _PASSAGE), (folder, _PASSAGE), (folder / "tree", _PRIVATE)):
-                if not place.exists():
-                    place.mkdir(parents=True, exist_ok=True)
-                    place.chmod(mode)
-        return folder
-
-    async def _entries(self, repository: JobRepository, mirror: Mirror) -> dict[str, TreeEntry]:
-        for last in (False, True):
-            async with repository.locked():
-                with disk_errors(repository.path):
-                    repository.create(mirror.path)
-            entries = await repository.quarantine.entries()
-            if entries is not None:
-                return entries
-            if not last:
-                await mirror.fetch()
-        raise missing_commit(self._named, repository.base_sha)
-
     async def publish(
-        self, job_id: JobId, checkout: Checkout, head_sha: str, base: Base, draft: PullRequestDraft
+        self,
+        job_id: JobId,
+        checkout: Checkout,
+        head_sha: str,
+        base: Base,
+        draft: PullRequestDraft,
+        confirm: Confirm = always,
     ) -> PullRequest:
         """Pushes `aicd/<job>` and records the pull request, or brings both up to date.
 
@@ -173,7 +40,7 @@ class LocalCodeHost:
             StepFailedError: `branch_taken`, `push_refused`; `withdrawn`, by somebody who ended the job meanwhile.
             UnavailableError: the repository cannot be reached or written to, or the disk refuses.
         """
-        del checkout  # all of it that is needed is in the job's repository
+        del checkout, confirm  # all that is needed is in the job's repository; a withdrawal is seen in the book
         source, remote = await self._open_source()
         book = self._book(source)
         branch = branch_of(job_id)
@@ -209,39 +76,18 @@ class LocalCodeHost:
         await BranchPusher(self._git, source, remote).delete(mirror.path, branch_of(job_id), ours)
         book.forget_pushes(job_id)
 
-    async def close(self, job_id: JobId) -> None:
-        """Removes the job's work tree and repository from this machine.
+    async def report(self, job_id: JobId, issue: int, text: str) -> None:
+        """Does nothing: a local repository has no issues."""
 
-        Raises:
-            UnavailableError: the disk refused.
-        """
-        folder = self._job_folder(job_id)
-        if not folder.exists():
-            return
-        async with locked(folder / "lock", _PATIENCE):
-            with disk_errors(folder):
-                await in_thread(remove, folder)
+    async def read_feedback(self, job_id: JobId) -> HostFeedback:  # noqa: ARG002 - the contract's
+        """Nothing: nobody can comment on a recorded pull request."""
+        return HostFeedback()
 
-    async def _open_source(self) -> tuple[Source, Remote]:
-        if self._opened is None:
-            source = await open_local_source(self._named, self._git)
-            remote = source.remote() if isinstance(source, LocalSource) else source.remote(self._credentials)
-            self._opened = (source, remote)
-        return self._opened
-
-    async def _mirror(self, sha: str) -> Mirror:
-        source, remote = await self._open_source()
-        path = self._data_dir / "mirrors" / f"{source.key}.git"
-        return Mirror(self._git, path, remote, object_format(sha))
+    async def answer(self, job_id: JobId, thread: int, text: str) -> None:  # noqa: ARG002 - likewise
+        """Raises InvalidInputError, code `no_such_thread`: there are none."""
+        raise InvalidInputError(
+            f"{self._named} has no thread {thread}: nothing can be said there.", code="no_such_thread"
+        )
 
     def _book(self, source: Source) -> PullRequestBook:
         return PullRequestBook(self._data_dir / "pulls" / source.key)
-
-    async def _cache(self) -> RepositoryCache | None:
-        if self._caches is None:
-            return None
-        source, _ = await self._open_source()
-        return RepositoryCache(self._caches / source.key, self._sandbox.owner)
-
-    def _job_folder(self, job_id: JobId) -> Path:
-        return self._data_dir / "jobs" / str(job_id)

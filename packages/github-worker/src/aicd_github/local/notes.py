@@ -2,7 +2,7 @@
 
 from aicd_github.git.environment import ANY_OWNER
 from aicd_github.git.runner import Git, GitCall
-from aicd_github.local.source import LocalSource
+from aicd_github.hosting.source import LocalSource
 
 
 async def uncommitted_note(source: LocalSource, git: Git) -> str | None:

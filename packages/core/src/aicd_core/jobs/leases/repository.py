@@ -22,7 +22,8 @@ _FREE = "(j.lease_owner IS NULL OR j.lease_until <= now() OR j.lease_owner = ANY
 _JOB_COLUMNS = (
     *("id", "org_id", "repository_id", "state", "round", "plan_attempts", "paused_from", "failures", "version"),
     *("agent", "title", "body", "base_branch", "base_sha", "code", "reason", "seconds_worked", "time_limit"),
-    *("lease_owner", "lease_until", "priority", "not_before", "cost_limit", "created_at", "updated_at"),
+    *("lease_owner", "lease_until", "priority", "not_before", "cost_limit", "issue_number"),
+    *("created_at", "updated_at"),
 )
 
 _LOCK = Prepared(lambda _: text("SELECT pg_advisory_xact_lock(:key)").bindparams(bindparam("key", type_=BigInteger())))

@@ -120,7 +120,7 @@ async def _publish(step: StepContext, plan: Plan, evidence: Evidence, review: Re
     outcome = Outcome(step.job, plan, evidence, review, await step.records.usage(), escalated, asked.removed)
     bundle = await evidence_of(step, outcome, head)
     wanted = draft(outcome, bundle.file())
-    opened = await step.host.publish(step.job.id, step.checkout, head, step.base, wanted)
+    opened = await step.host.publish(step.job.id, step.checkout, head, step.base, wanted, step.confirm)
     await step.records.keep(ArtifactKind.PULL_REQUEST, evidence.round, opened)
     return StepResult(JobEvent.PUBLISHED, "escalated" if escalated else None, _after(opened, review, escalated))
 

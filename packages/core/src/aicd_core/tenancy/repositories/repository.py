@@ -12,7 +12,7 @@ from aicd_core.ids import InstallationId, RepositoryId, new_uuid
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.tenancy.installations.models import Installation
 from aicd_core.tenancy.repositories.models import Repository
-from aicd_core.tenancy.repositories.values import RepositoryView
+from aicd_core.tenancy.repositories.values import InstallationOfRepository, RepositoryView
 
 
 async def ensure_repository(session: WriteSession, tenant: Tenant, source: str) -> RepositoryId:
@@ -111,6 +111,18 @@ async def set_disconnected_at(
 ) -> RepositoryView | None:
     """Marks a repository as disconnected or, with None, as connected; None when no longer at this revision."""
     return await _edit(session, tenant, repository_id, revision, {"disconnected_at": disconnected_at})
+
+
+async def find_installation_of(session: ReadSession, tenant: Tenant, source: str) -> InstallationOfRepository | None:
+    """The installation that covers a connected repository of the tenant; None when it has none."""
+    query = (
+        select(Installation.host, Installation.external_id, Installation.suspended_at, Installation.removed_at)
+        .join(Repository, Repository.installation_id == Installation.id)
+        .where(mine(Installation, tenant), mine(Repository, tenant), Repository.source == source)
+        .where(Repository.disconnected_at.is_(None))
+    )
+    row = (await session.execute(query)).first()
+    return InstallationOfRepository(*row) if row else None
 
 
 async def has_installation(session: ReadSession, tenant: Tenant, installation_id: InstallationId) -> bool:

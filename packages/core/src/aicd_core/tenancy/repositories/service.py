@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from aicd_core.db.sessions import ReadSession, WriteSession
-from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
+from aicd_core.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from aicd_core.ids import InstallationId, RepositoryId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.audit.values import JSON, Actor
 from aicd_core.tenancy.organizations.service import get_settings, require_budget, require_live
 from aicd_core.tenancy.repositories import repository
-from aicd_core.tenancy.repositories.values import RepositoryView
+from aicd_core.tenancy.repositories.values import InstallationOfRepository, RepositoryView
 from aicd_core.text import require_text
 
 SOURCE_MOST = 2000
@@ -68,6 +68,34 @@ async def take_up(session: WriteSession, tenant: Tenant, actor: Actor, source: s
         detail = {"source": source}
         await record(session, tenant, actor, "repository.connected", "repository", str(repository_id), detail)
     return repository_id
+
+
+async def installation_of(session: ReadSession, tenant: Tenant, source: str, host: str) -> InstallationOfRepository:
+    """The installation by which the tenant reaches a repository on a code host.
+
+    Args:
+        host: the base URL of the host's API.
+
+    Raises:
+        ForbiddenError: `not_installed`, `installation_removed`, `installation_suspended`.
+    """
+    found = await repository.find_installation_of(session, tenant, source)
+    if found is None or found.host != host:
+        raise ForbiddenError(
+            f"No installation of the App that belongs to this organization covers {source}. Install the App on it.",
+            code="not_installed",
+        )
+    if found.removed_at is not None:
+        raise ForbiddenError(
+            f"The App's installation that covered {source} was removed. Install the App again.",
+            code="installation_removed",
+        )
+    if found.suspended_at is not None:
+        raise ForbiddenError(
+            f"The App's installation that covers {source} is suspended. Whoever owns the account can take it up again.",
+            code="installation_suspended",
+        )
+    return found
 
 
 async def require_repository(session: ReadSession, tenant: Tenant, repository_id: RepositoryId) -> RepositoryView:

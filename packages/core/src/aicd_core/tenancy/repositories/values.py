@@ -7,6 +7,16 @@ from aicd_core.ids import InstallationId, RepositoryId
 
 
 @dataclass(frozen=True)
+class InstallationOfRepository:
+    """How a code host lets an organization into a repository: the installation's number on the host."""
+
+    host: str
+    external_id: int
+    suspended_at: datetime | None
+    removed_at: datetime | None
+
+
+@dataclass(frozen=True)
 class RepositoryView:
     """One repository as it was when it was read."""
 

@@ -10,7 +10,7 @@ from aicd_github.git.credentials import Access
 from aicd_github.git.environment import ANY_OWNER
 from aicd_github.git.mirror import Remote
 from aicd_github.git.runner import Git, GitCall
-from aicd_github.local.source import LocalSource, Source
+from aicd_github.hosting.source import LocalSource, Source
 
 _HEADS = "refs/heads/"
 _SHOWN = 5

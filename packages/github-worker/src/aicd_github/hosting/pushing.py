@@ -9,7 +9,7 @@ from aicd_core.policy import require_own_branch
 from aicd_github.git.credentials import Access
 from aicd_github.git.mirror import Remote
 from aicd_github.git.runner import Git, GitCall, GitResult, Place, failure
-from aicd_github.local.source import Source
+from aicd_github.hosting.source import Source
 
 _NO_ROOM = ("no_disk_space", "not_writable")
 
@@ -53,7 +53,7 @@ class BranchPusher:
         if old == head_sha:
             return
         if old is not None and old not in ours:
-            raise self._taken(branch, old)
+            raise self.taken(branch, old)
         result = await self._send(repository, f"{head_sha}:refs/heads/{branch}", branch, old)
         if result.returncode == 0:
             return
@@ -61,8 +61,8 @@ class BranchPusher:
             now = await self.current(branch)
             if now == head_sha:
                 return
-            raise self._taken(branch, now or "nothing")
-        raise self._refused(result, branch)
+            raise self.taken(branch, now or "nothing")
+        raise self.refused(result, branch)
 
     async def delete(self, repository: Path, branch: str, ours: Collection[str]) -> None:
         """Deletes the branch if it points to one of `ours`.
@@ -77,7 +77,7 @@ class BranchPusher:
             return
         result = await self._send(repository, f":refs/heads/{branch}", branch, old)
         if result.returncode != 0 and "(stale info)" not in result.text():
-            raise self._refused(result, branch)
+            raise self.refused(result, branch)
 
     async def _send(self, repository: Path, refspec: str, branch: str, old: str | None) -> GitResult:
         arguments = (
@@ -97,14 +97,16 @@ class BranchPusher:
     def _program(name: str, command: str | None) -> tuple[str, ...]:
         return () if command is None else (f"--{name}={command}",)
 
-    def _taken(self, branch: str, found: str) -> StepFailedError:
+    def taken(self, branch: str, found: str) -> StepFailedError:
+        """The error for a branch that somebody else has, or pushed to."""
         return StepFailedError(
             f"The branch {branch} of {self.source.display} points to {found}, which this job did not push. "
             "Rename or delete that branch, then start the job anew.",
             code="branch_taken",
         )
 
-    def _refused(self, result: GitResult, branch: str) -> AicdError:
+    def refused(self, result: GitResult, branch: str) -> AicdError:
+        """The error for a push that the source did not take."""
         what = f"Pushing {branch} to {self.source.display} failed"
         error = failure(result, what)
         refusal = refusal_reason(result.text())
