@@ -122,8 +122,9 @@ async def test_every_text_is_made_again_byte_for_byte_also_after_a_crash(desk: D
         # From the sixth on, by a process that does not know what is stored.
         await desk.keep(number, asked, answered, desk.fresh() if number > 5 else None)
     assert await desk.texts() == told
+    after = desk.fresh()
     found = [
-        await desk.records.find_reply(Call("code/1", n, ModelRequest(model="m", content=a)))
+        await after.find_reply(Call("code/1", n, ModelRequest(model="m", content=a)))
         for n, (a, _) in enumerate(told)
     ]
     assert [reply.content for reply in found if reply] == [answered for _, answered in told]

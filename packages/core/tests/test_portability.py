@@ -76,7 +76,7 @@ def value_for(column: Column[Any], tenant: Tenant, made: dict[str, dict[str, Any
         return tenant.org_id.int % 10**6 + 1
     plain: dict[type, Any] = {UUID: new_uuid(), bool: True, int: 1, float: 1.0, datetime: NOW, dict: {"a": "\u202e\n"}}
     if isinstance(kind, ARRAY):
-        return ["a"]
+        return [tenant.org_id.bytes if isinstance(kind.item_type, LargeBinary) else "a"]
     return plain.get(kind.python_type, f"{column.name}-{tenant.org_id}")
 
 

@@ -45,7 +45,8 @@ class ModelServer:
 
     def served(self) -> list[Served]:
         """All requests so far, in the order in which they came."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        whole, _, _ = self.log.read_text().rpartition("\n")  # the rest is a line that is being written
+        lines = [json.loads(line) for line in whole.splitlines()]
         found = [Served(**{**line, "tokens": Tokens.model_validate(line["tokens"])}) for line in lines]
         return sorted(found, key=lambda one: one.number)
 
