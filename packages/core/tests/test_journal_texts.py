@@ -124,8 +124,7 @@ async def test_every_text_is_made_again_byte_for_byte_also_after_a_crash(desk: D
     assert await desk.texts() == told
     after = desk.fresh()
     found = [
-        await after.find_reply(Call("code/1", n, ModelRequest(model="m", content=a)))
-        for n, (a, _) in enumerate(told)
+        await after.find_reply(Call("code/1", n, ModelRequest(model="m", content=a))) for n, (a, _) in enumerate(told)
     ]
     assert [reply.content for reply in found if reply] == [answered for _, answered in told]
 
