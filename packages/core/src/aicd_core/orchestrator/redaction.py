@@ -22,6 +22,8 @@ _KEY_BLOCK = re.compile(
 )
 _LINE_ENDS = re.compile(r"(\\n|\n)")
 """Also as JSON writes them."""
+_BREAKS = re.compile(r"(\\(?:u001[bB]\[[0-9;]*m|u[0-9a-fA-F]{4}|[bfrt])|\x1b\[[0-9;]*m)")
+"""Colours, and JSON's escapes of other characters: their last letter is no part of the word that follows."""
 
 
 class Redaction:
@@ -73,9 +75,9 @@ class Redaction:
                 return part
 
     def _masked_line(self, line: str) -> str:
-        for format_ in all_formats():
-            for pattern in format_.patterns:
-                line = pattern.sub(_mask_of(format_), line)
+        line = _masked_formats(line)
+        if len(parts := _BREAKS.split(line)) > 1:  # once more: a password may itself hold what looks like an escape
+            line = "".join(map(_masked_formats, parts))
         for own in self._own:
             line = own.sub("[redacted]", line)
         return line
@@ -118,6 +120,13 @@ def _as_written(secret: str) -> Iterable[str]:
         for _ in range(3):
             yield form
             form = json.dumps(form, ensure_ascii=ascii_only)[1:-1]
+
+
+def _masked_formats(text: str) -> str:
+    for format_ in all_formats():
+        for pattern in format_.patterns:
+            text = pattern.sub(_mask_of(format_), text)
+    return text
 
 
 def _mask_of(format_: Format) -> Callable[[re.Match[str]], str]:
