@@ -24,6 +24,7 @@ from aicd_core.orchestrator.cassette_format import (
     RecordedCall,
     RecordedJob,
     RecordedResult,
+    bad_line,
     bytes_of,
     line_of,
     read_lines,
@@ -92,27 +93,32 @@ class Cassette:
     make the same requests of the same texts.
     """
 
-    def __init__(self, head: Head, lines: Sequence[Mapping[str, Value]], redaction: Redaction) -> None:
+    def __init__(self, head: Head, redaction: Redaction) -> None:
         self._head = head
         self._redaction = redaction
         self._results: dict[ArtifactKind, dict[int, bytes]] = {kind: {} for kind in RESULTS}
         self._calls: dict[tuple[str, int], list[tuple[ModelRequest, ModelReply]]] = {}
-        before: dict[tuple[str, str], str] = {}
-        for line in lines:
-            match line:
-                case {"result": RecordedResult() as one}:
-                    content = RESULTS[one.kind].model_validate(one.value).model_dump_json().encode()
-                    self._results[one.kind][one.number] = content
-                case {"call": RecordedCall() as call}:
-                    at = (call.step, call.model)
-                    before[at] = call.request.applied(before.get(at, ""))
-                    request = ModelRequest(
-                        model=call.model,
-                        content=self._redaction.bytes(bytes_of(before[at], latin1=call.request_latin1)),
-                    )
-                    reply = ModelReply(content=bytes_of(call.reply, latin1=call.reply_latin1), usage=call.usage)
-                    kept = (request, reply)
-                    self._calls.setdefault((call.step, call.number), []).append(kept)
+        self._before: dict[tuple[str, str], str] = {}
+
+    def add(self, line: Mapping[str, Value]) -> None:
+        """Takes a line in, after those before it.
+
+        Raises:
+            ValueError: it is no result or call that there can be.
+        """
+        match line:
+            case {"result": RecordedResult() as one}:
+                if one.kind not in RESULTS:
+                    raise ValueError(f"a cassette holds no {one.kind.value}")
+                content = RESULTS[one.kind].model_validate(one.value).model_dump_json().encode()
+                self._results[one.kind][one.number] = content
+            case {"call": RecordedCall() as call}:
+                at = (call.step, call.model)
+                asked = self._before[at] = call.request.applied(self._before.get(at, ""))
+                content = self._redaction.bytes(bytes_of(asked, latin1=call.request_latin1))
+                reply = ModelReply(content=bytes_of(call.reply, latin1=call.reply_latin1), usage=call.usage)
+                kept = (ModelRequest(model=call.model, content=content), reply)
+                self._calls.setdefault((call.step, call.number), []).append(kept)
 
     @property
     def job(self) -> JobView:
@@ -182,4 +188,10 @@ def read_cassette(content: bytes, name: str, redaction: Callable[[tuple[str, ...
         InvalidInputError: code `bad_cassette`: it is none, of a newer version, or cut off; the line is named.
     """
     head, lines = read_lines(content, name)
-    return Cassette(head, lines, redaction(head.redact_patterns))
+    cassette = Cassette(head, redaction(head.redact_patterns))
+    for number, line in enumerate(lines, 1):
+        try:
+            cassette.add(line)
+        except ValueError as error:
+            raise bad_line(name, number, error) from error
+    return cassette

@@ -70,6 +70,13 @@ class Difference(Value):
         return cls(begins=begins, ends=ends, new=text[begins : len(text) - ends])
 
     def applied(self, before: str) -> str:
+        """The text.
+
+        Raises:
+            ValueError: it takes more of the one before than there is; with that, each line could double the last.
+        """
+        if self.begins + self.ends > len(before):
+            raise ValueError(f"it goes on from {self.begins:,} + {self.ends:,} of {len(before):,} characters")
         return before[: self.begins] + self.new + (before[-self.ends :] if self.ends else "")
 
 
@@ -131,8 +138,8 @@ def read_lines(content: bytes, name: str) -> tuple[Head, list[Mapping[str, Value
     for number, text in enumerate(content.splitlines(), 1):
         try:
             lines.append(_parsed(json.loads(text), first=number == 1))
-        except (ValueError, ValidationError) as error:
-            raise _bad(name, f"line {number}: {_why(error)}") from error
+        except (ValueError, RecursionError) as error:
+            raise bad_line(name, number, error) from error
     ends = [line["end"] for line in lines[-1:] if "end" in line]
     counts = End(**{f"{kind}s": sum(kind in line for line in lines) for kind in ("result", "call")})
     if ends != [counts]:
@@ -151,10 +158,17 @@ def _parsed(line: Any, *, first: bool) -> Mapping[str, Value]:
     return {kind: KINDS[kind].model_validate(value)}
 
 
-def _why(error: ValueError) -> str:
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3])
     return str(error)
+
+
+def bad_line(name: str, number: int, error: Exception) -> InvalidInputError:
+    """The error for a line of a file that cannot be used."""
+    return _bad(name, f"line {number}: {_why(error)}")
 
 
 def _bad(name: str, why: str) -> InvalidInputError:
