@@ -30,6 +30,13 @@ DIFFS = "Greet\n\n" + "\n".join(
     f"```diff\n--- a/greet.txt\n+++ b/greet.txt\n@@ -1 +1 @@\n-hello\n+hello {word}\n```\n"
     for word in ("moon", "world")
 )
+FULL = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Runs a command that cannot write a file of more than 100 bytes."""
 TABLES = ("jobs", "job_events", "artifacts", "checkpoints", "model_calls", "journal_contents", "usage_entries")
 
 
@@ -254,6 +261,60 @@ async def test_an_exported_journal_is_the_same_each_time_and_masked_and_plays_wi
     file.write_text("".join(text.splitlines(keepends=True)[:-1]))
     with pytest.raises(InvalidInputError, match="cut off"):
         await play(file, source, agent, hosts, body.settings, environment)
+    lines = text.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith('{"call"'))
+    call = json.loads(lines[at])
+    result = json.loads(lines[1])
+    result["result"]["kind"] = "evidence"
+    call["call"]["request"] |= {"begins": 1, "ends": 1}
+    latin = json.loads(lines[at])
+    latin["call"] |= {"reply": "\u20ac", "reply_latin1": True}
+    for number, wrong in ((1, "[" * 100_000), (1, json.dumps(result)), (at, json.dumps(call)), (at, json.dumps(latin))):
+        file.write_text("\n".join([*lines[:number], wrong, *lines[number + 1 :]]))
+        with pytest.raises(InvalidInputError, match=rf"job.jsonl cannot be used as a cassette: line {number + 1}: "):
+            await play(file, source, agent, hosts, body.settings, environment)
+
+
+@pytest.mark.parametrize("before", ["\t", "\r", "\b", "\x1b[31m", "\x1b[0;1m\t", "\u00e9"])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "npm_" + "aB3dE5gH7jK9mN1pQ4sT6vW8xZ2bC0fL5kR7",
+        "AIza" + "aB3dE5gH7jK9mN1pQ4sT6vW8xZ2bC0fL5kR",
+        "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiJ4eXoifQ.aB3dE5gH7jK9mN1pQ4sT6",
+        "https://jo:pa\\" + "tP4sT6vW8@db.corp.net",
+    ],
+)
+def test_a_credential_is_masked_wherever_json_or_a_colour_stands_before_it(before: str, token: str):
+    written = f"one{before}{token} two"
+    word = token.rpartition("\\")[2]
+    for form in (
+        written,
+        json.dumps(written),
+        json.dumps(json.dumps(written)),
+        json.dumps(written, ensure_ascii=False),
+    ):
+        if form != written or not before.isalpha():
+            masked = Redaction().text(form)
+            assert word not in masked
+            assert Redaction().text(masked) == masked
+
+
+def test_an_export_that_finds_no_room_leaves_no_file(tmp_path: Path, source: Path, database_urls: TestUrls):
+    data, file = tmp_path / "data", tmp_path / "job.jsonl"
+    ran = json.loads(aicd(data, database_urls, "run", "--repo", str(source), "--issue", DIFFS, "--json").stdout)
+    command = [AICD, "journal", "export", ran["job_id"], "--to", file, "--data-dir", data]
+    databases = {"AICD_DATABASE_URL": database_urls.app, "AICD_SYSTEM_DATABASE_URL": database_urls.system}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, *command],
+        env={"PATH": os.environ["PATH"], "HOME": str(data), **databases},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written: File too large" in done.stderr
+    assert not file.exists()
 
 
 def test_the_commands_write_a_cassette_and_play_it(tmp_path: Path, source: Path, database_urls: TestUrls):

@@ -45,20 +45,23 @@ def export_command(
         job_id = parse_job_id(job)
         lines = 0
         async with open_store(settings) as store:
+            opened = False
             try:
                 with to.open("x", encoding="utf-8") as file:
+                    opened = True
                     async for line in export_cassette(store.database, store.tenant, job_id, redaction):
                         file.write(line)
                         lines += 1
-            except OSError as error:
+            except BaseException as error:
+                if opened:
+                    with suppress(OSError):
+                        to.unlink()  # the half of a cassette is none
+                if not isinstance(error, OSError):
+                    raise
                 raise InvalidInputError(
                     f"{to} cannot be written: {error.strerror}. Name a new file in a folder that is there.",
                     code="bad_output",
                 ) from error
-            except BaseException:
-                with suppress(OSError):
-                    to.unlink()  # the half of a cassette is none
-                raise
         sys.stdout.write(f"{lines} lines are in {to}. Play them:  aicd replay --cassette {to} --repo .\n")
         return ExitCode.OK
 
