@@ -1,5 +1,6 @@
 """The GitHub code host: branches by git, everything else by the REST API."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -173,5 +174,5 @@ async def _owners(checkout: Checkout, draft: PullRequestDraft) -> tuple[tuple[st
     for place in PLACES:
         content = await checkout.read_at_base(place)
         if content is not None:
-            return owners_of(content.decode("utf-8", "replace"), draft.paths)
+            return await asyncio.to_thread(owners_of, content.decode("utf-8", "replace"), draft.paths)
     return (), ()
