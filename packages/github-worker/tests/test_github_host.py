@@ -174,3 +174,23 @@ def test_owners_of_the_last_rule_that_matches_each_path() -> None:
     text = "* @acme/core\n/docs/ @dora docs@example.com\n*.py @pia @acme/py\n"
     assert owners_of(text, ["docs/a.md", "src/x.py", "Makefile"]) == (("dora", "pia"), ("py", "core"))
     assert owners_of("[ab @x\n", ["a"]) == ((), ())
+
+
+def test_owners_are_found_in_time_whatever_the_rules_are() -> None:
+    text = "a*/**/docs/*.md @dora\nb\\ c/* @pia\n/x/ @rita\n" + "**/" * 40 + "*x*x*x*x*z @bob\n"
+    paths = ["a1/u/v/docs/r.md", "b c/x", "b c/d/x", "x/y/z", "y/x/z"]
+    assert owners_of(text, [*paths, "a/" * 200 + "b"]) == (("dora", "pia", "rita"), ())
+    assert owners_of("*x*z @bob\n" * 400_000, ["axz"]) == ((), ()), "GitHub reads no file of more than 3 MB"
+
+
+async def test_comments_of_deleted_accounts_are_somebody_elses(hub: Hub, hub_host, request_for, job_id: JobId) -> None:
+    ghost = hub.server.world.user("ghost")
+    hub.repo.issues[1].comments.append(Comment(ghost, "<!-- aicd:status -->"))
+    opened = await published(hub_host, job_id, request_for)
+    (pull,) = hub.repo.pulls.values()
+    pull.comments.append(ReviewComment(ghost, "Why?", "new.txt", 1, opened.head_sha))
+    await hub_host.report(job_id, 1, "coding")
+    assert [c.user.login for c in hub.repo.issues[1].comments] == ["ghost", "aicd[bot]"]
+    (thread,) = (await hub_host.read_feedback(job_id)).threads
+    await hub_host.answer(job_id, thread.id, "Because.")
+    assert len(pull.comments) == 2

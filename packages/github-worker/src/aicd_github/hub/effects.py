@@ -116,7 +116,7 @@ class Effects:
 
         async def find() -> dict[str, Any] | None:
             comments = await self.client.get_all(path, READ_ISSUES, what)
-            ours = (c for c in comments if c["user"]["login"] == login and render.STATUS_MARK in (c["body"] or ""))
+            ours = (c for c in comments if author_of(c) == login and render.STATUS_MARK in (c["body"] or ""))
             return min(ours, key=lambda comment: int(comment["id"]), default=None)
 
         found = await self.client.once(find, Question("POST", path, {"body": body}), WRITE_ISSUES, what)
@@ -150,14 +150,19 @@ class Effects:
         path, what = f"/pulls/{number}/comments", f"Thread {thread} could not be answered"
         login = await self.client.tokens.login()
         comments = await self.client.get_all(path, READ_PULLS, what)
-        said = [c for c in comments if thread in (c["id"], c.get("in_reply_to_id")) and c["user"]["login"] != login]
+        said = [c for c in comments if thread in (c["id"], c.get("in_reply_to_id")) and author_of(c) != login]
         if not said:
             raise InvalidInputError(f"Pull request #{number} has no thread {thread}.", code="no_such_thread")
         mark = render.answer_mark(job_id, thread, max(int(c["id"]) for c in said))
 
         async def find() -> dict[str, Any] | None:
             listed = await self.client.get_all(path, READ_PULLS, what)
-            return next((c for c in listed if mark in c["body"] and c["user"]["login"] == login), None)
+            return next((c for c in listed if mark in c["body"] and author_of(c) == login), None)
 
         body = {"body": render.cut(f"{mark}\n{text}", 65_000)}
         await self.client.once(find, Question("POST", f"{path}/{thread}/replies", body), WRITE_PULLS, what)
+
+
+def author_of(said: dict[str, Any]) -> str:
+    """Who said it; a deleted account has no user."""
+    return str((said["user"] or {}).get("login", "ghost"))

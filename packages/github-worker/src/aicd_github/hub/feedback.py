@@ -7,7 +7,7 @@ from aicd_core.contracts.code_host import FailedCheck, HostReview, Thread, Threa
 from aicd_core.errors import AicdError
 from aicd_github.hub import render
 from aicd_github.hub.client import Client
-from aicd_github.hub.effects import READ_PULLS
+from aicd_github.hub.effects import READ_PULLS, author_of
 
 READ_CHECKS = frozenset({("checks", "read")})
 READ_STATUSES = frozenset({("statuses", "read")})
@@ -37,8 +37,8 @@ def _thread(number: int, said: list[dict[str, Any]], login: str) -> Thread:
         id=number,
         path=first["path"],
         line=first.get("line") or first.get("original_line"),
-        comments=tuple(ThreadComment(id=c["id"], author=_author(c), body=c["body"] or "") for c in said),
-        answered=_author(last) == login,
+        comments=tuple(ThreadComment(id=c["id"], author=author_of(c), body=c["body"] or "") for c in said),
+        answered=author_of(last) == login,
     )
 
 
@@ -47,13 +47,13 @@ def reviews_of(reviews: Iterable[dict[str, Any]], login: str) -> tuple[HostRevie
     return tuple(
         HostReview(
             id=review["id"],
-            author=_author(review),
+            author=author_of(review),
             verdict=_VERDICTS[review["state"]],
             body=review["body"] or "",
             head_sha=review["commit_id"] or "",
         )
         for review in reviews
-        if review["state"] in _VERDICTS and _author(review) != login
+        if review["state"] in _VERDICTS and author_of(review) != login
     )
 
 
@@ -98,8 +98,3 @@ async def _job_log(client: Client, job: int) -> str:
     except AicdError:
         return ""
     return (content or b"")[-LOG_TAIL:].decode("utf-8", "replace")
-
-
-def _author(said: dict[str, Any]) -> str:
-    """A deleted account has none."""
-    return str((said["user"] or {}).get("login", "ghost"))

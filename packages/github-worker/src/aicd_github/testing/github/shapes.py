@@ -61,6 +61,10 @@ class Shapes:
             "site_admin": False,
         }
 
+    def author(self, user: User) -> Json | None:
+        """A deleted account, which pages show as `ghost`, is null."""
+        return None if user.login == "ghost" else self.user(user)
+
     def repository(self, repo: Repository) -> Json:
         here, page = f"{self.api}/repos/{repo.full_name}", f"{self.web}/{repo.full_name}"
         return {
@@ -174,7 +178,7 @@ class Shapes:
             "url": f"{self.api}/repos/{repo.full_name}/issues/comments/{comment.id}",
             "html_url": page,
             "issue_url": f"{self.api}/repos/{repo.full_name}/issues/{issue.number}",
-            "user": self.user(comment.user),
+            "user": self.author(comment.user),
             "body": comment.body,
             "created_at": stamp(comment.created_at),
             "updated_at": stamp(comment.updated_at),
@@ -242,7 +246,7 @@ class Shapes:
         return {
             "id": review.id,
             "node_id": f"PRR_{review.id}",
-            "user": self.user(review.user),
+            "user": self.author(review.user),
             "body": review.body,
             "state": review.state,
             "commit_id": review.commit_id,
@@ -268,7 +272,7 @@ class Shapes:
             "line": comment.line,
             "commit_id": comment.commit_id,
             "original_commit_id": comment.commit_id,
-            "user": self.user(comment.user),
+            "user": self.author(comment.user),
             "body": comment.body,
             "created_at": stamp(comment.created_at),
             "updated_at": stamp(comment.created_at),
