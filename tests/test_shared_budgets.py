@@ -328,6 +328,8 @@ async def test_a_job_pauses_at_a_shared_limit_says_which_and_goes_on_when_it_is_
         (["--issue", "much"], "'much' is no limit"),
         (["--month", "-1"], "it may be 0 to"),
         (["--month", "NaN"], "is no limit"),
+        (["--month", "1e999999"], "is no limit"),
+        (["--month", "1e99999"], "is no limit"),
         (["--repo", "/srv/unknown", "--issue", "1"], "No job has run on a repository '/srv/unknown'"),
         (["--repo", "/srv/unknown", "--month", "1"], "can be limited"),
     ],

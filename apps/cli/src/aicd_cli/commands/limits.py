@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,8 +96,8 @@ def _micro_usd(text: str) -> int | None:
     if text == NONE:
         return None
     try:
-        return round(Decimal(text) * MICRO_USD)
-    except (InvalidOperation, ValueError, OverflowError) as error:
+        return int(Decimal(text).quantize(1 / Decimal(MICRO_USD)) * MICRO_USD)
+    except (DecimalException, ValueError, OverflowError) as error:
         raise InvalidInputError(
             f"{text[:40]!r} is no limit. Give US dollars, such as 20 or 0.50, or none.", code="bad_budget"
         ) from error
