@@ -116,7 +116,10 @@ def test_a_second_signal_ends_a_worker_at_once_and_a_neighbour_misses_it_before_
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--queues", "mails"), "--queues takes one or more of jobs, chores, deliveries, divided by commas; got 'mails'."),
+        (
+            ("--queues", "mails"),
+            "--queues takes one or more of jobs, chores, deliveries, divided by commas; got 'mails'.",
+        ),
         (("--queues", ""), "--queues takes one or more of jobs, chores, deliveries"),
         (("--concurrency", "0"), "should be greater than or equal to"),
         (("--drain-timeout", "-1"), "should be greater than or equal to"),
