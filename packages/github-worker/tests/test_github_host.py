@@ -194,3 +194,10 @@ async def test_comments_of_deleted_accounts_are_somebody_elses(hub: Hub, hub_hos
     (thread,) = (await hub_host.read_feedback(job_id)).threads
     await hub_host.answer(job_id, thread.id, "Because.")
     assert len(pull.comments) == 2
+
+
+async def test_of_a_log_only_its_end_is_held(hub: Hub) -> None:
+    run = CheckRun("github-actions", "0" * 40, "test", "", "completed", "failure", {}, log="x" * 8_000_000 + "end")
+    hub.repo.checks.append(run)
+    address = f"{hub.server.api.removesuffix('/api/v3')}/_logs/{run.id}"
+    assert await hub.api().fetch(address, 5) == b"xxend"

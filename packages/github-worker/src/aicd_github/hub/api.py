@@ -124,17 +124,22 @@ class Api:
             raise UnheardError(f"an answer that cannot be read ({error})") from error
         return _answer(found.raw_response, None)
 
-    async def fetch(self, url: str) -> bytes:
-        """What an address gives to anybody, such as one that an answer redirects to.
+    async def fetch(self, url: str, most: int) -> bytes:
+        """The end of what an address gives to anybody, such as one that an answer redirects to: at most so many bytes.
+
+        No more than that is held at a time: whoever writes a workflow decides how long its log is.
 
         Raises:
             UnheardError: it gives nothing.
         """
         try:
             async with httpx.AsyncClient(verify=self._config.ssl_verify, timeout=self._config.timeout) as client:
-                found = await client.get(url)
-                found.raise_for_status()
-                return found.content
+                async with client.stream("GET", url) as found:
+                    found.raise_for_status()
+                    end = b""
+                    async for chunk in found.aiter_bytes():
+                        end = (end + chunk)[-most:]
+                    return end
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UnheardError(f"{error}" or type(error).__name__) from error
 

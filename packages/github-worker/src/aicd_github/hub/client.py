@@ -87,14 +87,14 @@ class Client:
             return found
         return _good(answer, what).data
 
-    async def log(self, path: str, needed: Permissions, what: str) -> bytes | None:
-        """A file that the API redirects to; None when there is none."""
+    async def log(self, path: str, needed: Permissions, what: str, most: int) -> bytes | None:
+        """The last `most` bytes of a file that the API redirects to; None when there is none."""
         question = Question("GET", f"{self.address.path}{path}")
         answer = await insist(lambda: self._ask(question, needed), what, self.patience)
         if answer.status != 302:
             return None
         try:
-            return await self.api.fetch(answer.headers["location"])
+            return await self.api.fetch(answer.headers["location"], most)
         except UnheardError:
             return None
 

@@ -94,7 +94,8 @@ async def _failed(client: Client, run: dict[str, Any]) -> FailedCheck:
 async def _job_log(client: Client, job: int) -> str:
     """The end of an Actions job's log; '' when it cannot be had: the App need not have the permission."""
     try:
-        content = await client.log(f"/actions/jobs/{job}/logs", READ_ACTIONS, f"The log of job {job} could not be read")
+        what = f"The log of job {job} could not be read"
+        content = await client.log(f"/actions/jobs/{job}/logs", READ_ACTIONS, what, LOG_TAIL)
     except AicdError:
         return ""
-    return (content or b"")[-LOG_TAIL:].decode("utf-8", "replace")
+    return (content or b"").decode("utf-8", "replace")
