@@ -340,3 +340,11 @@ async def test_a_limit_that_cannot_be_one_is_refused(
     done = await asyncio.to_thread(aicd, body, database_urls, *arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("amount", ["-1", "nan", "inf", "1e300"])
+def test_a_jobs_budget_that_cannot_be_one_is_refused(tmp_path, amount: str):
+    job = "01a20a19-b883-7345-9527-cba0433a3c7f"
+    done = subprocess.run([AICD, "resume", job, "--budget", amount, "--data-dir", tmp_path], capture_output=True)
+    assert done.returncode == 2
+    assert b"Invalid value for '--budget'" in done.stderr

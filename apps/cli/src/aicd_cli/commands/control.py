@@ -19,6 +19,7 @@ from aicd_core.errors import ConflictError
 from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import Control, Message, Progress
+from aicd_core.tenancy.organizations.service import MAX_BUDGET
 from aicd_core.text import one_line
 
 CANCEL_EXAMPLE = 'Example:  aicd cancel 01a20a19-b883-7345-9527-cba0433a3c7f --reason "Not needed any more."'
@@ -78,7 +79,9 @@ def resume_command(
     time_limit: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=1, help="The new limit on its time at work.")
     ] = None,
-    budget: Annotated[float | None, typer.Option(metavar="USD", min=0, help="The new limit on its cost.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(metavar="USD", min=0, max=MAX_BUDGET // MICRO_USD, help="The new limit on its cost.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -133,13 +133,13 @@ class Api:
             UnheardError: it gives nothing.
         """
         try:
-            async with httpx.AsyncClient(verify=self._config.ssl_verify, timeout=self._config.timeout) as client:
-                async with client.stream("GET", url) as found:
-                    found.raise_for_status()
-                    end = b""
-                    async for chunk in found.aiter_bytes():
-                        end = (end + chunk)[-most:]
-                    return end
+            http = httpx.AsyncClient(verify=self._config.ssl_verify, timeout=self._config.timeout)
+            async with http as client, client.stream("GET", url) as found:
+                found.raise_for_status()
+                end = b""
+                async for chunk in found.aiter_bytes():
+                    end = (end + chunk)[-most:]
+                return end
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UnheardError(f"{error}" or type(error).__name__) from error
 
