@@ -178,11 +178,11 @@ def test_without_a_sandbox_nothing_is_run(shop: Shop, tmp_path: Path):
     assert "bubblewrap" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "jobs", "show", "doctor", "demo"])
+@pytest.mark.parametrize("command", ["run", "jobs", "show", "doctor", "demo", "org", "policy", "github", "keys"])
 def test_every_command_has_help_with_an_example(shop: Shop, command: str):
     done = subprocess.run([str(AICD), command, "--help"], capture_output=True, text=True, env=shop.environment())
     assert done.returncode == 0
-    assert f"Example:  aicd {command}" in done.stdout
+    assert re.search(rf"Example:  (AICD_\S+ )?aicd {command}", done.stdout), done.stdout
 
 
 def issue_with(diff: str) -> str:
@@ -248,6 +248,7 @@ def test_unusable_issues_are_refused_before_a_job_is_made(shop: Shop, tmp_path: 
         (("--issue", "  \n \n"), "empty"),
         ((), "--issue"),
         (("--issue", "x", "--issue-file", str(big)), "exactly one"),
+        (("--issue", ISSUE, "--yes", "--detach"), "aicd approve"),
         (("--issue", ISSUE, "--agent", "nobody"), "dummy"),
         (("--issue", ISSUE, "--base", "nowhere"), "nowhere"),
     ):

@@ -127,6 +127,8 @@ def test_what_cannot_be_done_is_told_before_a_job_is_made(town: Town) -> None:
     assert "does not accept the credentials" in done.stderr
     done = town.run("run", "--github", "acme/project#1", GITHUB_TOKEN="")
     assert "AICD_GITHUB_TOKEN" in done.stderr
+    done = town.run("run", "--github", "project", GITHUB_TOKEN="")
+    assert (done.returncode, "OWNER/REPO#N" in done.stderr) == (2, True), done.stderr
     assert not town.repo.issues[1].comments
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from aicd_cli.stories import story_lines
 from aicd_core.jobs.machine import JobState
 from aicd_core.orchestrator import read_logs
 from aicd_core.policy import Rules, publish_rules
@@ -75,6 +76,7 @@ async def test_a_host_outside_of_what_the_organisation_allows_is_refused_by_the_
     by_the_rule = "`forbidden.invalid:80`: the rule allowed_hosts of the organisation's policy does not have it"
     # The host within is let through by both lists; only that it has no address keeps it from being reached.
     assert [line.strip() for line in section.split("\n- ")[1:]] == [by_the_rule]
+    assert "    refused: " + by_the_rule.replace("`", "").replace(": ", ", ") in story_lines(report)
 
 
 async def test_set_up_fills_a_cache_that_the_next_job_of_the_same_organization_is_shown(body: Body, source: Path):

@@ -326,7 +326,9 @@ async def test_a_job_pauses_at_a_shared_limit_says_which_and_goes_on_when_it_is_
     ("arguments", "said"),
     [
         (["--issue", "much"], "'much' is no limit"),
-        (["--month", "-1"], "it may be 0 to"),
+        (["--month", "-1"], "'-1' is no limit"),
+        (["--month", "0.0000001"], "at most six decimals"),
+        (["--month", "1e10"], "it may be 0 to 1,000,000,000 US dollars"),
         (["--month", "NaN"], "is no limit"),
         (["--month", "1e999999"], "is no limit"),
         (["--month", "1e99999"], "is no limit"),

@@ -47,3 +47,17 @@ async def test_a_policy_that_cannot_be_read_is_an_error_and_not_the_default(data
 def test_rules_are_refused_by_their_key():
     with pytest.raises(InvalidInputError, match=r"rules\.json cannot be used .* verdicts\.secret"):
         parse_rules({"verdicts": {"secret": "perhaps"}}, "rules.json")
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"allowed_hosts": ["1.2.3.4"]}, "allowed_hosts.0: this must be a host's name"),
+        ({"allowed_hosts": "pypi.org"}, "allowed_hosts: this must be a list"),
+        ({"allowed_host": []}, "allowed_host: there is no such key"),
+    ],
+)
+def test_faults_in_rules_are_told_in_plain_words(document: object, said: str):
+    with pytest.raises(InvalidInputError) as caught:
+        parse_rules(document, "rules.json")
+    assert said in str(caught.value)

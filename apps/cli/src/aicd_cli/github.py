@@ -44,15 +44,6 @@ class GitHubHosts:
                 code="no_github_credentials",
             )
 
-    def issue(self, name: str) -> tuple[str, int]:
-        """The source of the repository, and the number, that `OWNER/REPO#N` names.
-
-        Raises:
-            InvalidInputError: code `bad_issue_name`.
-        """
-        address, number = parse_issue(self._api.base_url, name)
-        return address.clone_url, number
-
     async def read_issue(self, name: str) -> tuple[str, str]:
         """Title and text of the issue, as they are.
 

@@ -51,8 +51,9 @@ def read_rules(file: Path | None) -> Rules:
     try:
         return parse_rules(json.loads(file.read_text("utf-8")), str(file))
     except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise InvalidInputError(
-            f"{file} cannot be read as JSON: {error}. Name a file with policy rules.", code="bad_rules"
+            f"{file} cannot be read as JSON: {why}. Name a file with policy rules.", code="bad_rules"
         ) from error
 
 

@@ -112,6 +112,8 @@ def _tests(report: JobReport) -> Iterator[str]:
     yield "Tests" if results else "Tests: none declared or found"
     for result in results:
         yield f"  $ {one_line(result.command, 200)}: {result.outcome()} in {result.duration:.1f} s"
+        for denial in result.denials:
+            yield f"    refused: {one_line(denial.host)}:{denial.port}, {one_line(denial.reason, 300)}"
         if not result.ok:
             yield from _indented("\n".join(printable(result.output).split("\n")[-TAIL_LINES:]), "    ")
 

@@ -7,6 +7,7 @@ from aicd_cli.hosts import Hosts
 from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import IssueText
 from aicd_core.settings import Settings
+from aicd_github.hub.address import checked_api, parse_issue
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,11 @@ async def read_wanted(
         assert issue is not None, "one of both is given"
         host = hosts.local(repository)
         return Wanted((await host.source()).display, issue, None, await host.notes())
-    source, number = hosts.github().issue(github)
+    # The name first: somebody who mistyped it need not set up GitHub to be told so.
+    address, number = parse_issue(checked_api(settings.github_api_url), github)
     title, body = await hosts.github().read_issue(github)
     text = IssueText.parse(f"{title}\n\n{body}".encode(), max_bytes=settings.issue_max_bytes, name="The issue")
-    return Wanted(source, text, number, ())
+    return Wanted(address.clone_url, text, number, ())
 
 
 def require_one_place(repo: str | None, github: str | None, issue: str | None, file: Path | None) -> None:

@@ -14,7 +14,7 @@ from aicd_core.settings import Settings
 
 SERVE_EXAMPLE = "Example:  AICD_GITHUB_WEBHOOK_SECRET=… aicd github serve --port 8081"
 
-app = typer.Typer(no_args_is_help=True, help="Connect GitHub, and receive what it tells.")
+app = typer.Typer(no_args_is_help=True, epilog=SERVE_EXAMPLE, help="Connect GitHub, and receive what it tells.")
 
 
 @app.command("serve", epilog=SERVE_EXAMPLE)

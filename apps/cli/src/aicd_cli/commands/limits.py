@@ -96,11 +96,16 @@ def _micro_usd(text: str) -> int | None:
     if text == NONE:
         return None
     try:
-        return int(Decimal(text).quantize(1 / Decimal(MICRO_USD)) * MICRO_USD)
-    except (DecimalException, ValueError, OverflowError) as error:
-        raise InvalidInputError(
-            f"{text[:40]!r} is no limit. Give US dollars, such as 20 or 0.50, or none.", code="bad_budget"
-        ) from error
+        amount = Decimal(text)
+        micro = amount.quantize(1 / Decimal(MICRO_USD))
+        if micro == amount and amount >= 0:
+            return int(micro * MICRO_USD)
+    except (DecimalException, ValueError, OverflowError):
+        pass
+    raise InvalidInputError(
+        f"{text[:40]!r} is no limit. Give US dollars, such as 20 or 0.50, with at most six decimals, or none.",
+        code="bad_budget",
+    )
 
 
 async def _limit_organization(store: Store, tenant: Tenant, wanted: Limits) -> None:
@@ -163,9 +168,13 @@ async def _show(store: Store, tenant: Tenant, repo: str | None, resumed: list[st
     whose = "" if repo is None else f" (the limits of {repo} itself, beside those of its organization)"
     lines = [f"{LABELS[scope]:<26} {NONE if most is None else _usd(most)}\n" for scope, most in limits.items()]
     lines.append(f"spent by the organization this month: {_usd(spent)}{whose}\n")
-    lines += [f"Job {job} goes on.\n" for job in resumed]
+    lines += [
+        f"Job {job} goes on. A worker takes it, or the `aicd run` that made it, typed again.\n" for job in resumed
+    ]
     sys.stdout.writelines(lines)
 
 
 def _usd(micro: int) -> str:
-    return f"{micro / MICRO_USD:.2f} USD"
+    """At least two decimals, and more only where they are needed: a limit of 0.001 is not shown as nothing."""
+    places = 6 if micro % 10_000 else 2
+    return f"{micro / MICRO_USD:.{places}f} USD"

@@ -28,7 +28,9 @@ OPERATOR = Actor(ActorKind.SYSTEM, "cli")
 
 Slug = Annotated[str, typer.Option("--org", metavar="SLUG", help="The organization.")]
 
-app = typer.Typer(help="Try a policy out; show and publish an organization's.", no_args_is_help=True)
+app = typer.Typer(
+    help="Try a policy out; show and publish an organization's.", epilog=TEST_EXAMPLE, no_args_is_help=True
+)
 
 
 @app.command("show", epilog=SHOW_EXAMPLE)

@@ -119,6 +119,10 @@ def command(
     def begin() -> Work:
         settings = load_settings(data_dir)
         require_one_place(repo, github, issue, issue_file)
+        if yes and detach:
+            raise InvalidInputError(
+                "--yes approves what this process works on. With --detach: aicd approve JOB, later."
+            )
         if time_limit is not None:
             settings = settings.model_copy(update={"job_time_limit": time_limit})
         request = RunRequest(

@@ -115,7 +115,7 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
     if target is None:
         fit = ", ".join(state.value for state, possible in TRANSITIONS if possible is event)
         raise IllegalTransitionError(
-            f"A job that is {job.state.value} cannot be {event.value}; one of these can: {fit}."
+            f"A job that is {job.state.value} cannot be {event.value.replace('_', ' ')}; one of these can: {fit}."
         )
     if event is JobEvent.HANDED_OVER:
         return job

@@ -1,7 +1,11 @@
 """An organisation's policy as rules: read as it was published, published only when it can be read."""
 
-from pydantic import ValidationError
+from collections.abc import Mapping
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from aicd_core.contracts.config import HOST_PATTERN
 from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.errors import InvalidInputError
 from aicd_core.policy.rules import DEFAULT_RULES, Rules
@@ -23,8 +27,21 @@ def parse_rules(document: object, name: str) -> Rules:
     try:
         return Rules.model_validate(document)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()[:5])
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {_fault(e)}" for e in error.errors()[:5])
         raise InvalidInputError(f"{name} cannot be used as policy rules. {faults}.", code="bad_rules") from error
+
+
+def _fault(details: ErrorDetails) -> str:
+    if details.get("ctx", {}).get("pattern") == HOST_PATTERN:
+        return "this must be a host's name in lower case, like pypi.org or *.example.com; no address, no port"
+    return _FAULTS.get(details["type"], details["msg"])
+
+
+_FAULTS: Mapping[str, str] = {
+    "extra_forbidden": "there is no such key",
+    "tuple_type": "this must be a list",
+}
+"""What pydantic says in words of Python, by its error type."""
 
 
 async def organization_rules(session: ReadSession, tenant: Tenant) -> Rules:

@@ -228,7 +228,8 @@ def require_budget(what: str, budget: int | None) -> None:
     """
     if budget is not None and not 0 <= budget <= MAX_BUDGET:
         raise InvalidInputError(
-            f"The budget of a {what} is {budget} micro-USD; it may be 0 to {MAX_BUDGET:,}, or none.",
+            f"The budget of a {what} is {budget / 1_000_000:,.6f} US dollars; it may be 0 to "
+            f"{MAX_BUDGET // 1_000_000:,} US dollars, or none.",
             code="bad_budget",
         )
 
