@@ -84,6 +84,9 @@ async def talk_about_everything(hub: Hub, host, request_for, job_id: JobId) -> N
     feedback = await host.read_feedback(job_id)
     await host.answer(job_id, feedback.threads[0].id, "Because.")
     await host.read_issue(1)
+    comment = hub.repo.issues[1].comments[0].id
+    await host.desk.react(comment, "eyes")
+    await host.desk.react(comment, "eyes")
     app = host._tokens.app
     person, api = Secret(hub.server.add_token("alice")), hub.api()
     hub.server.world.conversions["code"] = converted(hub)

@@ -4,15 +4,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 from aicd_cli.runtime import LOCAL_ORGANIZATION, leftovers
 from aicd_core.deliveries.service import DeliveryWorker
+from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import Dispatch, Parts, Worker, WorkerOptions
 from aicd_core.queues.adapter import reach_redis
 from aicd_core.queues.open import open_bell, open_queue, open_scheduler
+from aicd_core.tenancy import Tenant
+from aicd_github.desk import SteeredHost
 from aicd_github.webhooks import SOURCE
 from aicd_github.webhooks.installations import InstallationHandlers
+from aicd_github.webhooks.places import HostAt
 from aicd_github.webhooks.routing import Router
+from aicd_github.webhooks.steering import steering_routes
 from aicd_github.webhooks.tenants import Tenants, parse_accounts
 
 DELIVERIES_AT_ONCE = 4
@@ -45,4 +51,21 @@ def github_router(parts: Parts) -> Router:
     accounts = parse_accounts(settings.github_accounts, LOCAL_ORGANIZATION)
     tenants = Tenants(parts.database, parts.system, settings.github_api_url, accounts)
     installations = InstallationHandlers(parts.database, settings.github_api_url)
-    return Router(tenants, installations.routes(), timedelta(days=settings.delivery_days))
+    routes = (*installations.routes(), *steering_routes(parts, steered_host(parts)))
+    return Router(tenants, routes, timedelta(days=settings.delivery_days))
+
+
+def steered_host(parts: Parts) -> HostAt:
+    """Finds the hosts that steer jobs."""
+
+    def at(source: str, tenant: Tenant) -> SteeredHost:
+        host = parts.hosts.at(source, tenant)
+        if not hasattr(host, "desk"):
+            raise InvalidInputError(
+                f"There is no way into GitHub for {source}. Set AICD_GITHUB_APP_ID and the App's key for the workers, "
+                "restart them, and have GitHub deliver this again.",
+                code="no_github_credentials",
+            )
+        return cast("SteeredHost", host)
+
+    return at

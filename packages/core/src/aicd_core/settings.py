@@ -82,6 +82,9 @@ class Settings(EnvironmentSettings):
         description="Whose installations are taken: GitHub accounts, with commas between; `account=organization` for "
         "an organization other than `local`.",
     )
+    github_label: str = Field(
+        default="aicd", min_length=1, max_length=50, description="The label that starts the job of an issue."
+    )
     github_token: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("AICD_GITHUB_TOKEN", "GITHUB_TOKEN"),

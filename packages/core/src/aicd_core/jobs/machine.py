@@ -71,6 +71,9 @@ TRANSITIONS: MappingProxyType[tuple[JobState, JobEvent], JobState] = MappingProx
         (_S.PR_OPEN, _E.FEEDBACK): _S.CODING,
         (_S.PR_OPEN, _E.MERGED): _S.MERGED,
         (_S.PR_OPEN, _E.CLOSED): _S.CLOSED,
+        # A person decides about the pull request while feedback on it is being worked in.
+        **{(state, _E.MERGED): _S.MERGED for state in (_S.CODING, _S.REVIEWING, _S.PAUSED)},
+        **{(state, _E.CLOSED): _S.CLOSED for state in (_S.CODING, _S.REVIEWING, _S.PAUSED)},
         **{(state, _E.FAILED): _S.FAILED for state in OPEN - {_S.PR_OPEN}},
         **{(state, _E.CANCELLED): _S.CANCELLED for state in OPEN},
         **{(state, _E.LIMIT_REACHED): _S.PAUSED for state in AT_WORK},

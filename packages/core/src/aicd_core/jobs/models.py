@@ -52,7 +52,8 @@ class Job(TenantOwned, Base):
 
     `version` grows by one with every transition and is the fencing token: whoever holds an older one can
     write nothing. `issue_key` says which issue this is; at most one open job of a repository has it. `issue_number` is
-    the issue's number on its code host, if it has one there.
+    the issue's number on its code host, if it has one there. `asks_approval`: a person approves this job's plan,
+    whatever repository and organization say. `note` is what people were answered last, in Markdown.
     """
 
     __tablename__ = "jobs"
@@ -82,6 +83,8 @@ class Job(TenantOwned, Base):
     not_before: Mapped[datetime | None]
     woken_at: Mapped[datetime | None]
     cost_limit: Mapped[int | None] = mapped_column(BigInteger)
+    asks_approval: Mapped[bool] = mapped_column(default=False, server_default="false")
+    note: Mapped[str | None]
     created_at: Mapped[Created]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -101,6 +104,7 @@ class Job(TenantOwned, Base):
             postgresql_where=text(f"state NOT IN ({sql_list(TERMINAL)})"),
         ),
         Index("ix_jobs_newest", "org_id", text("id DESC")),
+        Index("ix_jobs_issue", "org_id", "repository_id", "issue_key", text("id DESC")),
         Index(
             "ix_jobs_at_work",
             *("org_id", text("(state = 'queued')"), text("priority DESC"), "id"),

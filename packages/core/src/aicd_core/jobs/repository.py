@@ -69,6 +69,8 @@ def _view(row: Job) -> JobView:
         issue_number=row.issue_number,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        asks_approval=row.asks_approval,
+        note=row.note,
     )
 
 
@@ -78,16 +80,18 @@ def _new_job(_: Tenant) -> Executable:
         WITH made AS (
             INSERT INTO jobs (
                 id, org_id, repository_id, state, version, round, plan_attempts, agent, title, body, issue_key,
-                issue_number, base_branch, base_sha, seconds_worked, time_limit, priority, cost_limit, woken_at
+                issue_number, base_branch, base_sha, seconds_worked, time_limit, priority, cost_limit, woken_at,
+                asks_approval
             ) VALUES (
                 :job_id, :of_tenant, :repository_id, 'queued', 0, 0, 0, :agent, :title, :body, :issue_key,
-                :issue_number, :base_branch, :base_sha, 0, :time_limit, :priority, :cost_limit, now()
+                :issue_number, :base_branch, :base_sha, 0, :time_limit, :priority, :cost_limit, now(),
+                :asks_approval
             )
             ON CONFLICT DO NOTHING
             RETURNING org_id, id
         ), logged AS (
             INSERT INTO job_events (org_id, job_id, version, state, detail)
-            SELECT org_id, id, 0, 'queued', '{}' FROM made
+            SELECT org_id, id, 0, 'queued', CAST(:detail AS jsonb) FROM made
         )
         SELECT made.id, pg_notify(:channel, concat_ws(' ', made.org_id, made.id, 0)),
             CASE WHEN :wake THEN aicd_wake(made.org_id, made.id, concat(made.id, '-queued-0'), 0) END
@@ -111,6 +115,7 @@ async def insert_job(
         its id; None when an open one for the same issue is there already.
     """
     fields = {**asdict(new), "issue_key": new.issue_key, "job_id": new_uuid()}
+    fields["detail"] = json.dumps(fields.pop("origin"))
     made = await session.call(Call.of(_NEW_JOB, tenant, channel=CHANNEL, wake=wake, **fields))
     return JobId(made[0][0]) if made else None
 
@@ -126,6 +131,15 @@ async def find_open(
         Job.state.not_in(TERMINAL),
     )
     row = (await session.execute(query)).scalar_one_or_none()
+    return _view(row) if row else None
+
+
+async def find_newest(
+    session: ReadSession, tenant: Tenant, repository_id: RepositoryId, issue_key: str
+) -> JobView | None:
+    """The newest job of this issue, open or not; None when it never had one."""
+    query = select(Job).where(mine(Job, tenant), Job.repository_id == repository_id, Job.issue_key == issue_key)
+    row = (await session.execute(query.order_by(Job.id.desc()).limit(1))).scalar_one_or_none()
     return _view(row) if row else None
 
 
@@ -239,3 +253,19 @@ async def raise_limits(
             cost_limit=case((Job.cost_limit.is_not(None), func.greatest(Job.cost_limit, cost_limit))),
         )
     )
+
+
+async def set_note(session: WriteSession, tenant: Tenant, job_id: JobId, note: str) -> None:
+    """What people are told besides how the job is; it takes the place of the note before."""
+    await session.execute(update(Job).where(mine(Job, tenant), Job.id == job_id).values(note=note))
+
+
+async def ask_approval(session: WriteSession, tenant: Tenant, job_id: JobId, states: Sequence[str]) -> bool:
+    """Has a person approve the job's plan; False when the job is in none of these states any more."""
+    asked = await session.execute(
+        update(Job)
+        .where(mine(Job, tenant), Job.id == job_id, Job.state.in_(states))
+        .values(asks_approval=True)
+        .returning(Job.id)
+    )
+    return asked.first() is not None

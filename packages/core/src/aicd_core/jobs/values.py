@@ -12,7 +12,10 @@ from aicd_core.jobs.machine import JobEvent, JobState, JobStatus
 
 @dataclass(frozen=True)
 class NewJob:
-    """What it takes to make a job. Sizes are checked by whoever takes the issue in."""
+    """What it takes to make a job. Sizes are checked by whoever takes the issue in.
+
+    `origin` says on the job's record who asked for it, and by what.
+    """
 
     repository_id: RepositoryId
     agent: str
@@ -24,6 +27,8 @@ class NewJob:
     priority: int = 0
     cost_limit: int | None = None
     issue_number: int | None = None
+    asks_approval: bool = False
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def issue_key(self) -> str:
@@ -32,12 +37,22 @@ class NewJob:
         That is the issue's number on its code host, whatever is edited; of an issue without one, the text, the base
         branch and the agent.
         """
-        digest = hashlib.sha256()
-        parts = (self.agent, self.base_branch, self.title, self.body)
-        for part in parts if self.issue_number is None else (f"#{self.issue_number}",):
-            encoded = part.encode()
-            digest.update(len(encoded).to_bytes(8, "big") + encoded)
-        return digest.hexdigest()
+        if self.issue_number is not None:
+            return key_of_number(self.issue_number)
+        return _digest(self.agent, self.base_branch, self.title, self.body)
+
+
+def key_of_number(number: int) -> str:
+    """The `issue_key` of an issue that its code host has under a number."""
+    return _digest(f"#{number}")
+
+
+def _digest(*parts: str) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,8 @@ class JobView:
     issue_number: int | None
     created_at: datetime
     updated_at: datetime
+    asks_approval: bool = False
+    note: str | None = None
 
     @property
     def state(self) -> JobState:

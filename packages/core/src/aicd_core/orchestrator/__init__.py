@@ -6,7 +6,7 @@ from aicd_core.orchestrator.control import Control
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
 from aicd_core.orchestrator.exporting import export_cassette
 from aicd_core.orchestrator.foreground import Foreground, ForegroundQueue
-from aicd_core.orchestrator.intake import Intake, IssueText
+from aicd_core.orchestrator.intake import Intake, IssueText, Order
 from aicd_core.orchestrator.ports import CodeHosts, Parts
 from aicd_core.orchestrator.progress import (
     CommandEnded,
@@ -37,6 +37,7 @@ __all__ = [
     "JobReport",
     "Message",
     "Observer",
+    "Order",
     "Parts",
     "Player",
     "Progress",

@@ -1,8 +1,9 @@
 """What people, and the code host on their behalf, do to a job from outside."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from aicd_core.contracts import CodeHost, Plan
 from aicd_core.db.pages import PageRequest
@@ -28,11 +29,12 @@ COMMENT_MAX = 10_000
 
 @dataclass(frozen=True)
 class Control:
-    """Decisions about the jobs of one tenant. `by` says whose they are, on the job's record."""
+    """Decisions about the jobs of one tenant. Whose they are, `by`, and from where, `origin`, is on the job's record."""
 
     parts: Parts
     tenant: Tenant
     by: str
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     async def cancel(self, job_id: JobId, reason: str, *, open_pull_request: bool = False) -> JobView:
         """Ends a job in any open state; its worker stops, and no branch is left unless a pull request stands on it.
@@ -50,13 +52,36 @@ class Control:
         """
         ended = TERMINAL if open_pull_request else TERMINAL | {JobState.PR_OPEN}
         while (job := await self._job(job_id)).state not in ended:
-            cancelled = StepResult(JobEvent.CANCELLED, "cancelled", reason, {"by": self.by})
-            now = await self._mover.push(self.tenant, job, cancelled)
-            if now is not None:
-                await self._clear_away(now)
-                await tell(await self._host(now), now, None, self.parts.observe)
+            if (now := await self._end(job, JobEvent.CANCELLED, "cancelled", reason)) is not None:
                 return now
         return job
+
+    async def conclude(self, job_id: JobId, event: JobEvent, reason: str) -> JobView:
+        """Ends a job, as MERGED or CLOSED, whose pull request a person has decided about; its worker stops.
+
+        Returns:
+            the job, ended, by this or before.
+
+        Raises:
+            NotFoundError: the tenant has no such job.
+            IllegalTransitionError: it cannot have a pull request yet.
+        """
+        while (job := await self._job(job_id)).state not in TERMINAL:
+            if (now := await self._end(job, event, event.value, reason)) is not None:
+                return now
+        return job
+
+    async def _end(self, job: JobView, event: JobEvent, code: str, reason: str) -> JobView | None:
+        """The job, ended and cleared away; None when it moved on at this very moment."""
+        now = await self._mover.push(self.tenant, job, StepResult(event, code, reason, self._detail()))
+        if now is not None:
+            await self._clear_away(now)
+            await self.tell(now)
+        return now
+
+    async def tell(self, job: JobView) -> None:
+        """Has the job's issue say how it is now."""
+        await tell(self.parts.database, await self._host(job), job, self.parts.observe)
 
     async def approve(self, job_id: JobId, plan_hash: str | None = None) -> JobView:
         """Lets a job go on whose plan waits for a person.
@@ -76,7 +101,7 @@ class Control:
                 "then approve that one.",
                 code="other_plan",
             )
-        detail = {"by": self.by, "plan_hash": waiting}
+        detail = self._detail(plan_hash=waiting)
         return await self._push(job, StepResult(JobEvent.APPROVED, detail=detail))
 
     async def send_back(self, job_id: JobId, comment: str) -> JobView:
@@ -91,7 +116,7 @@ class Control:
                 f"A plan is sent back with a comment of 1 to {COMMENT_MAX:,} characters that says what to do otherwise."
             )
         job = await self._job(job_id)
-        detail = {"by": self.by, "comment": comment, "plan_hash": await self._plan_hash(job)}
+        detail = self._detail(comment=comment, plan_hash=await self._plan_hash(job))
         return await self._push(job, StepResult(JobEvent.SENT_BACK, "sent_back", comment, detail))
 
     async def resume(self, job_id: JobId, *, time_limit: float | None = None, cost_limit: int | None = None) -> JobView:
@@ -105,7 +130,7 @@ class Control:
         if time_limit is not None or cost_limit is not None:
             async with self.parts.database.write(self.tenant) as session:
                 await jobs.raise_limits(session, self.tenant, job_id, time_limit, cost_limit)
-        return await self._push(job, StepResult(JobEvent.RESUMED, detail={"by": self.by}))
+        return await self._push(job, StepResult(JobEvent.RESUMED, detail=self._detail()))
 
     async def resume_those_at(self, limits: Collection[str]) -> list[JobView]:
         """Takes back every job that is paused for one of these codes; one that still does not fit pauses again."""
@@ -133,6 +158,9 @@ class Control:
                 await self._clear_away(job)
             elif job is not None and job.state not in AT_WORK:
                 await self._leave_tree(job)
+
+    def _detail(self, **more: Any) -> dict[str, Any]:
+        return {"by": self.by, **self.origin, **more}
 
     @property
     def _mover(self) -> Mover:

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from aicd_core.contracts import Agent, Checkout, CodeHost, Left, PullRequest, Usage
+from aicd_core.contracts import Agent, Checkout, CodeHost, Left, Usage
 from aicd_core.errors import AicdError, InvalidInputError, LimitReachedError, NotFoundError, StepFailedError
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
-from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.budget import Allowance, over_budget
 from aicd_core.orchestrator.clearing import clear_away
@@ -80,7 +79,7 @@ class Engine:
         """Step after step, in one work tree."""
         job = held.taken.job
         records = Records(self.parts.database, held.tenant, job.id, held.owner, patience=self.mover.patience)
-        await self._tell(host, job, records)
+        await self._tell(host, job)
         while job.state in AT_WORK:
             if self.draining():
                 return await self.hand_over(held, job)
@@ -99,16 +98,14 @@ class Engine:
                     raise
                 result, delay = self._try_again(job, error)
                 job = await self.mover.move(held, job, result, delay=delay)
-                await self._tell(host, job, records)
+                await self._tell(host, job)
                 return job
             job = await self.mover.move(held, job, result)
-            await self._tell(host, job, records)
+            await self._tell(host, job)
         return job
 
-    async def _tell(self, host: CodeHost, job: JobView, records: Records) -> None:
-        if job.issue_number is not None:
-            opened = await records.load(ArtifactKind.PULL_REQUEST, PullRequest, job.status.round)
-            await tell(host, job, opened, self.parts.observe)
+    async def _tell(self, host: CodeHost, job: JobView) -> None:
+        await tell(self.parts.database, host, job, self.parts.observe)
 
     async def hand_over(self, held: Held, job: JobView) -> JobView:
         """Gives the job, as it is, to whichever worker comes next."""
@@ -137,7 +134,7 @@ class Engine:
         else:
             ended = job.state in TERMINAL
             if ended:  # in case this process told of its work after whoever ended it told of that
-                await tell(host, job, None, self.parts.observe)
+                await self._tell(host, job)
         if ended:
             await clear_away(host, held.job_id, self.parts.observe)
 

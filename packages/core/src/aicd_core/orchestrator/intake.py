@@ -1,10 +1,12 @@
 """From an issue's text to a queued job: at most one open job for each issue."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from aicd_core.contracts import CodeHost
+from aicd_core.contracts import Base, CodeHost
 from aicd_core.db.database import Database
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.ids import JobId
@@ -80,6 +82,24 @@ def _as_title(line: str) -> str:
 
 
 @dataclass(frozen=True)
+class Order:
+    """What a code host asks for: a job of its issue number `number`.
+
+    Args:
+        agent: the one of organizations that never chose any.
+        time_limit: seconds at work.
+        asks_approval: a person is to see the plan first.
+        origin: who asked, and by what, for the job's record.
+    """
+
+    number: int
+    agent: str
+    time_limit: float
+    asks_approval: bool
+    origin: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Taken:
     """The job of a request; `made` is False when it was there already."""
 
@@ -145,6 +165,31 @@ class Intake:
             async with self.database.write(self.tenant) as session:
                 await jobs.raise_limits(session, self.tenant, found.id, time_limit, None)
         return Taken(await self.get(found.id), made=False)
+
+    async def begin(self, source: str, start: Base, issue: IssueText, order: Order) -> Taken:
+        """The open job of an issue on a code host, or a new one of the organization's agent, made in one transaction.
+
+        Raises:
+            ConflictError: the repository is switched off, or the organization is deleted.
+        """
+        async with self.database.write(self.tenant) as session:
+            repository_id = await take_up(session, self.tenant, INTAKE, source)
+            settings = await get_settings(session, self.tenant)
+            agent = settings.values.agent if settings.revision else order.agent
+            new = NewJob(
+                *(repository_id, agent, issue.title, issue.body, start.branch, start.sha, order.time_limit),
+                cost_limit=settings.values.job_budget,
+                issue_number=order.number,
+                asks_approval=order.asks_approval,
+                origin=order.origin,
+            )
+            made = await jobs.insert_job(session, self.tenant, new, wake=self.dispatch.in_statement)
+            job = await jobs.find_open(session, self.tenant, repository_id, new.issue_key)
+        if job is None:
+            raise ConflictError(f"The job of issue #{order.number} ended at this very moment.")
+        if made is not None:
+            await self.dispatch.send(job.org_id, job.id, wake_for(job).key)
+        return Taken(job, made=made is not None)
 
     async def get(self, job_id: JobId) -> JobView:
         """One job that is known to exist."""

@@ -19,6 +19,7 @@ from aicd_core.contracts.code_host import Level
 from aicd_core.hygiene import HiddenKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.asked import hidden_note
+from aicd_core.orchestrator.quoting import defused, quoted
 from aicd_core.text import one_line
 
 TITLE_MAX = 120
@@ -38,9 +39,12 @@ class Outcome:
 
 
 def commit_message(job: JobView, plan: Plan, summary: str) -> str:
-    """Subject, what was done, and the trailers that lead back to the job and its plan."""
+    """Subject, what was done, and the trailers that lead back to the job and its plan.
+
+    Hosts act on `fixes #1` and `@name` also in commits: an issue's title must not close another one.
+    """
     return (
-        f"{one_line(job.title, 72)}\n\n{one_line(summary, 500)}\n\n"
+        f"{defused(one_line(job.title, 72))}\n\n{defused(one_line(summary, 500))}\n\n"
         f"AI-CD-Job: {job.id}\nAI-CD-Plan: sha256:{plan.structure_hash()}\n"
     )
 
@@ -58,7 +62,7 @@ def draft(outcome: Outcome, evidence: bytes) -> PullRequestDraft:
         _cost(outcome),
     )
     body = "\n\n".join(section for section in sections if section)
-    title = one_line(outcome.job.title, TITLE_MAX)
+    title = defused(one_line(outcome.job.title, TITLE_MAX))
     return PullRequestDraft(
         title=title,
         body=body + "\n",
@@ -166,5 +170,5 @@ def _cost(outcome: Outcome) -> str:
 
 
 def _cell(text: str, limit: int = 300) -> str:
-    """Text from outside, on one line and unable to open a table cell or a HTML comment."""
-    return one_line(text, limit).replace("|", "\\|").replace("<", "&lt;")
+    """Text from outside, on one line, unable to open a table cell or a HTML comment, to call anybody or to refer."""
+    return quoted(text, limit).replace("|", "\\|")

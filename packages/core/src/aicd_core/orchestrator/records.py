@@ -85,6 +85,11 @@ class Records:
         counted = [event for event in events if event.event in {JobEvent.SENT_BACK, JobEvent.PLAN_INVALID}][:attempt]
         return tuple(str(event.detail["comment"]) for event in counted if event.event is JobEvent.SENT_BACK)
 
+    async def asks_approval(self) -> bool:
+        """Whether a person asked, perhaps a moment ago, to see this job's plan before it is carried out."""
+        job = await self._read(lambda session: jobs.get_job(session, self._tenant, self._job_id))
+        return job is not None and job.asks_approval
+
     async def usage(self) -> Usage:
         """What the job has used up so far."""
         return await self._ask(ledger.total)

@@ -33,6 +33,9 @@ class ReplayRecords:
     async def comments(self, attempt: int) -> tuple[str, ...]:
         return await self._recording.comments(attempt)
 
+    async def asks_approval(self) -> bool:
+        return False  # as with the terms of the organization: a replay waits for nobody
+
     async def usage(self) -> Usage:
         raise AssertionError("a replay publishes nothing, so nobody asks what it cost")
 

@@ -95,11 +95,15 @@ class RepositoryHost:
             InvalidInputError: `empty_repository`, `detached_head`, `no_such_base`, or as `source`.
             UnavailableError: the repository cannot be reached, or the disk refuses.
         """
-        source, remote = await self._open_source()
-        branches = await read_branches(source, remote, self._git)
-        base = choose_base(branches, branch, source.display)
+        base = await self.find_base(branch)
         await (await self._mirror(base.sha)).ensure(base.branch, base.sha)
         return base
+
+    async def find_base(self, branch: str | None) -> Base:
+        """As `resolve_base`, but for the mirror: nothing is fetched yet."""
+        source, remote = await self._open_source()
+        branches = await read_branches(source, remote, self._git)
+        return choose_base(branches, branch, source.display)
 
     @asynccontextmanager
     async def hold(self, job_id: JobId) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ from aicd_github.hosting.pushing import BranchPusher
 from aicd_github.hub.address import RepositoryAddress
 from aicd_github.hub.api import Api
 from aicd_github.hub.client import Client
+from aicd_github.hub.desk import HubDesk
 from aicd_github.hub.effects import READ_ISSUES, Effects
 from aicd_github.hub.feedback import failed_checks, threads_and_reviews
 from aicd_github.hub.owners import PLACES, owners_of
@@ -49,6 +50,11 @@ class GitHubCodeHost(RepositoryHost):
         self._tokens = tokens
         self._client = Client(api, tokens, address)
         self._effects = Effects(self._client)
+
+    @property
+    def desk(self) -> HubDesk:
+        """For steering the jobs of its issues."""
+        return HubDesk(self._client, self._effects)
 
     async def notes(self) -> tuple[str, ...]:
         """What the user should know before a job starts, one sentence each."""

@@ -51,6 +51,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", f"{_REPO}/issues/{{issue_number}}/comments", issues.list_comments),
     ("POST", f"{_REPO}/issues/{{issue_number}}/comments", issues.create_comment),
     ("PATCH", f"{_REPO}/issues/comments/{{comment_id}}", issues.update_comment),
+    ("POST", f"{_REPO}/issues/comments/{{comment_id}}/reactions", issues.add_reaction),
     ("POST", f"{_REPO}/issues/{{issue_number}}/labels", issues.add_labels),
     ("GET", f"{_REPO}/pulls", pulls.list_pulls),
     ("POST", f"{_REPO}/pulls", pulls.create_pull),
@@ -100,6 +101,12 @@ class GitHubServer:
         repo = Repository(self.world.user(owner, "Organization"), name, folder, **options)
         self.world.repositories.append(repo)
         return repo
+
+    def rename(self, repo: Repository, name: str) -> None:
+        """Gives a repository another name; the API answers to the one before by saying that it moved."""
+        self.world.former[repo.full_name] = repo
+        repo.folder = repo.folder.rename(repo.folder.with_name(f"{name}.git"))
+        repo.name = name
 
     def add_issue(self, repo: Repository, title: str, body: str, by: str) -> Issue:
         """An issue by somebody."""

@@ -5,9 +5,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar
 
+from pydantic import Field
+
 from aicd_github.webhooks.commands import Command, commands_added, commands_in
 from aicd_github.webhooks.parts import (
     Account,
+    AccountChanges,
     BranchName,
     Changes,
     CheckRun,
@@ -74,6 +77,20 @@ class InstallationRepositoriesEvent(_OfInstallation):
     repositories_removed: tuple[RepositoryName, ...] = ()
 
 
+class InstallationTargetEvent(Event):
+    """What happens to the account that an installation is on, such as a new name; `account` has the new one."""
+
+    of: ClassVar[str] = "installation_target"
+
+    installation: InstallationNumber
+    target: Account = Field(alias="account")
+    changes: AccountChanges = AccountChanges()
+
+    @property
+    def account(self) -> str | None:
+        return self.target.login
+
+
 class RepositoryEvent(Event):
     """An event in a repository."""
 
@@ -127,6 +144,12 @@ class CommentEvent(_WithCommands):
     @property
     def occurred_at(self) -> datetime | None:
         return self.comment.updated_at
+
+
+class RepositoryChangedEvent(RepositoryEvent):
+    """What happens to a repository itself, such as a new name."""
+
+    of: ClassVar[str] = "repository"
 
 
 class PullRequestEvent(RepositoryEvent):
@@ -230,6 +253,7 @@ KINDS: Mapping[str, type[Event]] = MappingProxyType(
         kind.of: kind
         for kind in (
             *(PingEvent, InstallationEvent, InstallationRepositoriesEvent, IssueEvent, CommentEvent, PullRequestEvent),
+            *(InstallationTargetEvent, RepositoryChangedEvent),
             *(ReviewEvent, ReviewCommentEvent, CheckSuiteEvent, CheckRunEvent, StatusEvent, PushEvent),
         )
     }

@@ -203,3 +203,9 @@ class Changes(Part):
     body: OldText | None = None
     new_issue: Issue | None = None
     new_repository: Repository | None = None
+
+
+class AccountChanges(Part):
+    """What a new name replaced."""
+
+    login: OldText | None = None

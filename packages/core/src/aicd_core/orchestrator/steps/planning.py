@@ -27,7 +27,7 @@ async def run(step: StepContext) -> StepResult:
         plan = await ask(step, attempt, paths, config)
     faults = _check(step, plan, paths, rules)
     if not faults:
-        return _accepted(step, plan, config)
+        return await _accepted(step, plan, config)
     # What a person sent back was valid: it is not counted against the planner.
     invalid = attempt + 1 - len(await step.records.comments(attempt))
     if invalid < step.settings.max_plan_attempts:
@@ -36,12 +36,13 @@ async def run(step: StepContext) -> StepResult:
     return _refused(faults, f"No valid plan after {invalid} attempts.")
 
 
-def _accepted(step: StepContext, plan: Plan, config: RepositoryConfig) -> StepResult:
+async def _accepted(step: StepContext, plan: Plan, config: RepositoryConfig) -> StepResult:
     """Goes on with a valid plan, or has a person look at it first, who also answers what it asks."""
     if plan.open_questions:
         reason = "The plan waits for answers: " + " ".join(plan.open_questions)
         return StepResult(JobEvent.APPROVAL_ASKED, "open_questions", reason)
-    wants_person = config.plan_approval == "always" or step.terms.plan_approval is PlanApproval.ALWAYS
+    always = config.plan_approval == "always" or step.terms.plan_approval is PlanApproval.ALWAYS
+    wants_person = always or await step.records.asks_approval()
     return StepResult(JobEvent.APPROVAL_ASKED if wants_person else JobEvent.PLAN_READY)
 
 

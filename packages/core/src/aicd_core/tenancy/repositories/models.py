@@ -14,7 +14,8 @@ class Repository(TenantOwned, Base):
     """A repository that jobs may run on. `source` is its clone URL, or an absolute path on this machine.
 
     Its budgets are in micro-USD: for all jobs of one issue, and for the repository in a month. They can only be tighter
-    than the organization's; None is no limit of its own.
+    than the organization's; None is no limit of its own. `external_id` is the code host's number, which a new name does
+    not change. `base_branch`: what jobs that the host starts are based on; None is its default branch.
     """
 
     __tablename__ = "repositories"
@@ -26,6 +27,8 @@ class Repository(TenantOwned, Base):
     enabled: Mapped[bool] = mapped_column(default=True, server_default="true")
     issue_budget: Mapped[int | None] = mapped_column(BigInteger)
     monthly_budget: Mapped[int | None] = mapped_column(BigInteger)
+    external_id: Mapped[int | None] = mapped_column(BigInteger)
+    base_branch: Mapped[str | None]
     revision: Mapped[Revision] = mapped_column(server_default="1")
     created_at: Mapped[Created]
     disconnected_at: Mapped[datetime | None]
@@ -40,6 +43,13 @@ class Repository(TenantOwned, Base):
             "org_id",
             "installation_id",
             postgresql_where=text("installation_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_repositories_external",
+            "org_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
         ),
         CheckConstraint("char_length(source) BETWEEN 1 AND 4096", name="source_length"),
         CheckConstraint("issue_budget >= 0 AND monthly_budget >= 0", name="budgets"),

@@ -63,6 +63,13 @@ async def find_repository(session: ReadSession, tenant: Tenant, source: str) -> 
     return _view(row) if row else None
 
 
+async def find_by_number(session: ReadSession, tenant: Tenant, external_id: int) -> RepositoryView | None:
+    """The tenant's repository with the code host's number, whatever it is called by now."""
+    query = select(Repository).where(mine(Repository, tenant), Repository.external_id == external_id)
+    row = (await session.execute(query)).scalar_one_or_none()
+    return _view(row) if row else None
+
+
 async def list_repositories(
     session: ReadSession, tenant: Tenant, page: PageRequest, *, disconnected: bool = False
 ) -> Page[RepositoryView]:
@@ -104,6 +111,28 @@ async def set_budgets(
     """Replaces the repository's own budgets; None when the repository is no longer at this revision."""
     values: dict[str, object] = {"issue_budget": issue_budget, "monthly_budget": monthly_budget}
     return await _edit(session, tenant, repository_id, revision, values)
+
+
+async def set_identity(
+    session: WriteSession, tenant: Tenant, repository_id: RepositoryId, revision: int, *, source: str, external_id: int
+) -> RepositoryView | None:
+    """Writes down how the code host calls and numbers it; None when no longer at this revision."""
+    values: dict[str, object] = {"source": source, "external_id": external_id}
+    return await _edit(session, tenant, repository_id, revision, values)
+
+
+async def set_source(
+    session: WriteSession, tenant: Tenant, repository_id: RepositoryId, revision: int, source: str
+) -> RepositoryView | None:
+    """Replaces the clone URL; None when no longer at this revision."""
+    return await _edit(session, tenant, repository_id, revision, {"source": source})
+
+
+async def set_base_branch(
+    session: WriteSession, tenant: Tenant, repository_id: RepositoryId, revision: int, base_branch: str | None
+) -> RepositoryView | None:
+    """Replaces the branch that jobs are based on; None when no longer at this revision."""
+    return await _edit(session, tenant, repository_id, revision, {"base_branch": base_branch})
 
 
 async def set_disconnected_at(
@@ -166,4 +195,6 @@ def _view(row: Repository) -> RepositoryView:
         disconnected_at=row.disconnected_at,
         issue_budget=row.issue_budget,
         monthly_budget=row.monthly_budget,
+        external_id=row.external_id,
+        base_branch=row.base_branch,
     )

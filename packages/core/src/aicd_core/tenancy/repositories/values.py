@@ -29,3 +29,5 @@ class RepositoryView:
     disconnected_at: datetime | None
     issue_budget: int | None = None
     monthly_budget: int | None = None
+    external_id: int | None = None
+    base_branch: str | None = None

@@ -44,7 +44,8 @@ class Call:
         found = self.world.repository(self.path["owner"], self.path["repo"])
         if found is None:
             self.who.require_token()
-            raise RefusedError(404, "Not Found")
+            moved = f"{self.path['owner']}/{self.path['repo']}" in self.world.former
+            raise RefusedError(301, "Moved Permanently") if moved else RefusedError(404, "Not Found")
         require(self.token, found, permission, access)
         return found
 

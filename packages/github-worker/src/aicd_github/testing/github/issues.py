@@ -2,9 +2,11 @@
 
 from aicd_github.testing.github.asking import RefusedError, level_of
 from aicd_github.testing.github.calls import Call, Reply, invalid, ref_sha
-from aicd_github.testing.github.state import LEVELS, Comment, Issue, Repository, now
+from aicd_github.testing.github.shapes import stamp
+from aicd_github.testing.github.state import LEVELS, Comment, Issue, Repository, next_id, now
 
 _LONGEST_LABEL = 50
+_REACTIONS = frozenset({"+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"})
 
 
 def get_repository(call: Call) -> Reply:
@@ -46,6 +48,18 @@ def update_comment(call: Call) -> Reply:
     issue, comment = _comment(repo, int(call.path["comment_id"]))
     comment.body, comment.updated_at = call.text("body"), now()
     return Reply(call.shapes.comment(repo, issue, comment))
+
+
+def add_reaction(call: Call) -> Reply:
+    repo = call.repo("issues", "write")
+    _, comment = _comment(repo, int(call.path["comment_id"]))
+    content, user = call.text("content"), call.token.user
+    if content not in _REACTIONS:
+        raise invalid("content", "invalid")
+    there = (user.login, content) in comment.reactions
+    number = comment.reactions.setdefault((user.login, content), next_id())
+    told = {"id": number, "node_id": f"REA_{number}", "content": content, "user": call.shapes.user(user)}
+    return Reply({**told, "created_at": stamp(now())}, 200 if there else 201)
 
 
 def _comment(repo: Repository, number: int) -> tuple[Issue, Comment]:

@@ -159,7 +159,7 @@ class Shapes:
             "user": self.user(issue.user),
             "labels": [self.label(repo, name) for name in issue.labels],
             "assignee": None,
-            "assignees": [],
+            "assignees": [self.user(user) for user in issue.assignees],
             "milestone": None,
             "locked": False,
             "comments": len(issue.comments),

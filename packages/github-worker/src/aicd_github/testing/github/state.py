@@ -80,8 +80,11 @@ class Token:
 
 @dataclass
 class Comment:
+    """`reactions` are by the login of who reacted, and what with."""
+
     user: User
     body: str
+    reactions: dict[tuple[str, str], int] = field(default_factory=dict)
     id: int = field(default_factory=next_id)
     created_at: datetime = field(default_factory=now)
     updated_at: datetime = field(default_factory=now)
@@ -97,6 +100,7 @@ class Issue:
     body: str
     state: str = "open"
     labels: list[str] = field(default_factory=list)
+    assignees: list[User] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     id: int = field(default_factory=next_id)
     created_at: datetime = field(default_factory=now)
@@ -206,12 +210,13 @@ class Exchange:
 
 @dataclass
 class World:
-    """Everything. `conversions` are apps that wait behind the code of a manifest."""
+    """Everything. `conversions` are apps that wait behind the code of a manifest, `former` repositories by old names."""
 
     users: dict[str, User] = field(default_factory=dict)
     apps: list[App] = field(default_factory=list)
     installations: list[Installation] = field(default_factory=list)
     repositories: list[Repository] = field(default_factory=list)
+    former: dict[str, Repository] = field(default_factory=dict)
     tokens: list[Token] = field(default_factory=list)
     conversions: dict[str, dict[str, Any]] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
