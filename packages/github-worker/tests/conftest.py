@@ -12,9 +12,14 @@ from pathlib import Path
 
 import pytest
 from github_world import PERMISSIONS, Hub, make_key
+from steering_world import Steered
 
 from aicd_core.contracts import CacheMount, ChangeSet, CommandResult, CommitRequest, Denial, PullRequestDraft
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.ids import JobId, new_uuid
+from aicd_core.settings import Settings
+from aicd_core.tenancy import Tenant
+from aicd_core.testing.databases import TestUrls
 from aicd_github.hub.host import GitHubCodeHost
 from aicd_github.local.host import LocalCodeHost
 from aicd_github.testing.github_server import GitHubServer, serving_github
@@ -251,3 +256,20 @@ def make_hub_host(hub: Hub, data_dir: Path, sandbox: DirectSandbox) -> Callable[
 def hub_host(hub: Hub, make_hub_host) -> GitHubCodeHost:
     hub.server.add_issue(hub.repo, "Title", "body", "rita")
     return make_hub_host()
+
+
+@pytest.fixture
+def steered(
+    hub: Hub,
+    hub_host: GitHubCodeHost,
+    database: Database,
+    system: SystemDatabase,
+    tenant: Tenant,
+    database_urls: TestUrls,
+    data_dir: Path,
+) -> Steered:
+    """The stand-in's issue 1, and what handles the deliveries about it."""
+    issue = hub.repo.issues[1]
+    issue.title, issue.body = "Greet the world", "Please."
+    settings = Settings(data_dir=data_dir, github_api_url=hub.server.api)
+    return Steered(hub, hub_host, database, system, tenant, database_urls.admin, settings, issue)

@@ -29,7 +29,7 @@ COMMENT_MAX = 10_000
 
 @dataclass(frozen=True)
 class Control:
-    """Decisions about the jobs of one tenant. Whose they are, `by`, and from where, `origin`, is on the job's record."""
+    """Decisions about the jobs of one tenant. `by` and `origin` say on the job's record whose, and where from."""
 
     parts: Parts
     tenant: Tenant

@@ -210,7 +210,7 @@ class Exchange:
 
 @dataclass
 class World:
-    """Everything. `conversions` are apps that wait behind the code of a manifest, `former` repositories by old names."""
+    """Everything. `conversions` are apps that wait behind a manifest's code, `former` repositories by old names."""
 
     users: dict[str, User] = field(default_factory=dict)
     apps: list[App] = field(default_factory=list)
