@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from aicd_core.ids import JobId, new_uuid
 from aicd_core.settings import Settings
 from aicd_core.tenancy import Tenant
 from aicd_core.testing.databases import TestUrls
+from aicd_github.hub.address import RepositoryAddress
 from aicd_github.hub.host import GitHubCodeHost
 from aicd_github.local.host import LocalCodeHost
 from aicd_github.testing.github_server import GitHubServer, serving_github
@@ -244,10 +245,10 @@ def hub(tmp_path: Path, repo: Repo, app_key: tuple[str, str]) -> Iterator[Hub]:
 
 @pytest.fixture
 def make_hub_host(hub: Hub, data_dir: Path, sandbox: DirectSandbox) -> Callable[..., GitHubCodeHost]:
-    def make(place: Path = data_dir, timeout: float = 20) -> GitHubCodeHost:
-        app = hub.app()
-        tokens = app.on(hub.address, lambda: app.installation_of(hub.address))
-        return GitHubCodeHost(hub.address, tokens, hub.api(timeout), place, sandbox, 60)
+    def make(place: Path = data_dir, timeout: float = 20, address: RepositoryAddress | None = None) -> GitHubCodeHost:
+        app, at = hub.app(), address or hub.address
+        tokens = app.on(at, lambda: app.installation_of(at))
+        return GitHubCodeHost(at, tokens, hub.api(timeout), place, sandbox, 60)
 
     return make
 
@@ -261,7 +262,7 @@ def hub_host(hub: Hub, make_hub_host) -> GitHubCodeHost:
 @pytest.fixture
 def steered(
     hub: Hub,
-    hub_host: GitHubCodeHost,
+    make_hub_host: Callable[..., GitHubCodeHost],
     database: Database,
     system: SystemDatabase,
     tenant: Tenant,
@@ -269,7 +270,10 @@ def steered(
     data_dir: Path,
 ) -> Steered:
     """The stand-in's issue 1, and what handles the deliveries about it."""
-    issue = hub.repo.issues[1]
-    issue.title, issue.body = "Greet the world", "Please."
+    issue = hub.server.add_issue(hub.repo, "Greet the world", "Please.", "rita")
     settings = Settings(data_dir=data_dir, github_api_url=hub.server.api)
-    return Steered(hub, hub_host, database, system, tenant, database_urls.admin, settings, issue)
+
+    def host_of(name: str) -> GitHubCodeHost:
+        return make_hub_host(address=replace(hub.address, name=name))
+
+    return Steered(hub, host_of, database, system, tenant, database_urls.admin, settings, issue)

@@ -1,6 +1,6 @@
 """Jobs that a GitHub stand-in starts and steers, on a real database, with nobody at work on them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.organizations.service import edit_settings, get_settings
 from aicd_github.desk import SteeredHost
 from aicd_github.hub.render import STATUS_MARK
+from aicd_github.testing.git_server import run_git
 from aicd_github.testing.github.state import Issue, Pull
 from aicd_github.testing.messages import Message, Messages
 from aicd_github.webhooks import SOURCE
@@ -44,7 +45,7 @@ class Steered:
     """The stand-in, our side of it, and one issue."""
 
     hub: Hub
-    host: SteeredHost
+    host_of: Callable[[str], SteeredHost]
     database: Database
     system: SystemDatabase
     tenant: Tenant
@@ -54,9 +55,9 @@ class Steered:
     seen: list[Progress] = field(default_factory=list)
 
     def at(self, source: str, tenant: Tenant | None = None) -> Any:
+        """The host of a repository, under whichever name it is asked for."""
         del tenant
-        assert source == self.host.address.clone_url, source  # type: ignore[attr-defined]
-        return self.host
+        return self.host_of(source.removesuffix(".git").rpartition("/")[2])
 
     def parts(self) -> Parts:
         return Parts(self.database, self.system, self, load_agent, self.settings, self.seen.append)
@@ -140,6 +141,7 @@ class Steered:
         job = self.job()
         issue = Issue(self.hub.repo.next_number(), self.hub.server.world.user("aicd[bot]", "Bot"), "Greet", "")
         self.hub.repo.issues[issue.number] = issue
+        run_git(self.hub.repo.folder, "update-ref", f"refs/heads/aicd/{job}", "main")
         made = Pull(issue, f"aicd/{job}", "main", draft=False, head_sha="a" * 40, base_sha="b" * 40)
         self.hub.repo.pulls[issue.number] = made
         url = f"{self.hub.server.web}/acme/project/pull/{issue.number}"

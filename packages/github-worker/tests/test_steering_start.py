@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from steering_world import Steered
 
+from aicd_core.errors import UnavailableError
 from aicd_core.ids import DeliveryId, new_uuid
 from aicd_core.jobs.machine import JobState
 from aicd_core.tenancy.triggers import RepositoryPermission
+from aicd_github.hub.desk import HubDesk
 
 
 async def test_the_label_starts_a_job_of_the_organizations_agent_on_the_default_branch(steered: Steered):
@@ -180,13 +182,10 @@ async def test_an_issue_that_is_open_again_by_now_was_not_closed(steered: Steere
 
 
 async def test_while_github_is_away_the_delivery_is_tried_again(steered: Steered, monkeypatch: Any):
-    from aicd_core.errors import UnavailableError
-
     async def away(login: str) -> None:
         raise UnavailableError(f"nobody answers about {login}")
 
-    desk = steered.host.desk
-    monkeypatch.setattr(type(desk), "permission_of", lambda self, login: away(login))
+    monkeypatch.setattr(HubDesk, "permission_of", lambda _, login: away(login))
     with pytest.raises(UnavailableError):
         await steered.label()
     assert steered.jobs() == []

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import or_, select, true, update
+from sqlalchemy import ColumnElement, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from aicd_core.db.sessions import ReadSession, SystemReadSession, WriteSession
@@ -61,8 +61,9 @@ async def update_installation(
     session: WriteSession, tenant: Tenant, installation_id: InstallationId, facts: InstallationFacts
 ) -> bool:
     """Writes down what the host says now; False when it said something newer before, or it was removed."""
-    older = or_(Installation.reported_at.is_(None), Installation.reported_at <= facts.reported_at)
-    news = older if facts.reported_at else true()
+    news: ColumnElement[bool] = true()
+    if facts.reported_at is not None:
+        news = or_(Installation.reported_at.is_(None), Installation.reported_at <= facts.reported_at)
     changed = await session.execute(
         update(Installation)
         .where(mine(Installation, tenant), Installation.id == installation_id, Installation.removed_at.is_(None))

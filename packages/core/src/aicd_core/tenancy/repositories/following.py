@@ -108,7 +108,9 @@ async def rename_account(
     Args:
         before, after: what the clone URLs of its repositories begin with.
     """
-    facts = InstallationFacts(installed.host, installed.external_id, account, installed.suspended_at, None)
+    facts = InstallationFacts(
+        installed.host, installed.external_id, account, installed.suspended_at, installed.reported_at
+    )
     await installations.follow(session, tenant, actor, facts)
     for source in await repository.list_sources_of(session, tenant, installed.id):
         known = await repository.find_repository(session, tenant, source)
