@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Lifespan
 
-from aicd_backend.health import ReadyCheck, health_router
+from aicd_backend.health import health_router
 from aicd_backend.middleware import (
     BodyLimitMiddleware,
     ErrorBoundaryMiddleware,
@@ -23,6 +23,7 @@ from aicd_backend.middleware import (
 from aicd_backend.problems import MEDIA_TYPE, Problem, problem_of, problem_response
 from aicd_backend.request_id import RequestIdMiddleware, request_id_of
 from aicd_backend.settings import BackendSettings
+from aicd_cli.readiness import ReadyCheck
 from aicd_core.errors import AicdError
 
 _SCHEMA_REF = "#/components/schemas/{model}"

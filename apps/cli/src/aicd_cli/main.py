@@ -20,6 +20,7 @@ from aicd_cli.commands import (
     org,
     policy,
     replay,
+    triggers,
     verify,
     worker,
 )
@@ -69,6 +70,7 @@ github.app.command("setup", epilog=github_setup.EXAMPLE)(github_setup.command)
 app.add_typer(github.app, name="github")
 app.add_typer(keys.app, name="keys")
 org.app.command("limits", epilog=limits.EXAMPLE)(limits.command)
+org.app.command("triggers", epilog=triggers.EXAMPLE)(triggers.command)
 app.add_typer(org.app, name="org")
 app.add_typer(policy.app, name="policy")
 add_commands(app)

@@ -4,17 +4,40 @@ import logging
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from aicd_cli.http import Server, listening
+from aicd_cli.readiness import ReadyCheck, SharedCheck
 from aicd_cli.receiving import open_route, secrets_of
 from aicd_cli.serving import stopped_by_signals, store_once_there
 from aicd_core.settings import Settings
-from aicd_github.webhooks.app import PATH
+from aicd_github.webhooks.app import PATH, PROBLEM_TYPE
 
 POOL = 10
 """Connections: so many deliveries are stored at once, and the others wait their turn."""
 SHUTDOWN_SECONDS = 10
+READY_SECONDS = 2.0
+"""Within so many seconds `/readyz` answers."""
 _log = logging.getLogger(__name__)
+
+
+def health_routes(ready: ReadyCheck) -> tuple[Route, Route]:
+    """`/healthz`: the process is alive. `/readyz`: deliveries can be stored, else 503."""
+    check = SharedCheck(ready, READY_SECONDS)
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        if await check.passes():
+            return JSONResponse({"status": "ok"})
+        detail = "Deliveries cannot be stored now: Postgres does not answer. The server's log says more."
+        problem = {"type": "about:blank", "status": 503, "code": "not_ready", "detail": detail}
+        return JSONResponse(problem, 503, media_type=PROBLEM_TYPE)
+
+    return Route("/healthz", healthz), Route("/readyz", readyz)
 
 
 async def serve(settings: Settings, host: str, port: int) -> None:
@@ -28,7 +51,7 @@ async def serve(settings: Settings, host: str, port: int) -> None:
     with listening(host, port) as listener:
         async with store_once_there(settings, POOL) as store, open_route(settings, store) as route:
             config = uvicorn.Config(
-                Starlette(routes=[route]),
+                Starlette(routes=[route, *health_routes(store.database.refuse_unsafe_role)]),
                 lifespan="off",
                 ws="none",
                 log_config=None,

@@ -1,6 +1,6 @@
 """The composition of a worker process; see `runtime.load_workers` for why it stands alone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ from aicd_github.webhooks.installations import InstallationHandlers
 from aicd_github.webhooks.places import HostAt
 from aicd_github.webhooks.routing import Router
 from aicd_github.webhooks.steering import steering_routes
-from aicd_github.webhooks.tenants import Tenants, parse_accounts
+from aicd_github.webhooks.tenants import Tenants, parse_accounts, require_organizations
 
 DELIVERIES_AT_ONCE = 4
 """Deliveries that a worker handles at once, beside its jobs: `serving.POOL_SPARE` has connections for them."""
@@ -29,8 +29,13 @@ __all__ = ["open_queue", "open_worker", "reach_redis"]
 
 @asynccontextmanager
 async def open_worker(parts: Parts, options: WorkerOptions, concurrency: int) -> AsyncIterator[Worker]:
-    """A worker that takes up to `concurrency` jobs at once, ready to run."""
+    """A worker that takes up to `concurrency` jobs at once, ready to run.
+
+    Raises:
+        InvalidInputError: AICD_GITHUB_ACCOUNTS cannot be used, or names an organization that there is not.
+    """
     redis_url = parts.settings.redis_url
+    await require_organizations(parts.system, _accounts(parts))
     async with (
         open_queue(parts.system, redis_url, concurrency=concurrency) as queue,
         open_bell(parts.system, redis_url, concurrency=DELIVERIES_AT_ONCE) as bell,
@@ -48,11 +53,14 @@ def github_router(parts: Parts) -> Router:
         InvalidInputError: AICD_GITHUB_ACCOUNTS cannot be used.
     """
     settings = parts.settings
-    accounts = parse_accounts(settings.github_accounts, LOCAL_ORGANIZATION)
-    tenants = Tenants(parts.database, parts.system, settings.github_api_url, accounts)
+    tenants = Tenants(parts.database, parts.system, settings.github_api_url, _accounts(parts))
     installations = InstallationHandlers(parts.database, settings.github_api_url)
     routes = (*installations.routes(), *steering_routes(parts, steered_host(parts)))
     return Router(tenants, routes, timedelta(days=settings.delivery_days))
+
+
+def _accounts(parts: Parts) -> Mapping[str, str]:
+    return parse_accounts(parts.settings.github_accounts, LOCAL_ORGANIZATION)
 
 
 def steered_host(parts: Parts) -> HostAt:

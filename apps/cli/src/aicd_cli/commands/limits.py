@@ -25,7 +25,6 @@ from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.organizations.service import edit_settings, get_settings, require_by_slug
 from aicd_core.tenancy.repositories import service as repositories
-from aicd_core.tenancy.repositories.repository import find_repository
 from aicd_core.tenancy.repositories.values import RepositoryView
 from aicd_core.usage.budgets.values import Scope
 from aicd_core.usage.repository import total_of_month
@@ -123,12 +122,13 @@ async def _limit_repository(store: Store, tenant: Tenant, source: str, wanted: L
             code="not_of_a_repository",
         )
     async with store.database.write(tenant) as session:
-        found = await _repository(session, tenant, source)
+        found = await repository_of(session, tenant, source)
         limits = {name: wanted.get(scope, getattr(found, name)) for scope, name in OF_REPOSITORY.items()}
         await repositories.limit(session, tenant, OPERATOR, found.id, revision=found.revision, **limits)
 
 
-async def _repository(session: ReadSession, tenant: Tenant, source: str) -> RepositoryView:
+async def repository_of(session: ReadSession, tenant: Tenant, source: str) -> RepositoryView:
+    """The repository of a clone URL or a path, which may be relative; raises NotFoundError."""
     for name in _names(source):
         if (found := await find_repository(session, tenant, name)) is not None:
             return found
@@ -159,7 +159,7 @@ async def _show(store: Store, tenant: Tenant, repo: str | None, resumed: list[st
         spent = (await total_of_month(session, tenant)).cost_micro_usd
         limits: Limits = {scope: getattr(values, name) for scope, name in FIELDS.items()}
         if repo is not None:
-            found = await _repository(session, tenant, repo)
+            found = await repository_of(session, tenant, repo)
             limits = {scope: getattr(found, name) for scope, name in OF_REPOSITORY.items()}
     if as_json:
         told = {f"{scope.value}_usd": None if most is None else most / MICRO_USD for scope, most in limits.items()}

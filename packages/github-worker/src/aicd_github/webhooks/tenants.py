@@ -40,6 +40,18 @@ def parse_accounts(text: str, default: str) -> Mapping[str, str]:
     return found
 
 
+async def require_organizations(system: SystemDatabase, accounts: Mapping[str, str]) -> None:
+    """Raises InvalidInputError: an account is for an organization that there is not."""
+    async with system.read() as session:
+        unknown = sorted({slug for slug in accounts.values() if await find_by_slug(session, slug) is None})
+    if unknown:
+        raise InvalidInputError(
+            f"AICD_GITHUB_ACCOUNTS names {', '.join(map(repr, unknown))}, and there is no such organization. Look at "
+            "the spelling, or make it first.",
+            code="no_such_organization",
+        )
+
+
 @dataclass(frozen=True)
 class Tenants:
     """Finds tenants.
