@@ -113,6 +113,13 @@ class Steered:
         theirs = [comment for comment in self.issue.comments if comment.user.login != "aicd[bot]"]
         return sorted(content for _, content in theirs[-1].reactions)
 
+    def forget(self) -> None:
+        """The issue never had a job, nor a comment."""
+        for table in ("job_events", "artifacts", "jobs"):
+            self.ask(f"DELETE FROM {table}")
+        self.issue.comments.clear()
+        self.issue.labels.clear()
+
     async def in_state(self, state: JobState | None, **columns: Any) -> None:
         """An issue whose job is in a state, as if it had come there; None: it never had one."""
         if state is None:

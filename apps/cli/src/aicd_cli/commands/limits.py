@@ -25,6 +25,7 @@ from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.organizations.service import edit_settings, get_settings, require_by_slug
 from aicd_core.tenancy.repositories import service as repositories
+from aicd_core.tenancy.repositories.repository import find_repository
 from aicd_core.tenancy.repositories.values import RepositoryView
 from aicd_core.usage.budgets.values import Scope
 from aicd_core.usage.repository import total_of_month
