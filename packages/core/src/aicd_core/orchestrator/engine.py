@@ -26,6 +26,7 @@ from aicd_core.orchestrator.steps import coding, planning, reviewing
 from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed, step_name
 from aicd_core.orchestrator.telling import tell
 from aicd_core.orchestrator.work_tree import HeldTree
+from aicd_core.tenancy.repositories import repository as repositories
 
 Step = Callable[[StepContext], Awaitable[StepResult]]
 
@@ -88,6 +89,8 @@ class Engine:
                 if result is None:
                     result = await self._step(held, job, host, await tree.open(job), records)
             except StepFailedError as error:
+                if await self._renamed(held):
+                    return await self.hand_over(held, job)
                 result = failed(error)
             except LimitReachedError as error:
                 result = StepResult(JobEvent.LIMIT_REACHED, error.code, error.message)
@@ -96,6 +99,8 @@ class Engine:
             except Exception as error:
                 if not self.retries:
                     raise
+                if await self._renamed(held):
+                    return await self.hand_over(held, job)
                 result, delay = self._try_again(job, error)
                 job = await self.mover.move(held, job, result, delay=delay)
                 await self._tell(host, job)
@@ -111,6 +116,14 @@ class Engine:
         """Gives the job, as it is, to whichever worker comes next."""
         result = StepResult(JobEvent.HANDED_OVER, "handed_over", "The worker stopped; another one goes on.")
         return await self.mover.move(held, job, result)
+
+    async def _renamed(self, held: Held) -> bool:
+        """Whether the repository is known under another name by now: whoever comes next works under that one."""
+        if not self.retries:
+            return False
+        async with self.parts.database.read(held.tenant) as session:
+            source = await repositories.get_source(session, held.tenant, held.taken.job.repository_id)
+        return source != held.taken.source
 
     def _try_again(self, job: JobView, error: Exception) -> tuple[StepResult, float | None]:
         """What becomes of a job whose step failed for a reason outside of it, and after how many seconds."""

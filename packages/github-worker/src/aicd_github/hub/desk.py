@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from aicd_core.errors import InvalidInputError, NotFoundError
+from aicd_core.errors import ConflictError, NotFoundError
 from aicd_core.ids import JobId
 from aicd_core.tenancy.triggers import RepositoryPermission
 from aicd_github.desk import IssueNow, PullState, Reaction, job_of_branch
@@ -45,7 +45,7 @@ class HubDesk:
             found = await self.client.get(f"/issues/{number}", READ_ISSUES, what)
         except NotFoundError:
             return None
-        except InvalidInputError as error:
+        except ConflictError as error:
             if error.code != "github_moved":
                 raise
             return None  # it was transferred, and the answer says where to

@@ -28,7 +28,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
 )
 EVENTS = (
     *("check_run", "check_suite", "issue_comment", "issues", "pull_request", "pull_request_review"),
-    *("pull_request_review_comment", "push", "status"),
+    *("pull_request_review_comment", "push", "status", "repository", "installation_target"),
 )
 _HOMEPAGE = "https://example.com/aicd"
 _PAGE = """<!doctype html><title>AI-CD</title><p>Going to GitHub to make the App…</p>

@@ -2,8 +2,8 @@
 
 from aicd_core.errors import (
     AicdError,
+    ConflictError,
     ForbiddenError,
-    InvalidInputError,
     NotFoundError,
     StepFailedError,
     UnauthenticatedError,
@@ -47,8 +47,16 @@ def refused(what: str, answer: Answer) -> AicdError:
             code="github_not_found",
         )
     if status in (301, 307, 308):
-        return InvalidInputError(f"{what}: the repository was renamed or moved. Use its new name.", code="github_moved")
+        return moved(what)
     return StepFailedError(f"{what}: GitHub refused it: {said}.", code="github_refused")
+
+
+def moved(what: str) -> ConflictError:
+    """The error for a repository, or an issue, that has another address by now."""
+    return ConflictError(
+        f"{what}: it was renamed or moved. Use its new name; a job goes on by itself, once GitHub has told it.",
+        code="github_moved",
+    )
 
 
 def out_of_reach(what: str, why: str) -> UnavailableError:

@@ -11,17 +11,19 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from aicd_core.errors import ForbiddenError, InvalidInputError
+from aicd_core.errors import ForbiddenError, InvalidInputError, StepFailedError
 from aicd_github.git.credentials import Access, Credential
 from aicd_github.hub.address import RepositoryAddress
 from aicd_github.hub.api import Answer, Api, AppKey, Login, Question, Secret
 from aicd_github.hub.insisting import insist
-from aicd_github.hub.refusals import refused
+from aicd_github.hub.refusals import moved, refused
 
 Permissions = frozenset[tuple[str, str]]
 MARGIN = timedelta(minutes=5)
 """A token that ends sooner is not used any more."""
 GIT_USER = "x-access-token"
+_NO_SUCH_REPOSITORY = "does not exist or is not accessible"
+"""What GitHub says where a token is asked for by a name that the repository does not have any more."""
 _CONTENTS: dict[Access, Permissions] = {
     Access.READ: frozenset({("contents", "read")}),
     Access.WRITE: frozenset({("contents", "write")}),
@@ -144,6 +146,10 @@ class App:
         except ForbiddenError:
             self._installed.clear()  # the App may be installed anew, under another number
             raise
+        except StepFailedError as error:
+            if _NO_SUCH_REPOSITORY not in error.message:
+                raise
+            raise moved(what) from error
         ends = datetime.fromisoformat(answer.data["expires_at"])
         return _Kept(Secret(answer.data["token"]), ends)
 
