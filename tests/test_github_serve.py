@@ -89,7 +89,10 @@ def test_while_postgres_is_away_github_is_asked_to_deliver_again(tmp_path: Path)
     with installation(tmp_path) as made:
         _, address = begin_to_serve(made)
         assert deliver(address, "ping", {"zen": "1"}).status_code == 202
+        health = [address.replace(PATH, path) for path in ("/healthz", "/readyz")]
+        assert [httpx.get(path).status_code for path in health] == [200, 200]
         made.kill_postgres()
+        assert [httpx.get(path).status_code for path in health] == [200, 503]
         assert deliver(address, "ping", {"zen": "2"}, "again").status_code == 503
         made.postgres.start()
         answers = []

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -273,6 +274,7 @@ def steered(
     issue = hub.server.add_issue(hub.repo, "Greet the world", "Please.", "rita")
     settings = Settings(data_dir=data_dir, github_api_url=hub.server.api)
 
+    @cache
     def host_of(name: str) -> GitHubCodeHost:
         return make_hub_host(address=replace(hub.address, name=name))
 

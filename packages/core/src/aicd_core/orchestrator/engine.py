@@ -4,11 +4,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from aicd_core.contracts import Agent, Checkout, CodeHost, Left, Usage
-from aicd_core.errors import AicdError, InvalidInputError, LimitReachedError, NotFoundError, StepFailedError
+from aicd_core.errors import (
+    AicdError,
+    InvalidInputError,
+    LimitReachedError,
+    NotFoundError,
+    StepFailedError,
+    UnavailableError,
+)
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.budget import Allowance, over_budget
@@ -16,7 +24,7 @@ from aicd_core.orchestrator.clearing import clear_away
 from aicd_core.orchestrator.finishing import to_the_end
 from aicd_core.orchestrator.journal import StepJournal
 from aicd_core.orchestrator.lease import Held, LeaseKeeper
-from aicd_core.orchestrator.moves import Mover
+from aicd_core.orchestrator.moves import GIVES_BACK, Mover
 from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.progress import Message
 from aicd_core.orchestrator.records import LeaseLostError, Records
@@ -84,29 +92,21 @@ class Engine:
         while job.state in AT_WORK:
             if self.draining():
                 return await self.hand_over(held, job)
+            delay = None
             try:
                 result = await over_budget(records, job.id)
                 if result is None:
                     result = await self._step(held, job, host, await tree.open(job), records)
-            except StepFailedError as error:
-                if await self._renamed(held):
-                    return await self.hand_over(held, job)
-                result = failed(error)
             except LimitReachedError as error:
                 result = StepResult(JobEvent.LIMIT_REACHED, error.code, error.message)
             except LeaseLostError:
                 raise
             except Exception as error:
-                if not self.retries:
-                    raise
-                if await self._renamed(held):
-                    return await self.hand_over(held, job)
-                result, delay = self._try_again(job, error)
-                job = await self.mover.move(held, job, result, delay=delay)
-                await self._tell(host, job)
-                return job
-            job = await self.mover.move(held, job, result)
+                result, delay = await self._after_error(held, job, error)
+            job = await self.mover.move(held, job, result, delay=delay)
             await self._tell(host, job)
+            if result.event in GIVES_BACK:
+                return job
         return job
 
     async def _tell(self, host: CodeHost, job: JobView) -> None:
@@ -117,13 +117,24 @@ class Engine:
         result = StepResult(JobEvent.HANDED_OVER, "handed_over", "The worker stopped; another one goes on.")
         return await self.mover.move(held, job, result)
 
+    async def _after_error(self, held: Held, job: JobView, error: Exception) -> tuple[StepResult, float | None]:
+        """What becomes of a job whose step raised, and after how many seconds; raises that error without retries."""
+        if self.retries and await self._renamed(held):
+            words = "The repository was renamed; the job goes on under its new name."
+            return StepResult(JobEvent.HANDED_OVER, "renamed", words), None
+        if isinstance(error, StepFailedError):
+            return failed(error), None
+        if not self.retries:
+            raise error
+        return self._try_again(job, error)
+
     async def _renamed(self, held: Held) -> bool:
         """Whether the repository is known under another name by now: whoever comes next works under that one."""
-        if not self.retries:
-            return False
-        async with self.parts.database.read(held.tenant) as session:
-            source = await repositories.get_source(session, held.tenant, held.taken.job.repository_id)
-        return source != held.taken.source
+        with suppress(UnavailableError):
+            async with self.parts.database.read(held.tenant) as session:
+                source = await repositories.get_source(session, held.tenant, held.taken.job.repository_id)
+            return source not in (None, held.taken.source)
+        return False
 
     def _try_again(self, job: JobView, error: Exception) -> tuple[StepResult, float | None]:
         """What becomes of a job whose step failed for a reason outside of it, and after how many seconds."""
