@@ -101,7 +101,7 @@ class Engine:
                 result = StepResult(JobEvent.LIMIT_REACHED, error.code, error.message)
             except LeaseLostError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 # it is decided there, and raised where nobody tries again
                 result, delay = await self._after_error(held, job, error)
             job = await self.mover.move(held, job, result, delay=delay)
             await self._tell(host, job)
