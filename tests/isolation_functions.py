@@ -36,6 +36,7 @@ from aicd_core.tenancy.accounts.values import Client, NewSession, UserFields
 from aicd_core.tenancy.api_keys.values import KeySpec, NewKey
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.idempotency.values import RequestClaim, RequestName
 from aicd_core.tenancy.installations.values import InstallationFacts
 from aicd_core.tenancy.invitations.values import NewInvitation
 from aicd_core.tenancy.organizations.values import SettingsValues
@@ -116,6 +117,11 @@ def _transition(who: Who) -> Transition:
     return Transition(who.job_view, event, decide(who.job_view.status, event), code="x", reason=who.word("reason"))
 
 
+def _request(who: Who) -> RequestClaim:
+    name = RequestName(who.word("caller"), who.digest("request name"))
+    return RequestClaim(name, who.digest("request"), who.ids["request"], LATER, LATER)
+
+
 BY_TYPE: dict[Any, Recipe] = {
     ids.OrgId: lambda who: who.ids["org"],
     ids.UserId: lambda who: who.ids["user"],
@@ -163,6 +169,8 @@ BY_TYPE: dict[Any, Recipe] = {
         NOW,
     ),
     DeliveryOutcome: lambda who: HANDLED,
+    RequestName: lambda who: _request(who).name,
+    RequestClaim: _request,
     Actor: lambda who: Actor(ActorKind.USER, str(who.ids["user"])),
 }
 
@@ -238,6 +246,8 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("tenancy.policies.list_versions", "page"): lambda who: (
         PageRequest() if who.name == "acme" else PageRequest(cursor=cursor_of(who.number))
     ),
+    ("tenancy.idempotency.*", "now"): lambda who: LATER,
+    ("tenancy.idempotency.*", "answer"): lambda who: who.digest("new answer"),
     ("tenancy.policies.insert_version", "version"): lambda who: 2,
     # Ours is stored already; a second one of the same round would change nothing.
     ("jobs.artifacts.store_artifact", "number"): lambda who: 1 if who.name == "acme" else 0,

@@ -40,7 +40,7 @@ ALL_TABLES = (*TENANT_TABLES, METADATA.tables["erased_ledgers"])
 
 ID_KINDS = (
     *("org", "user", "membership", "invitation", "session", "api_key", "installation", "repository", "policy"),
-    *("secret", "delivery", "job"),
+    *("secret", "delivery", "job", "request"),
 )
 
 
@@ -235,6 +235,16 @@ ROWS: dict[str, Row] = {
         "entry_key": "plan/0",
         "owner": who.word("owner"),
         "micro_usd": who.number,
+    },
+    "named_requests": lambda who: {
+        "caller": who.word("caller"),
+        "name_hash": who.digest("request name"),
+        "fingerprint": who.digest("request"),
+        "claim": who.ids["request"],
+        "claimed_until": LATER,
+        "done": False,
+        "answer": who.digest("answer"),
+        "expires_at": LATER,
     },
     "audit_log": lambda who: {
         "actor_kind": ActorKind.USER,

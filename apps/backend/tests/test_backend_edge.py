@@ -11,10 +11,11 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from aicd_backend.app import Api, create_app
-from aicd_backend.health import ReadyCheck
+from aicd_backend.app import Api
 from aicd_backend.middleware import SECURITY_HEADERS
 from aicd_backend.settings import BackendSettings
+from aicd_backend.testing.world import offline_app
+from aicd_cli.readiness import ReadyCheck
 from aicd_core.errors import UnavailableError
 
 LIMIT = 1000
@@ -25,7 +26,7 @@ async def always_ready() -> None:
 
 
 def make_app(ready: ReadyCheck = always_ready, ready_timeout: float = 5) -> Api:
-    app = create_app(BackendSettings(body_max_bytes=LIMIT, ready_timeout=ready_timeout), ready=ready)
+    app = offline_app(BackendSettings(body_max_bytes=LIMIT, ready_timeout=ready_timeout), ready)
 
     @app.post("/size")
     async def size(request: Request) -> int:

@@ -19,13 +19,15 @@ from aicd_core.errors import UnavailableError
 from aicd_core.testing.databases import TestUrls
 
 DEAD_DATABASE = "postgresql://someone:" + "hunter" + "2@127.0.0.1:1/none"
+DEAD_URLS = TestUrls(DEAD_DATABASE, DEAD_DATABASE, DEAD_DATABASE)
 
 
 @contextmanager
-def running_server(url: str, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running_server(urls: TestUrls, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server process and its address, once it listens."""
     command = [sys.executable, "-W", "error", "-m", "aicd_backend", "--port", "0"]
-    environment = {"PATH": os.environ["PATH"], "AICD_DATABASE_URL": url, "PYTHONUNBUFFERED": "1"}
+    environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
+    environment |= {"AICD_DATABASE_URL": urls.app, "AICD_SYSTEM_DATABASE_URL": urls.system}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
@@ -42,7 +44,7 @@ def running_server(url: str, log: Path) -> Iterator[tuple[subprocess.Popen[str],
 
 def test_it_serves_and_ends_cleanly_when_told_to(database_urls: TestUrls, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with running_server(database_urls.app, log) as (process, address):
+    with running_server(database_urls, log) as (process, address):
         health, ready = httpx.get(f"{address}/healthz"), httpx.get(f"{address}/readyz")
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
@@ -53,7 +55,7 @@ def test_it_serves_and_ends_cleanly_when_told_to(database_urls: TestUrls, tmp_pa
 
 def test_without_a_database_it_is_alive_not_ready_and_keeps_the_password_to_itself(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with running_server(DEAD_DATABASE, log) as (process, address):
+    with running_server(DEAD_URLS, log) as (process, address):
         health, ready = httpx.get(f"{address}/healthz"), httpx.get(f"{address}/readyz")
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
@@ -64,7 +66,7 @@ def test_without_a_database_it_is_alive_not_ready_and_keeps_the_password_to_itse
 
 
 def test_a_refused_upload_is_answered_and_its_connection_closed(tmp_path: Path) -> None:
-    with running_server(DEAD_DATABASE, tmp_path / "log") as (process, address):
+    with running_server(DEAD_URLS, tmp_path / "log") as (process, address):
         port = int(address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
@@ -78,6 +80,7 @@ def test_a_refused_upload_is_answered_and_its_connection_closed(tmp_path: Path) 
 def test_it_does_not_start_as_a_role_that_no_wall_holds(database_urls: TestUrls) -> None:
     command = [sys.executable, "-m", "aicd_backend", "--port", "0"]
     environment = {"PATH": os.environ["PATH"], "AICD_DATABASE_URL": database_urls.admin}
+    environment |= {"AICD_SYSTEM_DATABASE_URL": database_urls.system}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert "bypass row-level security" in done.stderr
@@ -93,8 +96,9 @@ async def test_a_database_that_does_not_answer_is_unavailable() -> None:
 @pytest.mark.parametrize(
     ("variables", "arguments", "told"),
     [
-        ({}, [], "AICD_DATABASE_URL is not set"),
-        ({"AICD_DATABASE_URL": ""}, [], "AICD_DATABASE_URL is not set"),
+        ({}, [], "AICD_SYSTEM_DATABASE_URL is not set"),
+        ({"AICD_DATABASE_URL": ""}, [], "AICD_SYSTEM_DATABASE_URL is not set"),
+        ({"AICD_DATABASE_URL": DEAD_DATABASE, "AICD_SYSTEM_DATABASE_URL": ""}, [], "is not set"),
         ({"AICD_DATABASE_URL": "hunter" + "2"}, [], "That is not a database URL"),
         ({"AICD_BODY_MAX_BYTES": "hunter" + "2"}, [], "AICD_BODY_MAX_BYTES: "),
         ({"AICD_DATABASE_URL": DEAD_DATABASE}, ["--port", "65536"], "65536 is no port"),
@@ -109,6 +113,7 @@ def test_wrong_settings_end_the_start_with_a_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("AICD_DATABASE_URL", raising=False)
+    monkeypatch.setenv("AICD_SYSTEM_DATABASE_URL", DEAD_DATABASE if variables.get("AICD_DATABASE_URL") else "")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as ended:

@@ -56,7 +56,8 @@ async def revoke(database: Database, tenant: Tenant, key_id: ApiKeyId) -> KeyVie
 
 async def find(system: SystemDatabase, issued: IssuedKey, now: datetime = NOW) -> tuple[Tenant, KeyView]:
     async with system.read() as session:
-        return await service.find_key(session, issued.token.reveal(), now)
+        found = await service.find_key(session, issued.token.reveal(), now)
+        return found.tenant, found.key
 
 
 async def refused(work, kind: type[AicdError], code: str) -> None:

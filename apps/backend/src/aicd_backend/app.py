@@ -20,13 +20,27 @@ from aicd_backend.middleware import (
     SecurityHeadersMiddleware,
     log_unexpected,
 )
-from aicd_backend.problems import MEDIA_TYPE, Problem, problem_of, problem_response
+from aicd_backend.problems import PROBLEM_CONTENT, Problem, RefusedError, headers_of, problem_of, problem_response
 from aicd_backend.request_id import RequestIdMiddleware, request_id_of
-from aicd_backend.settings import BackendSettings
+from aicd_backend.routes import ROUTERS
+from aicd_backend.stores import Stores
 from aicd_cli.readiness import ReadyCheck
 from aicd_core.errors import AicdError
 
 _SCHEMA_REF = "#/components/schemas/{model}"
+_SECURITY = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key of one organization, `aicd_key_…`; a route's `x-permission` is the scope it needs.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-aicd_session",
+        "description": "A person's login. What changes something must also carry the Origin of a front end.",
+    },
+}
 
 
 class Api(FastAPI):
@@ -36,18 +50,21 @@ class Api(FastAPI):
         """The OpenAPI 3.1 document."""
         document = super().openapi()
         _, described = models_json_schema([(Problem, "serialization")], ref_template=_SCHEMA_REF)
-        document.setdefault("components", {}).setdefault("schemas", {}).update(described["$defs"])
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {}).update(described["$defs"])
+        components["securitySchemes"] = _SECURITY
         return document
 
 
-def create_app(settings: BackendSettings, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI] | None = None) -> Api:
+def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI] | None = None) -> Api:
     """The API server as an ASGI application.
 
     Args:
-        settings: limits of this process.
+        stores: what requests reach, and the limits of this process.
         ready: what `/readyz` asks; `settings.ready_timeout` bounds it.
         lifespan: opens and closes what the process holds for as long as it serves.
     """
+    settings = stores.settings
     app = Api(
         title="AI-CD",
         version=version("aicd-backend"),
@@ -65,11 +82,15 @@ def create_app(settings: BackendSettings, *, ready: ReadyCheck, lifespan: Lifesp
         ],
         exception_handlers={
             AicdError: _answer_error,
+            RefusedError: _answer_error,
             HTTPException: _answer_error,
             RequestValidationError: _answer_error,
         },
     )
+    app.state.stores = stores
     app.include_router(health_router(ready, settings.ready_timeout))
+    for router in ROUTERS:
+        app.include_router(router)
     return app
 
 
@@ -77,8 +98,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     problem = problem_of(error, request_id_of(request.scope))
     if problem.status == 500:
         log_unexpected(error, request.scope)
-    headers = error.headers if isinstance(error, HTTPException) else None
-    return problem_response(problem, headers)
+    return problem_response(problem, headers_of(error))
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -86,5 +106,4 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _problem_description() -> dict[str, Any]:
-    schema = {"$ref": _SCHEMA_REF.format(model=Problem.__name__)}
-    return {"description": "Any error", "content": {MEDIA_TYPE: {"schema": schema}}}
+    return {"description": "Any error", **PROBLEM_CONTENT}

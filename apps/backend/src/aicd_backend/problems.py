@@ -1,7 +1,7 @@
 """Every error as problem+json (RFC 9457, https://www.rfc-editor.org/rfc/rfc9457)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from fastapi.exceptions import RequestValidationError
@@ -26,6 +26,31 @@ STATUS_OF_KIND: Mapping[ErrorKind, int] = {
 }
 """The one place where a domain error becomes an HTTP status."""
 
+STATUS_OF_CODE: Mapping[str, int] = {
+    "stale_revision": 412,
+    "idempotency_key_reused": 422,
+    # Tokens in a body (of an invitation) are input; of credentials the guard tells nothing.
+    "malformed_token": 400,
+    "wrong_token_kind": 400,
+}
+"""Where HTTP has a better word for one case than for its kind."""
+
+HEADERS_OF_CODE: Mapping[str, Mapping[str, str]] = {"idempotency_in_progress": {"Retry-After": "1"}}
+
+
+class RefusedError(Exception):
+    """What the edge itself refuses, in words of HTTP."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+
+
+PROBLEM_CONTENT: Mapping[str, Any] = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
 
 class _Status(NamedTuple):
     code: str
@@ -36,11 +61,16 @@ class _Status(NamedTuple):
 # Spelled out, because http.HTTPStatus renames members between versions of Python.
 _STATUSES: Mapping[int, _Status] = {
     400: _Status("bad_request", "Bad Request", "The request cannot be read."),
+    401: _Status("unauthenticated", "Unauthorized", "Say who you are."),
+    403: _Status("forbidden", "Forbidden", "You may not do this."),
     404: _Status("not_found", "Not Found", "There is nothing at this address."),
     405: _Status("method_not_allowed", "Method Not Allowed", "This address does not take that method."),
     409: _Status("conflict", "Conflict", "The thing was changed by somebody else: read it again."),
+    412: _Status("stale_revision", "Precondition Failed", "The thing was changed by somebody else: read it again."),
     413: _Status("body_too_large", "Content Too Large", "The request body is larger than this server takes."),
     422: _Status("validation_failed", "Unprocessable Content", "The request does not have the form required."),
+    428: _Status("precondition_required", "Precondition Required", "Send If-Match."),
+    429: _Status("rate_limited", "Too Many Requests", "Too many requests: wait a little."),
     500: _Status("internal", "Internal Server Error", "Something went wrong here; it has been logged."),
     503: _Status("unavailable", "Service Unavailable", "The server cannot answer now: try again later."),
 }
@@ -79,7 +109,10 @@ def problem_of(error: Exception, request_id: str) -> Problem:
     """The problem that tells of an error. Of an unexpected one it tells nothing but the request id."""
     match error:
         case AicdError() if error.kind is not ErrorKind.INTERNAL:
-            return make_problem(STATUS_OF_KIND[error.kind], request_id, code=error.code, detail=error.message)
+            status = STATUS_OF_CODE.get(error.code, STATUS_OF_KIND[error.kind])
+            return make_problem(status, request_id, code=error.code, detail=error.message)
+        case RefusedError():
+            return make_problem(error.status, request_id, code=error.code, detail=error.detail)
         case RequestValidationError():
             return make_problem(422, request_id, errors=field_errors(error.errors()))
         case HTTPException():
@@ -107,6 +140,22 @@ def make_problem(
         request_id=request_id,
         errors=errors,
     )
+
+
+def headers_of(error: Exception) -> Mapping[str, str] | None:
+    """Headers that belong on the answer to an error."""
+    match error:
+        case AicdError():
+            return HEADERS_OF_CODE.get(error.code)
+        case RefusedError() | HTTPException():
+            return error.headers
+        case _:
+            return None
+
+
+def problem_answers(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of answers that are problems."""
+    return {status: {"description": _STATUSES[status].title, **PROBLEM_CONTENT} for status in sorted(set(statuses))}
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:

@@ -12,12 +12,13 @@ from fastapi import FastAPI
 
 from aicd_backend.app import create_app
 from aicd_backend.settings import BackendSettings
-from aicd_core.db.database import Database
+from aicd_backend.stores import Stores
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import InvalidInputError, UnavailableError
 
 NO_DATABASE = (
-    "AICD_DATABASE_URL is not set, and the API server keeps everything in Postgres: "
-    "set it to postgresql://USER:PASSWORD@HOST/DATABASE and start again."
+    "AICD_DATABASE_URL or AICD_SYSTEM_DATABASE_URL is not set, and the API server keeps everything in Postgres: "
+    "set them to postgresql://ROLE:PASSWORD@HOST/DATABASE, with the roles aicd_app and aicd_system, and start again."
 )
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell reports it: 128 + SIGINT."""
@@ -35,10 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = BackendSettings.load()
     except InvalidInputError as error:
         parser.error(error.message)
-    if not settings.database_url:
+    if not settings.database_url or not settings.system_database_url:
         parser.error(NO_DATABASE)
     try:
         database = Database.connect(settings.database_url)
+        system = SystemDatabase.connect(settings.system_database_url)
     except InvalidInputError as error:
         parser.error(error.message)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _exit_cleanly)
     # A shell that starts us in the background has SIGINT ignored; whoever sends one all the same means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    server = uvicorn.Server(_configure(options, settings, database))
+    server = uvicorn.Server(_configure(options, Stores(database, system, settings)))
     try:
         server.run()
     except KeyboardInterrupt:
@@ -54,24 +56,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _configure(options: argparse.Namespace, settings: BackendSettings, database: Database) -> uvicorn.Config:
+def _configure(options: argparse.Namespace, stores: Stores) -> uvicorn.Config:
+    async def ready() -> None:
+        await stores.database.refuse_unsafe_role()
+        await stores.system.refuse_unsafe_role()
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         # A database that is away is waited for, and /readyz says so; a role that no wall holds is never served with.
         with suppress(UnavailableError):
-            await database.refuse_unsafe_role()
+            await ready()
         yield
-        await database.close()
+        await stores.database.close()
+        await stores.system.close()
 
     return uvicorn.Config(
-        create_app(settings, ready=database.refuse_unsafe_role, lifespan=lifespan),
+        create_app(stores, ready=ready, lifespan=lifespan),
         host=options.host,
         port=options.port,
         lifespan="on",
         ws="none",
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=settings.shutdown_timeout,
+        timeout_graceful_shutdown=stores.settings.shutdown_timeout,
     )
 
 

@@ -1,8 +1,20 @@
 """What an operator may set of the API server, beyond what the whole product shares."""
 
-from pydantic import Field
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from aicd_core.settings import MIB, Settings
+from aicd_core.tenancy.accounts.values import SessionLimits
+
+Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+"""Scheme, host and port, as a browser sends them (RFC 6454): lower case, no path, no slash at the end."""
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 class BackendSettings(Settings):
@@ -15,3 +27,25 @@ class BackendSettings(Settings):
     shutdown_timeout: int = Field(
         default=10, gt=0, description="Seconds that running requests get to finish after SIGTERM."
     )
+    request_timeout: float = Field(default=30, gt=0, description="A request is answered within so many seconds.")
+    origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(),
+        description="Origins of the front ends, with commas between, such as https://app.example.com. Only they may "
+        "act with a session's cookie.",
+    )
+    cookie_secure: bool = Field(
+        default=True,
+        description="Session cookies travel over TLS only. `false` is for trying things out on one machine.",
+    )
+    session_idle_days: float = Field(default=7, gt=0, description="A login ends when it is not used for so many days.")
+    session_days: float = Field(default=30, gt=0, description="A login ends after so many days at the latest.")
+
+    @property
+    def session_cookie(self) -> str:
+        """Name of the cookie; browsers take the prefix only with Secure, from this very host (RFC 6265bis, 4.1.3.2)."""
+        return "__Host-aicd_session" if self.cookie_secure else "aicd_session"
+
+    @property
+    def session_limits(self) -> SessionLimits:
+        """How long a login lasts."""
+        return SessionLimits(timedelta(days=self.session_idle_days), timedelta(days=self.session_days))

@@ -10,6 +10,7 @@ import uvicorn
 
 from aicd_backend.app import create_app
 from aicd_backend.settings import BackendSettings
+from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
 from aicd_cli.http import Server, listening
 from aicd_cli.receiving import open_route
@@ -38,7 +39,8 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
             require_disk_space(settings)
             await hosts.sandbox.check()
             hosts.guard(store)
-            app = create_app(settings, ready=store.database.refuse_unsafe_role)
+            stores = Stores(store.database, store.system, settings)
+            app = create_app(stores, ready=store.database.refuse_unsafe_role)
             if settings.github_webhook_secret is not None:
                 app.router.routes.append(await stack.enter_async_context(open_route(settings, store)))
             server = Server(

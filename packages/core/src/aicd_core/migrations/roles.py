@@ -35,6 +35,8 @@ SYSTEM_GRANTS = {
     "memberships": "SELECT",
     "invitations": "SELECT",
     "api_keys": "SELECT",
+    "users": "SELECT (id, deleted_at)",
+    "sessions": "SELECT (id, user_id, token_hash, last_used_at, revoked_at, ends_at, idle_until)",
     "installations": "SELECT",
     "repositories": "SELECT",
     "jobs": "SELECT, UPDATE",
@@ -44,8 +46,8 @@ SYSTEM_GRANTS = {
     "checkpoints": "SELECT (org_id, job_id, created_at), DELETE",
 }
 """Admission, sweeping and leases need jobs; routing needs installations and repositories; finding the tenant of a
-credential needs keys, invitations and memberships; `organizations` is where a new tenant begins. Of journals it sees
-whose they are and how old, to let go of them, and no text."""
+credential needs keys, logins, invitations and memberships; `organizations` is where a new tenant begins. Of people it
+sees neither name nor address; of journals whose they are and how old, to let go of them, and no text."""
 
 CREATE_ROLES = f"""
 DO $$ BEGIN
@@ -74,6 +76,8 @@ def walls_of(table: str) -> Iterator[str]:
 def _policies_of_logins(table: str) -> Iterator[str]:
     nobodys = f"{_KEYED} IS NULL"
     yield f"CREATE POLICY accounts ON {table} TO {APP} USING ({nobodys}) WITH CHECK ({nobodys})"
+    if table in SYSTEM_GRANTS:
+        yield f"CREATE POLICY system ON {table} TO {SYSTEM} USING (true) WITH CHECK (true)"
 
 
 def _policies_of_tenants(table: str) -> Iterator[str]:

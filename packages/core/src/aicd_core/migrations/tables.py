@@ -7,6 +7,7 @@ from aicd_core.journal import models as journal
 from aicd_core.tenancy.accounts import models as accounts
 from aicd_core.tenancy.api_keys import models as api_keys
 from aicd_core.tenancy.audit import models as audit
+from aicd_core.tenancy.idempotency import models as idempotency
 from aicd_core.tenancy.installations import models as installations
 from aicd_core.tenancy.invitations import models as invitations
 from aicd_core.tenancy.memberships import models as memberships
@@ -17,8 +18,8 @@ from aicd_core.tenancy.secrets import models as secrets
 from aicd_core.usage import models as usage
 
 TABLES = (
-    *(accounts, api_keys, audit, deliveries, installations, invitations, jobs, journal, memberships, organizations),
-    *(policies, repositories, secrets, usage),
+    *(accounts, api_keys, audit, deliveries, idempotency, installations, invitations, jobs, journal, memberships),
+    *(organizations, policies, repositories, secrets, usage),
 )
 METADATA = Base.metadata
 """The schema that all of these describe."""

@@ -27,6 +27,7 @@ _SECRET: Mapping[str, frozenset[str]] = MappingProxyType(
         "api_keys": frozenset({"key_hash"}),
         "invitations": frozenset({"token_hash"}),
         "secrets": frozenset({"ciphertext"}),
+        "named_requests": frozenset({"answer"}),
     }
 )
 """Columns that are no use outside of this database and a danger on a disk: what credentials are checked against, and

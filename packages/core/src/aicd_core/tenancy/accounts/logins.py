@@ -7,7 +7,15 @@ from aicd_core.db.sessions import AccountsSession
 from aicd_core.errors import NotFoundError, UnauthenticatedError
 from aicd_core.ids import SessionId, UserId
 from aicd_core.tenancy.accounts import repository
-from aicd_core.tenancy.accounts.values import Client, NewSession, OpenedSession, SessionLimits, SessionView, UserView
+from aicd_core.tenancy.accounts.values import (
+    Client,
+    LoginState,
+    NewSession,
+    OpenedSession,
+    SessionLimits,
+    SessionView,
+    UserView,
+)
 from aicd_core.tenancy.tokens import Token, TokenKind, hash_token, new_token, parse_token
 from aicd_core.text import require_text
 
@@ -47,8 +55,13 @@ async def find_session(
             `session_ended` (its absolute end), `session_idle` or `user_deleted`.
     """
     found, user = await _good_session(session, parse_token(text, TokenKind.SESSION), now)
-    await repository.touch_session(session, found.id, now - TOUCH_EVERY, now, now + limits.idle)
+    await touch_session(session, found.id, limits, now)
     return found, user
+
+
+async def touch_session(session: AccountsSession, session_id: SessionId, limits: SessionLimits, now: datetime) -> bool:
+    """Notes that a login was used, at most once a minute; whether it was written down."""
+    return await repository.touch_session(session, session_id, now - TOUCH_EVERY, now, now + limits.idle)
 
 
 async def rotate_session(session: AccountsSession, text: str, now: datetime) -> OpenedSession:
@@ -94,17 +107,27 @@ async def revoke_sessions(
 async def _good_session(session: AccountsSession, token: Token, now: datetime) -> tuple[SessionView, UserView]:
     found = await repository.find_session(session, hash_token(token))
     if found is None:
-        raise _ended("session_unknown", "There is no such login.")
+        raise unknown_login()
     view, user = found
-    if view.revoked_at is not None:
-        raise _ended("session_revoked", "This login was ended.")
-    if user.deleted_at is not None:
-        raise _ended("user_deleted", "The account of this login was deleted.")
-    if now >= view.ends_at:
-        raise _ended("session_ended", "This login has lasted as long as one may.")
-    if now >= view.idle_until:
-        raise _ended("session_idle", "This login was not used for too long.")
+    require_good(LoginState(view.revoked_at, user.deleted_at, view.ends_at, view.idle_until), now)
     return found
+
+
+def unknown_login() -> UnauthenticatedError:
+    """What is said of a token that no login has."""
+    return _ended("session_unknown", "There is no such login.")
+
+
+def require_good(login: LoginState, now: datetime) -> None:
+    """Does nothing when a login is good; raises as `find_session`."""
+    if login.revoked_at is not None:
+        raise _ended("session_revoked", "This login was ended.")
+    if login.user_deleted_at is not None:
+        raise _ended("user_deleted", "The account of this login was deleted.")
+    if now >= login.ends_at:
+        raise _ended("session_ended", "This login has lasted as long as one may.")
+    if now >= login.idle_until:
+        raise _ended("session_idle", "This login was not used for too long.")
 
 
 def _ended(code: str, what: str) -> UnauthenticatedError:

@@ -83,6 +83,16 @@ class SessionView:
 
 
 @dataclass(frozen=True)
+class LoginState:
+    """What decides whether a login is good."""
+
+    revoked_at: datetime | None
+    user_deleted_at: datetime | None
+    ends_at: datetime
+    idle_until: datetime
+
+
+@dataclass(frozen=True)
 class OpenedSession:
     """A login and its token, which is never shown again."""
 

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import String, bindparam, func, insert, or_, select, update
 
+from aicd_core.db.calls import Call, Prepared
 from aicd_core.db.pages import Page, PageRequest, cursor_of
-from aicd_core.db.sessions import ReadSession, SystemReadSession, WriteSession
+from aicd_core.db.sessions import ReadSession, SystemCourier, SystemReadSession, WriteSession
 from aicd_core.ids import ApiKeyId, new_uuid
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.tenancy.api_keys.models import ApiKey
@@ -88,18 +89,27 @@ async def touch_key(
     return (await session.execute(change.values(last_used_at=now).returning(ApiKey.id))).first() is not None
 
 
-async def find_by_prefix(session: SystemReadSession, prefix: str) -> FoundKey | None:
-    """The key with this prefix, whosever it is and whatever state it is in."""
-    query = (
-        select(ApiKey, Organization.deleted_at)
+_BY_PREFIX = Prepared(
+    lambda _: (
+        select(
+            *(ApiKey.org_id, Organization.slug, Organization.deleted_at, ApiKey.key_hash),
+            *(ApiKey.id, ApiKey.name, ApiKey.prefix, ApiKey.scopes, ApiKey.created_by, ApiKey.created_at),
+            *(ApiKey.expires_at, ApiKey.last_used_at, ApiKey.revoked_at, ApiKey.replaces),
+        )
         .join(Organization, Organization.id == ApiKey.org_id)
-        .where(ApiKey.prefix == prefix)
+        .where(ApiKey.prefix == bindparam("wanted", type_=String()))
     )
-    row = (await session.execute(query)).one_or_none()
-    if row is None:
+)
+
+
+async def find_by_prefix(session: SystemReadSession | SystemCourier, prefix: str) -> FoundKey | None:
+    """The key with this prefix, whosever it is and whatever state it is in."""
+    rows = await session.call(Call(_BY_PREFIX, {"wanted": prefix}))
+    if not rows:
         return None
-    key, deleted_at = row
-    return FoundKey(Tenant(key.org_id), _view(key), key.key_hash, deleted_at is not None)
+    org_id, slug, deleted_at, key_hash, key_id, name, shown, scopes, *rest = rows[0]
+    key = KeyView(key_id, name, shown, frozenset(scopes), *rest)
+    return FoundKey(Tenant(org_id), slug, key, key_hash, deleted_at is not None)
 
 
 def _view(row: ApiKey) -> KeyView:

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 
 from aicd_core.db.pages import Page, PageRequest
-from aicd_core.db.sessions import ReadSession, SystemReadSession, WriteSession
+from aicd_core.db.sessions import ReadSession, SystemCourier, SystemReadSession, WriteSession
 from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError, UnauthenticatedError
 from aicd_core.ids import ApiKeyId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.api_keys import repository
-from aicd_core.tenancy.api_keys.values import IssuedKey, KeySpec, KeyView, NewKey
+from aicd_core.tenancy.api_keys.values import FoundKey, IssuedKey, KeySpec, KeyView, NewKey
 from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.audit.values import JSON, Actor
 from aicd_core.tenancy.permissions import Permission, check_give, powers_of_scopes
@@ -107,7 +107,7 @@ async def rotate_key(
     return issued
 
 
-async def find_key(session: SystemReadSession, text: str, now: datetime) -> tuple[Tenant, KeyView]:
+async def find_key(session: SystemReadSession | SystemCourier, text: str, now: datetime) -> FoundKey:
     """Whose key a program sent, and what it may do: `powers_of_scopes` of its scopes, and nothing more.
 
     A wrong checksum is refused without asking the database; a wrong secret in the time of a wrong prefix.
@@ -125,7 +125,7 @@ async def find_key(session: SystemReadSession, text: str, now: datetime) -> tupl
         raise UnauthenticatedError(f"{fault[1]} Use another one.", code=fault[0])
     if found.organization_deleted:
         raise UnauthenticatedError("The organization of this API key was deleted.", code="organization_deleted")
-    return found.tenant, found.key
+    return found
 
 
 async def touch_key(session: WriteSession, tenant: Tenant, key_id: ApiKeyId, now: datetime) -> bool:

@@ -57,6 +57,7 @@ class FoundKey:
     """What the database knows under a prefix: whose key, its hash, and whether its organization is deleted."""
 
     tenant: Tenant
+    slug: str
     key: KeyView
     key_hash: bytes = field(repr=False)
     organization_deleted: bool

@@ -1,0 +1,35 @@
+"""`ETag` and `If-Match` on what has a revision: an edit names what it has read, and never overwrites blindly."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aicd_backend.problems import RefusedError
+
+_OURS = re.compile(r'"(0|[1-9][0-9]{0,9})"')
+
+
+def tag(response: Response, revision: int) -> None:
+    """Puts the ETag of a revision on an answer."""
+    response.headers["ETag"] = f'"{revision}"'
+
+
+async def _revision(request: Request) -> int:
+    given = request.headers.getlist("If-Match")
+    if not given or given == ["*"]:
+        raise RefusedError(
+            428,
+            "precondition_required",
+            "Send the ETag of what you have read as If-Match, so that nobody's change in between is lost.",
+        )
+    found = _OURS.fullmatch(given[0])
+    if found is None or len(given) > 1:
+        raise RefusedError(412, "stale_revision", "That If-Match is no ETag of this thing. Read it again for its ETag.")
+    return int(found[1])
+
+
+IfMatch = Annotated[int, Depends(_revision)]
+"""Parameter of a route that edits: the revision that the caller has read. Raises `RefusedError`: 428 or 412."""

@@ -1,0 +1,124 @@
+"""A valid request for every route of the OpenAPI document: what each parameter of a path names, and each body holds.
+
+A body is the first example that the document gives, so examples are proven to work; where a second request with the
+same body cannot succeed, `BODIES` says what to send. A parameter or a body that nobody described fails the test.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aicd_backend.access import ORG, PERMISSION
+from aicd_backend.testing.world import Org, World
+from aicd_core.tenancy.permissions import Permission
+
+METHODS = ("get", "put", "post", "delete", "patch")
+IF_MATCH = "If-Match"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route of the document."""
+
+    method: str
+    path: str
+    described: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        name: str = self.described["operationId"]
+        return name
+
+    @property
+    def permission(self) -> str | None:
+        """What it declares that a caller needs."""
+        return self.described.get(PERMISSION)
+
+    @property
+    def success(self) -> int:
+        """The one status that it declares for a request that it carries out."""
+        (status,) = (code for code in self.described["responses"] if code.startswith("2"))
+        return int(status)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Parameters of the path besides the organization."""
+        parts = (part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+        return tuple(part for part in parts if part != ORG)
+
+    def has_header(self, name: str) -> bool:
+        """Whether it declares a header."""
+        return any(part["in"] == "header" and part["name"] == name for part in self.described.get("parameters", ()))
+
+
+@dataclass(frozen=True)
+class ValidRequest:
+    """A request that succeeds for whoever may send it."""
+
+    path: str
+    body: Any
+    headers: Mapping[str, str]
+
+
+Recipe = Callable[[World, Org], Awaitable[str]]
+
+
+async def _api_key(world: World, org: Org) -> str:
+    return str((await world.make_key(frozenset({Permission.JOBS_READ}), org)).key.id)
+
+
+PARAMETERS: Mapping[str, Recipe] = {
+    "key_id": _api_key,
+}
+"""What a parameter of a path names: a thing of the organization, made anew for each request."""
+
+BODIES: Mapping[str, Callable[[World, Org], Awaitable[Any]]] = {}
+"""By operation: a body for a request that must differ from the one before it."""
+
+REVISIONS: Mapping[str, str] = {}
+"""By operation: the ETag of what its recipe has made, where it cannot be read with GET at the same path."""
+
+
+def operations_of(document: Mapping[str, Any]) -> list[Operation]:
+    """Every route of an OpenAPI document."""
+    return [
+        Operation(method, path, described)
+        for path, methods in document["paths"].items()
+        for method, described in methods.items()
+        if method in METHODS
+    ]
+
+
+async def valid_request(world: World, operation: Operation, org: Org, owner: Org | None = None) -> ValidRequest:
+    """A request to an organization that succeeds for whoever may send it.
+
+    Args:
+        owner: whose the things are that the path names; another organization's are not found.
+    """
+    path = operation.path.replace(f"{{{ORG}}}", org.slug)
+    for name in operation.parameters:
+        path = path.replace(f"{{{name}}}", await PARAMETERS[name](world, owner or org))
+    headers = {}
+    if operation.has_header(IF_MATCH):
+        headers[IF_MATCH] = await _etag(world, operation, path, org)
+    return ValidRequest(path, await _body(world, operation, org), headers)
+
+
+async def _etag(world: World, operation: Operation, path: str, org: Org) -> str:
+    if operation.name in REVISIONS:
+        return REVISIONS[operation.name]
+    answer = await world.client.get(path, headers=await world.as_key(org=org))
+    return str(answer.headers.get("ETag", '"1"'))
+
+
+async def _body(world: World, operation: Operation, org: Org) -> Any:
+    if operation.name in BODIES:
+        return await BODIES[operation.name](world, org)
+    if (described := operation.described.get("requestBody")) is None:
+        return None
+    schema = described["content"]["application/json"]["schema"]
+    if "$ref" in schema:
+        schema = world.app.openapi()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    examples = schema.get("examples")
+    assert examples, f"{operation.name}: its body has no example; give its model one, or a recipe in BODIES."
+    return examples[0]

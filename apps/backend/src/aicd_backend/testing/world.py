@@ -1,0 +1,158 @@
+"""Two organizations on a fresh database, with a person of every role, and every kind of credential for them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import httpx
+
+from aicd_backend.app import Api, create_app
+from aicd_backend.settings import BackendSettings
+from aicd_backend.stores import Stores
+from aicd_cli.readiness import ReadyCheck
+from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.ids import UserId
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.accounts import logins
+from aicd_core.tenancy.accounts.service import create_user
+from aicd_core.tenancy.accounts.values import Client, OpenedSession, UserFields, UserView
+from aicd_core.tenancy.api_keys import service as keys
+from aicd_core.tenancy.api_keys.values import IssuedKey, KeySpec
+from aicd_core.tenancy.audit.models import ActorKind
+from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.memberships.service import join
+from aicd_core.tenancy.organizations.service import create_organization, delete, set_up_organization
+from aicd_core.tenancy.permissions import EVERYTHING, Permission, Role
+
+BASE = "https://api.test"
+FRONT_END = "https://app.test"
+DEAD_URL = "postgresql://nobody@127.0.0.1:1/none"
+SYSTEM = Actor(ActorKind.SYSTEM, "test")
+Headers = Mapping[str, str]
+
+
+@dataclass
+class Org:
+    """An organization with a member of each role."""
+
+    slug: str
+    tenant: Tenant
+    members: dict[Role, UserView] = field(default_factory=dict)
+
+
+@dataclass
+class World:
+    """What tests of routes stand on. Everything that a method makes is new."""
+
+    stores: Stores
+    app: Api
+    client: httpx.AsyncClient
+    us: Org
+    rival: Org
+    numbers: "count[int]" = field(default_factory=count)
+
+    async def open_session(self, user_id: UserId, *, ago: timedelta = timedelta(0)) -> OpenedSession:
+        """A login that began a while ago."""
+        now, limits = datetime.now(UTC) - ago, self.stores.settings.session_limits
+        async with self.stores.database.accounts() as session:
+            return await logins.open_session(session, user_id, Client("browser", "127.0.0.1"), limits, now)
+
+    async def as_role(self, role: Role, org: Org | None = None, *, ago: timedelta = timedelta(0)) -> Headers:
+        """Headers of a person with this role."""
+        opened = await self.open_session((org or self.us).members[role].id, ago=ago)
+        return self.as_session(opened)
+
+    def as_session(self, opened: OpenedSession) -> Headers:
+        """Headers of a person at a front end of ours."""
+        cookie = f"{self.stores.settings.session_cookie}={opened.token.reveal()}"
+        return {"Cookie": cookie, "Origin": FRONT_END}
+
+    async def make_key(self, scopes: frozenset[Permission] = EVERYTHING, org: Org | None = None) -> IssuedKey:
+        """An API key."""
+        spec = KeySpec(f"key {next(self.numbers)}", frozenset(scope.value for scope in scopes))
+        tenant = (org or self.us).tenant
+        async with self.stores.database.write(tenant) as session:
+            return await keys.create_key(session, tenant, SYSTEM, EVERYTHING, spec, datetime.now(UTC))
+
+    async def as_key(self, scopes: frozenset[Permission] = EVERYTHING, org: Org | None = None) -> Headers:
+        """Headers of a program with such a key."""
+        return bearer(await self.make_key(scopes, org))
+
+    async def as_revoked_key(self) -> Headers:
+        """Headers of a program whose key was revoked."""
+        issued = await self.make_key()
+        async with self.stores.database.write(self.us.tenant) as session:
+            await keys.revoke_key(session, self.us.tenant, SYSTEM, issued.key.id, datetime.now(UTC))
+        return bearer(issued)
+
+    async def as_revoked_session(self, role: Role) -> Headers:
+        """Headers of a person whose login was revoked."""
+        opened = await self.open_session(self.us.members[role].id)
+        async with self.stores.database.accounts() as session:
+            await logins.revoke_session(session, opened.session.user_id, opened.session.id, datetime.now(UTC))
+        return self.as_session(opened)
+
+    async def delete(self, org: Org) -> None:
+        """Deletes an organization that nobody has edited."""
+        async with self.stores.database.write(org.tenant) as session:
+            await delete(session, org.tenant, SYSTEM, revision=1, now=datetime.now(UTC))
+
+    async def make_user(self, name: str) -> UserView:
+        """A person of no organization."""
+        fields = UserFields(f"{name}-{next(self.numbers)}@example.org", True, name)
+        async with self.stores.database.accounts() as session:
+            return await create_user(session, fields)
+
+
+def bearer(issued: IssuedKey) -> Headers:
+    """The header that carries a key."""
+    return {"Authorization": f"Bearer {issued.token.reveal()}"}
+
+
+def settings_under_test() -> BackendSettings:
+    """Settings for a server under test, whatever the environment."""
+    return BackendSettings(origins=(FRONT_END,))
+
+
+async def _always_ready() -> None:
+    return None
+
+
+def offline_app(settings: BackendSettings | None = None, ready: ReadyCheck = _always_ready) -> Api:
+    """The application on a database that is not there: for its OpenAPI document and for what asks no database."""
+    settings = settings or settings_under_test()
+    return create_app(Stores(Database.connect(DEAD_URL), SystemDatabase.connect(DEAD_URL), settings), ready=ready)
+
+
+@asynccontextmanager
+async def open_world(
+    database: Database, system: SystemDatabase, settings: BackendSettings | None = None
+) -> AsyncIterator[World]:
+    """The world on a fresh database, and a client of its server."""
+    stores = Stores(database, system, settings or settings_under_test())
+    app = create_app(stores, ready=database.refuse_unsafe_role)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        us, rival = Org("acme", await _found(stores, "acme")), Org("rival", await _found(stores, "rival"))
+        world = World(stores, app, client, us, rival)
+        for org in (us, rival):
+            for role in Role:
+                org.members[role] = await _join(world, org, role)
+        yield world
+
+
+async def _found(stores: Stores, slug: str) -> Tenant:
+    async with stores.system.write() as session:
+        tenant = await create_organization(session, slug, slug.title())
+    async with stores.database.write(tenant) as session:
+        await set_up_organization(session, tenant, SYSTEM)
+    return tenant
+
+
+async def _join(world: World, org: Org, role: Role) -> UserView:
+    user = await world.make_user(f"{org.slug}-{role.value}")
+    async with world.stores.database.write(org.tenant) as session:
+        await join(session, org.tenant, SYSTEM, user, role)
+    return user
