@@ -1,5 +1,6 @@
 """Each command in each state of a job, and what is said of it in the one comment."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -53,8 +54,10 @@ async def test_what_is_said_is_said_in_one_comment_and_names_nobody(steered: Ste
     for text in ("/aicd help", "/aicd", "/aicd dance", "/aicd budget x", "/aicd go", "/aicd help", "/aicd go now"):
         await steered.say(text)
     assert "stands alone on its line" in steered.living()
-    assert "@" not in steered.living()
     assert steered.jobs() == ["queued"]
+    await steered.say("/aicd a\\`@someone")
+    assert re.search(r"@\w", steered.living()) is None, steered.living()
+    assert "someone" in steered.living()
     await steered.say("What is /aicd go?")
     await steered.say("```\n/aicd stop\n```")
     assert steered.jobs() == ["queued"]

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
+from aicd_core.orchestrator.quoting import defused
 from aicd_core.text import one_line
 
 HELP = """\
@@ -46,8 +47,8 @@ def now(job: JobView | None) -> str:
 
 
 def note(what: str, login: str, at: datetime, words: str) -> str:
-    """The answer to somebody, for the living comment; the login in code, so that nobody is called."""
-    return f"**To {what}** of `{one_line(login, 80)}`, {at:%Y-%m-%d %H:%M} UTC: {words}"
+    """The answer to somebody, for the living comment; nobody is called by it, whatever they made it repeat."""
+    return f"**To {what}** of `{one_line(login, 80)}`, {at:%Y-%m-%d %H:%M} UTC: {defused(words)}"
 
 
 def usd(micro: int) -> str:
