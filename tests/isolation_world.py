@@ -174,6 +174,7 @@ ROWS: dict[str, Row] = {
         "source": who.source,
         "installation_id": who.ids["installation"],
         "enabled": True,
+        "external_id": who.number,
         "revision": 1,
     },
     "policies": lambda who: {"version": 1, "rules": {"note": who.name}, "note": who.word("note")},
