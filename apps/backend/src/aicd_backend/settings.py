@@ -37,6 +37,10 @@ class BackendSettings(Settings):
         default=True,
         description="Session cookies travel over TLS only. `false` is for trying things out on one machine.",
     )
+    local_repositories: bool = Field(
+        default=False,
+        description="Repositories may be paths on the server's machines: only where all organizations are one.",
+    )
     session_idle_days: float = Field(default=7, gt=0, description="A login ends when it is not used for so many days.")
     session_days: float = Field(default=30, gt=0, description="A login ends after so many days at the latest.")
 

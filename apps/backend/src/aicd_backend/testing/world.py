@@ -22,6 +22,8 @@ from aicd_core.tenancy.api_keys import service as keys
 from aicd_core.tenancy.api_keys.values import IssuedKey, KeySpec
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.invitations.service import invite
+from aicd_core.tenancy.invitations.values import SentInvitation
 from aicd_core.tenancy.memberships.service import join
 from aicd_core.tenancy.organizations.service import create_organization, delete, set_up_organization
 from aicd_core.tenancy.permissions import EVERYTHING, Permission, Role
@@ -98,6 +100,12 @@ class World:
         """Deletes an organization that nobody has edited."""
         async with self.stores.database.write(org.tenant) as session:
             await delete(session, org.tenant, SYSTEM, revision=1, now=datetime.now(UTC))
+
+    async def make_invitation(self, email: str, org: Org | None = None, role: Role = Role.VIEWER) -> SentInvitation:
+        """An open invitation."""
+        tenant, now = (org or self.us).tenant, datetime.now(UTC)
+        async with self.stores.database.write(tenant) as session:
+            return await invite(session, tenant, SYSTEM, EVERYTHING, email, role, timedelta(days=7), now)
 
     async def make_user(self, name: str) -> UserView:
         """A person of no organization."""
