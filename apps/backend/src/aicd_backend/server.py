@@ -78,6 +78,8 @@ def _configure(options: argparse.Namespace, stores: Stores) -> uvicorn.Config:
         ws="none",
         log_config=None,
         server_header=False,
+        proxy_headers=bool(stores.settings.trusted_proxies),
+        forwarded_allow_ips=list(stores.settings.trusted_proxies),
         timeout_graceful_shutdown=stores.settings.shutdown_timeout,
     )
 

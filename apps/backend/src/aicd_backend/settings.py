@@ -28,6 +28,13 @@ class BackendSettings(Settings):
         default=10, gt=0, description="Seconds that running requests get to finish after SIGTERM."
     )
     request_timeout: float = Field(default=30, gt=0, description="A request is answered within so many seconds.")
+    rate_limit_address: int = Field(default=1200, gt=0, description="Requests a minute from one address.")
+    rate_limit_credential: int = Field(default=600, gt=0, description="Requests a minute with one API key or login.")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(),
+        description="Addresses or networks of proxies, with commas between. Only they may say by X-Forwarded-For and "
+        "X-Forwarded-Proto who asks and how.",
+    )
     origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(),
         description="Origins of the front ends, with commas between, such as https://app.example.com. Only they may "

@@ -49,6 +49,8 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
                     ws="none",
                     log_config=None,
                     server_header=False,
+                    proxy_headers=bool(settings.trusted_proxies),
+                    forwarded_allow_ips=list(settings.trusted_proxies),
                     timeout_graceful_shutdown=settings.shutdown_timeout,
                 )
             )
