@@ -1,7 +1,8 @@
 """What an operator may set of the API server, beyond what the whole product shares."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -19,6 +20,12 @@ def _split(value: Any) -> Any:
 
 class BackendSettings(Settings):
     """Settings of the API server; each field is the environment variable `AICD_<NAME>`."""
+
+    dotenv: ClassVar[Path | None] = Path(".env")
+
+    env: Literal["development", "production"] = Field(
+        default="development", description="`production` refuses to start with settings that are unsafe there."
+    )
 
     # GitHub delivers webhooks of up to 25 MB:
     # https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap
