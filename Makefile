@@ -22,6 +22,7 @@ check: install ## format, lint, types, layers, our own rules
 	@$(BIN)/lint-imports --config .importlinter >.venv/.layers 2>&1 || { cat .venv/.layers; exit 1; }
 	@if [ -f .importlinter-private ]; then $(BIN)/lint-imports --config .importlinter-private >.venv/.layers 2>&1 || { cat .venv/.layers; exit 1; }; fi
 	@$(BIN)/python scripts/check_rules.py
+	@$(BIN)/python scripts/make_settings_table.py --check
 	@echo "check: clean"
 
 format: install ## format, and mend what the linter can

@@ -11,20 +11,13 @@ from sqlalchemy import text
 
 from aicd_backend import once
 from aicd_backend.callers import TenantCaller
-from aicd_backend.testing.world import Headers, World, open_world
-from aicd_core.db.database import Database, SystemDatabase
+from aicd_backend.testing.world import Headers, World
 from aicd_core.tenancy.permissions import Permission, Role
 
 KEYS = "/v1/organizations/acme/api-keys"
 SETTINGS = "/v1/organizations/acme/settings"
 ORG = "/v1/organizations/acme"
 NEW = {"name": "nightly", "scopes": ["jobs:read"]}
-
-
-@pytest.fixture
-async def world(database: Database, system: SystemDatabase) -> AsyncIterator[World]:
-    async with open_world(database, system) as opened:
-        yield opened
 
 
 async def post(world: World, headers: Headers, name: str = "one", body: Any = None, path: str = KEYS) -> httpx.Response:

@@ -1,5 +1,8 @@
 """The application: routes, and around them what holds for every route."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -9,6 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Lifespan
@@ -21,9 +25,12 @@ from aicd_backend.middleware import (
     log_unexpected,
 )
 from aicd_backend.problems import PROBLEM_CONTENT, Problem, RefusedError, headers_of, problem_of, problem_response
+from aicd_backend.rate_limits import Counts, RateLimitMiddleware
 from aicd_backend.request_id import RequestIdMiddleware, request_id_of
 from aicd_backend.routes import ROUTERS
+from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
+from aicd_backend.time_limit import TimeLimitMiddleware
 from aicd_cli.readiness import ReadyCheck
 from aicd_core.errors import AicdError
 
@@ -65,6 +72,7 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI]
         lifespan: opens and closes what the process holds for as long as it serves.
     """
     settings = stores.settings
+    counts = Counts(settings.redis_url)
     app = Api(
         title="AI-CD",
         version=version("aicd-backend"),
@@ -73,13 +81,8 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI]
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
         responses={"default": _problem_description()},
-        lifespan=lifespan,
-        middleware=[
-            Middleware(RequestIdMiddleware),
-            Middleware(SecurityHeadersMiddleware),
-            Middleware(ErrorBoundaryMiddleware),
-            Middleware(BodyLimitMiddleware, limit=settings.body_max_bytes),
-        ],
+        lifespan=partial(_whole_life, lifespan, counts),
+        middleware=_middleware(settings, counts),
         exception_handlers={
             AicdError: _answer_error,
             RefusedError: _answer_error,
@@ -92,6 +95,34 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI]
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+@asynccontextmanager
+async def _whole_life(given: Lifespan[FastAPI] | None, counts: Counts, app: FastAPI) -> AsyncIterator[None]:
+    async with given(app) if given else nullcontext():
+        yield
+    await counts.close()
+
+
+def _middleware(settings: BackendSettings, counts: Counts) -> list[Middleware]:
+    """What stands around all routes, the outermost first: whatever refuses a request, its answer has every header."""
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.origins,
+        allow_credentials=True,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"],
+        expose_headers=["ETag", "Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
+    )
+    return [
+        Middleware(RequestIdMiddleware),
+        Middleware(SecurityHeadersMiddleware),
+        cors,
+        Middleware(ErrorBoundaryMiddleware),
+        Middleware(RateLimitMiddleware, settings=settings, counts=counts),
+        Middleware(TimeLimitMiddleware, limit=settings.request_timeout),
+        Middleware(BodyLimitMiddleware, limit=settings.body_max_bytes),
+    ]
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from aicd_backend.problems import RefusedError
 from aicd_backend.stores import Stores
 from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.errors import UnauthenticatedError
+from aicd_core.ids import SessionId, UserId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.accounts import logins
 from aicd_core.tenancy.api_keys.service import touch_key
@@ -22,7 +23,7 @@ from aicd_core.tenancy.idempotency.service import carry_out
 from aicd_core.tenancy.idempotency.values import RequestClaim
 from aicd_core.tenancy.permissions import Permission
 from aicd_core.tenancy.principals.service import principal_of_key, principal_of_session
-from aicd_core.tenancy.principals.values import KeyPrincipal, Place, Principal
+from aicd_core.tenancy.principals.values import KeyPrincipal, Place, Principal, SessionPrincipal
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 NO_CREDENTIAL = RefusedError(
@@ -60,6 +61,18 @@ class Caller:
     def actor(self) -> Actor:
         """Who acts, for the audit log."""
         return self.principal.actor
+
+    @property
+    def user_id(self) -> UserId:
+        """The person who asks; only of a route for `Level.PERSON`."""
+        assert isinstance(self.principal, SessionPrincipal)
+        return self.principal.user_id
+
+    @property
+    def session_id(self) -> SessionId:
+        """His login; likewise."""
+        assert isinstance(self.principal, SessionPrincipal)
+        return self.principal.session_id
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from aicd_backend.app import create_app
+from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_core.db.database import Database, SystemDatabase
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = BackendSettings.load()
+        refuse_unsafe(settings)
     except InvalidInputError as error:
         parser.error(error.message)
     if not settings.database_url or not settings.system_database_url:
@@ -78,6 +80,8 @@ def _configure(options: argparse.Namespace, stores: Stores) -> uvicorn.Config:
         ws="none",
         log_config=None,
         server_header=False,
+        proxy_headers=bool(stores.settings.trusted_proxies),
+        forwarded_allow_ips=list(stores.settings.trusted_proxies),
         timeout_graceful_shutdown=stores.settings.shutdown_timeout,
     )
 

@@ -1,7 +1,8 @@
 """What an operator may set of the API server, beyond what the whole product shares."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -20,6 +21,12 @@ def _split(value: Any) -> Any:
 class BackendSettings(Settings):
     """Settings of the API server; each field is the environment variable `AICD_<NAME>`."""
 
+    dotenv: ClassVar[Path | None] = Path(".env")
+
+    env: Literal["development", "production"] = Field(
+        default="development", description="`production` refuses to start with settings that are unsafe there."
+    )
+
     # GitHub delivers webhooks of up to 25 MB:
     # https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap
     body_max_bytes: int = Field(default=25 * MIB, gt=0, description="Largest request body taken.")
@@ -28,6 +35,13 @@ class BackendSettings(Settings):
         default=10, gt=0, description="Seconds that running requests get to finish after SIGTERM."
     )
     request_timeout: float = Field(default=30, gt=0, description="A request is answered within so many seconds.")
+    rate_limit_address: int = Field(default=1200, gt=0, description="Requests a minute from one address.")
+    rate_limit_credential: int = Field(default=600, gt=0, description="Requests a minute with one API key or login.")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(),
+        description="Addresses or networks of proxies, with commas between. Only they may say by X-Forwarded-For and "
+        "X-Forwarded-Proto who asks and how.",
+    )
     origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(),
         description="Origins of the front ends, with commas between, such as https://app.example.com. Only they may "
@@ -36,6 +50,10 @@ class BackendSettings(Settings):
     cookie_secure: bool = Field(
         default=True,
         description="Session cookies travel over TLS only. `false` is for trying things out on one machine.",
+    )
+    local_repositories: bool = Field(
+        default=False,
+        description="Repositories may be paths on the server's machines: only where all organizations are one.",
     )
     session_idle_days: float = Field(default=7, gt=0, description="A login ends when it is not used for so many days.")
     session_days: float = Field(default=30, gt=0, description="A login ends after so many days at the latest.")

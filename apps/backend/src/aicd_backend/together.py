@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from aicd_backend.app import create_app
+from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
@@ -31,6 +32,7 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
         UnavailableError: the port cannot be had, or something that a worker needs is missing.
     """
     settings = BackendSettings.load(data_dir=data_dir)
+    refuse_unsafe(settings)
     hosts = Hosts(settings)
     with listening(host, port) as listener:
         async with AsyncExitStack() as stack:
@@ -49,6 +51,8 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
                     ws="none",
                     log_config=None,
                     server_header=False,
+                    proxy_headers=bool(settings.trusted_proxies),
+                    forwarded_allow_ips=list(settings.trusted_proxies),
                     timeout_graceful_shutdown=settings.shutdown_timeout,
                 )
             )

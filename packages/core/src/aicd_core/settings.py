@@ -1,7 +1,8 @@
 """Everything that an operator may set, declared once; each field is the environment variable `AICD_<NAME>`."""
 
+import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,21 +13,39 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
+SECRETS_DIR = Path("/run/secrets")
+"""Where Docker and Kubernetes put secrets by custom."""
+
+
+def _secret_files() -> dict[str, Any]:
+    """The folder with one file for each secret, `aicd_<name>`, as pydantic-settings takes it; nothing without one."""
+    named = os.environ.get("AICD_SECRETS_DIR")
+    if named and not Path(named).is_dir():
+        raise InvalidInputError(
+            f"AICD_SECRETS_DIR is {named}, and there is no such folder. Mend the variable.", code="bad_setting"
+        )
+    folder = Path(named) if named else SECRETS_DIR
+    return {"_secrets_dir": folder} if folder.is_dir() else {}
+
+
 class EnvironmentSettings(BaseSettings):
     """What all settings share: where they come from, and what is said of a wrong one."""
 
     model_config = SettingsConfigDict(env_prefix="AICD_", frozen=True, extra="ignore", populate_by_name=True)
+    dotenv: ClassVar[Path | None] = None
+    """A file of variables to be read as well. Never of a command that runs in folders which strangers may have made."""
 
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """The settings of this process's environment; one that is given, and is not None, wins.
+        """The settings of this process: what is given and is not None, then its environment, then its secret files.
 
         Raises:
             InvalidInputError: `bad_setting`; a variable holds a value that it cannot have. The message names the
                 variable and never its value.
         """
+        wanted = {name: value for name, value in given.items() if value is not None}
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            return cls(_env_file=cls.dotenv, **wanted, **_secret_files())
         except ValidationError as error:
             wrong = "; ".join(f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
             raise InvalidInputError(

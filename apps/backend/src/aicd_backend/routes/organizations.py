@@ -111,6 +111,16 @@ async def edit_organization(
     return OrganizationAnswer.of(renamed)
 
 
+@router.delete(
+    "/organizations/{org}", summary="Delete it; it can be restored", **needs(Permission.ORG_DELETE, edits=True)
+)
+async def delete_organization(here: Here, revision: IfMatch, response: Response) -> OrganizationAnswer:
+    async with here.write() as session:
+        deleted = await service.delete(session, here.tenant, here.actor, revision=revision, now=here.now)
+    tag(response, deleted.revision)
+    return OrganizationAnswer.of(deleted)
+
+
 @router.get("/organizations/{org}/settings", summary="Its settings", **needs(Permission.ORG_READ, tagged=True))
 async def get_settings(here: Here, response: Response) -> OrganizationSettings:
     async with here.read() as session:

@@ -6,11 +6,18 @@ same body cannot succeed, `BODIES` says what to send. A parameter or a body that
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from aicd_backend.access import ORG, PERMISSION
-from aicd_backend.testing.world import Org, World
-from aicd_core.tenancy.permissions import Permission
+from aicd_backend.testing.world import SYSTEM, Org, World
+from aicd_core.ids import RepositoryId, new_uuid
+from aicd_core.policy import DEFAULT_RULES, publish_rules
+from aicd_core.tenancy.memberships.service import join
+from aicd_core.tenancy.permissions import Permission, Role
+from aicd_core.tenancy.policies.service import newest
+from aicd_core.tenancy.repositories.service import connect, disconnect
 
 METHODS = ("get", "put", "post", "delete", "patch")
 IF_MATCH = "If-Match"
@@ -67,16 +74,71 @@ async def _api_key(world: World, org: Org) -> str:
     return str((await world.make_key(frozenset({Permission.JOBS_READ}), org)).key.id)
 
 
+async def _member(world: World, org: Org) -> str:
+    user = await world.make_user("member")
+    async with world.stores.database.write(org.tenant) as session:
+        return str((await join(session, org.tenant, SYSTEM, user, Role.VIEWER)).id)
+
+
+async def _invitation(world: World, org: Org) -> str:
+    return str((await world.make_invitation(f"guest-{next(world.numbers)}@example.org", org)).invitation.id)
+
+
+async def _repository(world: World, org: Org) -> str:
+    source = f"https://code.test/{org.slug}/{next(world.numbers)}"
+    async with world.stores.database.write(org.tenant) as session:
+        return str((await connect(session, org.tenant, SYSTEM, source)).id)
+
+
+async def _policy_version(world: World, org: Org) -> str:
+    async with world.stores.database.write(org.tenant) as session:
+        known = await newest(session, org.tenant)
+        made = await publish_rules(session, org.tenant, SYSTEM, DEFAULT_RULES, expected=known.version if known else 0)
+    return str(made.version)
+
+
+async def _new_repository(world: World, org: Org) -> Any:
+    return {"source": f"https://code.test/{org.slug}/{next(world.numbers)}"}
+
+
+async def _new_invitation(world: World, _org: Org) -> Any:
+    return {"email": f"guest-{next(world.numbers)}@example.org", "role": "viewer", "days": 7}
+
+
+async def _disconnect(world: World, org: Org, path: str) -> None:
+    repository_id = RepositoryId(UUID(path.split("/")[-2]))
+    async with world.stores.database.write(org.tenant) as session:
+        await disconnect(session, org.tenant, SYSTEM, repository_id, revision=1, now=datetime.now(UTC))
+
+
 PARAMETERS: Mapping[str, Recipe] = {
     "key_id": _api_key,
+    "member_id": _member,
+    "invitation_id": _invitation,
+    "repository_id": _repository,
+    "version": _policy_version,
 }
 """What a parameter of a path names: a thing of the organization, made anew for each request."""
 
-BODIES: Mapping[str, Callable[[World, Org], Awaitable[Any]]] = {}
+BODIES: Mapping[str, Callable[[World, Org], Awaitable[Any]]] = {
+    "connect_repository": _new_repository,
+    "create_invitation": _new_invitation,
+}
 """By operation: a body for a request that must differ from the one before it."""
 
-REVISIONS: Mapping[str, str] = {}
+REVISIONS: Mapping[str, str] = {"reconnect_repository": '"2"'}
 """By operation: the ETag of what its recipe has made, where it cannot be read with GET at the same path."""
+
+BEFORE: Mapping[str, Callable[[World, Org, str], Awaitable[None]]] = {"reconnect_repository": _disconnect}
+"""By operation: what has to be done first to the thing at its path."""
+
+BY_HAND: Mapping[str, str] = {
+    "leave_organization": "Who sends it is the one who is gone; the last owner cannot.",
+    "accept_invitation": "It is for one person's address.",
+    "revoke_session": "It names a login of the sender's own.",
+    "delete_organization": "Nothing is left for the next request.",
+}
+"""Operations whose success hangs on who sends them, and why; success has a test of its own, refusals have not."""
 
 
 def operations_of(document: Mapping[str, Any]) -> list[Operation]:
@@ -97,7 +159,12 @@ async def valid_request(world: World, operation: Operation, org: Org, owner: Org
     """
     path = operation.path.replace(f"{{{ORG}}}", org.slug)
     for name in operation.parameters:
+        if operation.name in BY_HAND and name not in PARAMETERS:
+            path = path.replace(f"{{{name}}}", str(new_uuid()))
+            continue
         path = path.replace(f"{{{name}}}", await PARAMETERS[name](world, owner or org))
+    if operation.name in BEFORE:
+        await BEFORE[operation.name](world, owner or org, path)
     headers = {}
     if operation.has_header(IF_MATCH):
         headers[IF_MATCH] = await _etag(world, operation, path, org)

@@ -22,6 +22,8 @@ from aicd_core.tenancy.api_keys import service as keys
 from aicd_core.tenancy.api_keys.values import IssuedKey, KeySpec
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.invitations.service import invite
+from aicd_core.tenancy.invitations.values import SentInvitation
 from aicd_core.tenancy.memberships.service import join
 from aicd_core.tenancy.organizations.service import create_organization, delete, set_up_organization
 from aicd_core.tenancy.permissions import EVERYTHING, Permission, Role
@@ -33,13 +35,13 @@ SYSTEM = Actor(ActorKind.SYSTEM, "test")
 Headers = Mapping[str, str]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Org:
     """An organization with a member of each role."""
 
     slug: str
     tenant: Tenant
-    members: dict[Role, UserView] = field(default_factory=dict)
+    members: Mapping[Role, UserView]
 
 
 @dataclass
@@ -99,6 +101,12 @@ class World:
         async with self.stores.database.write(org.tenant) as session:
             await delete(session, org.tenant, SYSTEM, revision=1, now=datetime.now(UTC))
 
+    async def make_invitation(self, email: str, org: Org | None = None, role: Role = Role.VIEWER) -> SentInvitation:
+        """An open invitation."""
+        tenant, now = (org or self.us).tenant, datetime.now(UTC)
+        async with self.stores.database.write(tenant) as session:
+            return await invite(session, tenant, SYSTEM, EVERYTHING, email, role, timedelta(days=7), now)
+
     async def make_user(self, name: str) -> UserView:
         """A person of no organization."""
         fields = UserFields(f"{name}-{next(self.numbers)}@example.org", True, name)
@@ -126,33 +134,34 @@ def offline_app(settings: BackendSettings | None = None, ready: ReadyCheck = _al
     return create_app(Stores(Database.connect(DEAD_URL), SystemDatabase.connect(DEAD_URL), settings), ready=ready)
 
 
+async def make_organizations(database: Database, system: SystemDatabase) -> tuple[Org, Org]:
+    """Us and the rival, on a fresh database, with all their members."""
+    orgs = []
+    for slug in ("acme", "rival"):
+        async with system.write() as session:
+            tenant = await create_organization(session, slug, slug.title())
+        async with database.write(tenant) as session:
+            await set_up_organization(session, tenant, SYSTEM)
+        members = {role: await _make_member(database, tenant, slug, role) for role in Role}
+        orgs.append(Org(slug, tenant, members))
+    return orgs[0], orgs[1]
+
+
+async def _make_member(database: Database, tenant: Tenant, slug: str, role: Role) -> UserView:
+    name = f"{slug}-{role.value}"
+    async with database.accounts() as session:
+        user = await create_user(session, UserFields(f"{name}@example.org", True, name))
+    async with database.write(tenant) as session:
+        await join(session, tenant, SYSTEM, user, role)
+    return user
+
+
 @asynccontextmanager
-async def open_world(
-    database: Database, system: SystemDatabase, settings: BackendSettings | None = None
+async def enter_world(
+    database: Database, system: SystemDatabase, us: Org, rival: Org, settings: BackendSettings | None = None
 ) -> AsyncIterator[World]:
-    """The world on a fresh database, and a client of its server."""
+    """The organizations on a server, and a client of it."""
     stores = Stores(database, system, settings or settings_under_test())
     app = create_app(stores, ready=database.refuse_unsafe_role)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
-        us, rival = Org("acme", await _found(stores, "acme")), Org("rival", await _found(stores, "rival"))
-        world = World(stores, app, client, us, rival)
-        for org in (us, rival):
-            for role in Role:
-                org.members[role] = await _join(world, org, role)
-        yield world
-
-
-async def _found(stores: Stores, slug: str) -> Tenant:
-    async with stores.system.write() as session:
-        tenant = await create_organization(session, slug, slug.title())
-    async with stores.database.write(tenant) as session:
-        await set_up_organization(session, tenant, SYSTEM)
-    return tenant
-
-
-async def _join(world: World, org: Org, role: Role) -> UserView:
-    user = await world.make_user(f"{org.slug}-{role.value}")
-    async with world.stores.database.write(org.tenant) as session:
-        await join(session, org.tenant, SYSTEM, user, role)
-    return user
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
+        yield World(stores, app, client, us, rival)

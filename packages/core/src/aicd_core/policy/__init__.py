@@ -5,7 +5,7 @@ from aicd_core.policy.checks.paths import protection_finding, protection_reason
 from aicd_core.policy.engine import MAX_FINDINGS_PER_RULE, evaluate
 from aicd_core.policy.network import Network, bounded
 from aicd_core.policy.organization import organization_rules, parse_rules, publish_rules
-from aicd_core.policy.past import plan_of
+from aicd_core.policy.past import change_of_patch, plan_of
 from aicd_core.policy.protected import PROTECTED_PATHS
 from aicd_core.policy.rules import DEFAULT_RULES, Rules, RuleVerdicts, effective_rules, strictest
 from aicd_core.policy.versions import BaseFiles, paths_to_read
@@ -20,6 +20,7 @@ __all__ = [
     "RuleVerdicts",
     "Rules",
     "bounded",
+    "change_of_patch",
     "effective_rules",
     "evaluate",
     "organization_rules",

@@ -6,8 +6,9 @@ from aicd_core.db.pages import Page, PageRequest, cursor_of
 from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.tenancy.audit.models import AuditEntry
-from aicd_core.tenancy.audit.values import JSON, Actor, AuditView
+from aicd_core.tenancy.audit.values import JSON, Actor, AuditFilter, AuditView
 
+EVERYTHING = AuditFilter()
 MOST_ID = 2**63 - 1
 """What the column holds; a forged cursor may say more."""
 
@@ -35,9 +36,15 @@ async def add_entry(
     )
 
 
-async def list_entries(session: ReadSession, tenant: Tenant, page: PageRequest) -> Page[AuditView]:
+async def list_entries(
+    session: ReadSession, tenant: Tenant, page: PageRequest, only: AuditFilter = EVERYTHING
+) -> Page[AuditView]:
     """The tenant's acts, newest first."""
     query = select(AuditEntry).where(mine(AuditEntry, tenant)).order_by(AuditEntry.id.desc()).limit(page.limit + 1)
+    if only.actions:
+        query = query.where(AuditEntry.action.in_(only.actions))
+    named = {"actor_id": only.actor_id, "target_kind": only.target_kind, "target_id": only.target_id}
+    query = query.filter_by(**{column: value for column, value in named.items() if value is not None})
     if (after := page.after_number()) is not None:
         query = query.where(AuditEntry.id < min(after, MOST_ID))
     rows = list((await session.execute(query)).scalars())

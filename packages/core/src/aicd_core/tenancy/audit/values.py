@@ -30,6 +30,16 @@ class Actor:
 
 
 @dataclass(frozen=True)
+class AuditFilter:
+    """Which acts are wanted; what is empty or None asks for nothing. `actions` is any of them."""
+
+    actions: tuple[str, ...] = ()
+    actor_id: str | None = None
+    target_kind: str | None = None
+    target_id: str | None = None
+
+
+@dataclass(frozen=True)
 class AuditView:
     """One act, as it was written."""
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
+from aicd_core.db.pages import Page, PageRequest, cursor_of
 from aicd_core.db.sessions import ReadSession, SystemReadSession, WriteSession
 from aicd_core.ids import InstallationId, new_uuid
 from aicd_core.tenancy import Tenant, mine
@@ -36,6 +37,16 @@ async def find_installation(
     )
     row = (await session.execute(query)).scalar_one_or_none()
     return _view(row) if row else None
+
+
+async def list_installations(session: ReadSession, tenant: Tenant, page: PageRequest) -> Page[InstallationView]:
+    """The tenant's installations, removed ones too, newest first."""
+    query = select(Installation).where(mine(Installation, tenant)).order_by(Installation.id.desc())
+    if (after := page.after_uuid()) is not None:
+        query = query.where(Installation.id < after)
+    rows = (await session.execute(query.limit(page.limit + 1))).scalars().all()
+    shown = tuple(_view(row) for row in rows[: page.limit])
+    return Page(shown, cursor_of(shown[-1].id) if len(rows) > page.limit else None)
 
 
 async def insert_installation(

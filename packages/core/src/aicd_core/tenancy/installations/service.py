@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from aicd_core.db.sessions import WriteSession
+from aicd_core.db.pages import Page, PageRequest
+from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.ids import InstallationId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.service import record
@@ -36,6 +37,11 @@ async def follow(
         action = "installation.suspended" if facts.suspended_at else "installation.unsuspended"
         await _record(session, tenant, actor, action, facts)
     return await repository.find_installation(session, tenant, facts.host, facts.external_id)
+
+
+async def list_installations(session: ReadSession, tenant: Tenant, page: PageRequest) -> Page[InstallationView]:
+    """The tenant's installations, removed ones too, newest first."""
+    return await repository.list_installations(session, tenant, page)
 
 
 async def remove(session: WriteSession, tenant: Tenant, actor: Actor, facts: InstallationFacts, now: datetime) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from uuid import UUID
 
+from aicd_core.db.pages import Page, PageRequest
 from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
 from aicd_core.ids import UserId
@@ -51,6 +52,11 @@ async def publish(
 async def newest(session: ReadSession, tenant: Tenant) -> PolicyView | None:
     """The version that counts; None when the organization has no policy of its own."""
     return await repository.get_newest(session, tenant)
+
+
+async def list_versions(session: ReadSession, tenant: Tenant, page: PageRequest) -> Page[PolicyView]:
+    """All versions, newest first."""
+    return await repository.list_versions(session, tenant, page)
 
 
 async def require_version(session: ReadSession, tenant: Tenant, version: int) -> PolicyView:

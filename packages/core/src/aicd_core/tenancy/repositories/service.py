@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from aicd_core.db.pages import Page, PageRequest
 from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from aicd_core.ids import InstallationId, RepositoryId
@@ -108,6 +109,13 @@ async def require_repository(session: ReadSession, tenant: Tenant, repository_id
     if found is None:
         raise NotFoundError(f"There is no repository {repository_id}.", code="no_such_repository")
     return found
+
+
+async def list_repositories(
+    session: ReadSession, tenant: Tenant, page: PageRequest, *, disconnected: bool
+) -> Page[RepositoryView]:
+    """The tenant's repositories, newest first: the connected ones, or those that are not any more."""
+    return await repository.list_repositories(session, tenant, page, disconnected=disconnected)
 
 
 async def configure(
