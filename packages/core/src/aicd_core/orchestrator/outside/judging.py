@@ -130,7 +130,9 @@ class _Judged:
         own = {said.id for said in thread.comments if people.get(said.author, UNKNOWN).ourselves}
         new = [said for said in thread.comments if _commented(said) not in seen and said.id not in own]
         news = tuple(said for said in new if may(said.author).allowed)
-        heard = tuple(said for said in thread.comments if said.id in own or may(said.author).allowed)
+        # Up to the last word of theirs, which is the one that is answered.
+        last = thread.comments.index(news[-1]) + 1 if news else 0
+        heard = tuple(said for said in thread.comments[:last] if said.id in own or may(said.author).allowed)
         unheard = None
         if new and not news and not thread.answered:
             reason = may(new[-1].author).reason or "Nobody who may ask for work asked for this."

@@ -104,7 +104,9 @@ async def _judge(
     rules = await step.rules(config)
     contents = {path: await step.checkout.read_at_base(path) for path in paths_to_read(change_set)}
     base = {path: content for path, content in contents.items() if content is not None}
-    return await asyncio.to_thread(evaluate, change_set, plan, tests, rules, base)
+    # A round on feedback can start from a later commit than the plan was made on; it is the same plan there.
+    planned = plan.model_copy(update={"base_sha": step.base.sha})
+    return await asyncio.to_thread(evaluate, change_set, planned, tests, rules, base)
 
 
 async def _feedback(step: StepContext, number: int, last: int) -> Feedback:
