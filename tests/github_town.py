@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,22 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from aicd_cli.hosts import Hosts
 from aicd_cli.workers import github_router
-from aicd_core.contracts import Agent
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.deliveries.values import DeliveryView, Outcome
 from aicd_core.ids import DeliveryId, JobId, new_uuid
 from aicd_core.jobs.machine import AT_WORK
-from aicd_core.orchestrator import Control, Foreground, ForegroundQueue, Intake, IssueText, JobReport, Parts, Progress
-from aicd_core.orchestrator import read_report, wake_for
+from aicd_core.orchestrator import (
+    Control,
+    Foreground,
+    ForegroundQueue,
+    Intake,
+    IssueText,
+    JobReport,
+    Parts,
+    Progress,
+    read_report,
+    wake_for,
+)
 from aicd_core.orchestrator.outside.looking import look_at_pull_requests
 from aicd_core.settings import Settings
 from aicd_core.tenancy import Tenant

@@ -260,17 +260,16 @@ async def test_a_question_changes_nothing_and_is_answered(job: Following, github
 
 async def test_what_a_person_must_decide_makes_a_draft_and_ready_it_is_again(job: Following, github: GitHub):
     await job.begin()
-    new = "```diff\n--- /dev/null\n+++ b/unplanned.txt\n@@ -0,0 +1 @@\n+x\n```\n"
+    job.agents = lambda _: Doubter()
     assert not github.pull.draft
-    report = await job.after(github.comment("alice", f"@aicd\n\n{new}"))
+    report = await job.after(github.comment("alice", f"@aicd\n\n{AGAIN}"))
     assert report.pull_request is not None
     assert (github.pull.draft, report.pull_request.draft) == (True, True)
     assert "aicd: needs decision" in github.pull.issue.labels
-    gone = "```diff\n--- a/unplanned.txt\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n```\n"
-    report = await job.after(github.comment("alice", f"@aicd\n\n{gone}"))
+    report = await job.after(github.comment("alice", f"@aicd\n\n{diff('hello wide world', 'hello world')}"))
     assert (github.pull.draft, github.pull.issue.labels) == (False, ["aicd"])
     github.pull.draft = True
-    await job.after(github.comment("alice", f"@aicd\n\n{AGAIN}"))
+    await job.after(github.comment("alice", f"@aicd\n\n{diff('hello world', 'hello small world')}"))
     assert github.pull.draft, "a draft that a person made stays one"
 
 
@@ -286,6 +285,15 @@ async def test_a_job_with_feedback_is_replayed_and_verified(job: Following, gith
     told = json.loads(base64.b64decode(bundle["payload"]))["predicate"]["repository"]
     assert told["parents"] == github.git("rev-parse", f"{github.head()}^@").split()
     assert told["head_sha"] == github.head()
+
+
+class Doubter(DummyAgent):
+    """Has a person decide whatever is wide."""
+
+    async def review(self, task, plan, evidence, session) -> Review:
+        if b"wide" in evidence.change_set.patch:
+            return Review(verdict=ReviewVerdict.ESCALATE)
+        return await super().review(task, plan, evidence, session)
 
 
 class Explainer(DummyAgent):

@@ -98,7 +98,7 @@ class NoHost:
     def hold(self, job_id: JobId) -> AbstractAsyncContextManager[object]:
         return nullcontext()
 
-    async def open(self, job_id: JobId, base_sha: str, head_sha: str | None = None) -> NoCheckout:
+    async def open(self, job_id: JobId, base_sha: str, head: Base | None = None) -> NoCheckout:
         return NoCheckout()
 
     async def publish(

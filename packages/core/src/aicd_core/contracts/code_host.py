@@ -178,11 +178,11 @@ class CodeHost(Protocol):
         """
         ...
 
-    async def open(self, job_id: JobId, base_sha: GitSha, head_sha: GitSha | None = None) -> Checkout:
+    async def open(self, job_id: JobId, base_sha: GitSha, head: Base | None = None) -> Checkout:
         """A work tree for the job at the base commit: made, or taken over from an earlier attempt.
 
         Args:
-            head_sha: where the job's branch is, for a commit that is to stand on it.
+            head: the job's branch and where it is, for a commit that is to stand on it.
         """
         ...
 

@@ -137,7 +137,7 @@ class Engine:
     async def _give_up(
         self, host: CodeHost, job: JobView, records: Records, result: StepResult
     ) -> tuple[StepResult, float | None]:
-        """A failure as it is for a job whose pull request is open: that stays, its threads are told, a person goes on."""
+        """A failure as it is for a job whose pull request is open: that stays, its threads are told of a person."""
         reason = result.reason or "The round failed."
         try:
             outside = await records.load(ArtifactKind.FEEDBACK, OutsideFeedback, job.status.first_round)

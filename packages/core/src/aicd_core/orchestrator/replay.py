@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from aicd_core.contracts import Agent, Checkout, CodedChange, CodeHost, Left, OutsideFeedback, Plan, Review
+from aicd_core.contracts import Agent, Base, Checkout, CodedChange, CodeHost, Left, OutsideFeedback, Plan, Review
 from aicd_core.contracts.values import Value
 from aicd_core.errors import NotFoundError, StepFailedError
 from aicd_core.ids import JobId, new_uuid
@@ -113,7 +113,9 @@ class Player:
                 records = ReplayRecords(recording)
                 again = replace(job, status=result.status)
                 outside = await _outside(records, again)
-                start, head = (job.base_sha, None) if outside is None else (outside.start_sha, outside.head_sha)
+                start, head = job.base_sha, None
+                if outside is not None and outside.start_sha != job.base_sha:
+                    start, head = outside.start_sha, Base(branch=job.branch, sha=outside.head_sha)
                 checkout = await host.open(scratch, start, head)
                 step = self._step(again, source, host, checkout, records, outside)
                 try:

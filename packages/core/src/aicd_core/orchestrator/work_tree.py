@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from aicd_core.contracts import Checkout, CodeHost, OutsideFeedback
+from aicd_core.contracts import Base, Checkout, CodeHost, OutsideFeedback
 from aicd_core.errors import AicdError
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.clearing import remove_tree
@@ -40,7 +40,9 @@ class HeldTree:
         """
         if self._checkout is None:
             await self._hold(job)
-            start, head = (job.base_sha, None) if outside is None else (outside.start_sha, outside.head_sha)
+            start, head = job.base_sha, None
+            if outside is not None:
+                start, head = outside.start_sha, Base(branch=job.branch, sha=outside.head_sha)
             self._checkout = await self._host.open(job.id, start, head)
         return self._checkout
 

@@ -9,7 +9,7 @@ from aicd_core.deliveries.values import HANDLED, Outcome, ignored
 from aicd_core.ids import JobId
 from aicd_core.jobs.looks import repository as looks
 from aicd_core.tenancy import Tenant
-from aicd_core.tenancy.repositories.repository import find_by_number
+from aicd_core.tenancy.repositories.repository import find_by_number, find_repository
 from aicd_github.desk import job_of_branch
 from aicd_github.webhooks.events import (
     CheckRunEvent,
@@ -20,6 +20,7 @@ from aicd_github.webhooks.events import (
     ReviewEvent,
     StatusEvent,
 )
+from aicd_github.webhooks.installations import clone_url
 from aicd_github.webhooks.places import Places
 from aicd_github.webhooks.routing import Arrival, Route
 
@@ -96,7 +97,9 @@ class FeedbackHandlers:
         """A branch moved: whatever is to be merged into it may not merge any more."""
         branch, tenant = event.ref.removeprefix(HEADS), arrival.tenant
         async with self.database.write(tenant) as session:
-            repository = await find_by_number(session, tenant, event.repository.id)
+            source = clone_url(self.places.api_url, event.repository.full_name)
+            known = await find_by_number(session, tenant, event.repository.id)
+            repository = known or await find_repository(session, tenant, source)
             if repository is None or branch == event.ref or event.deleted:
                 return NOT_OURS
             found = await looks.ask_for_looks(session, tenant, repository.id, branch, self.delay)

@@ -65,7 +65,7 @@ async def code(step: StepContext, plan: Plan, number: int) -> CodedChange:
         change = await answer(call, Change, step.job.agent)
     change_set = await step.checkout.capture(plan.paths())
     _require_merged(outside, change_set)
-    if not change_set.files and (outside is None or outside.start_sha != outside.head_sha):
+    if not change_set.files and outside is None:
         raise StepFailedError(
             "The agent left the tree as it was at the base commit: there is nothing to open a pull request for. "
             "Perhaps the change is already there.",
