@@ -15,6 +15,7 @@ from aicd_core.contracts import (
     FileChange,
     FileOp,
     HostFeedback,
+    Merge,
     Phase,
     PullRequest,
     PullRequestDraft,
@@ -75,6 +76,12 @@ class NoCheckout:
 
     async def close_sandbox(self) -> None: ...
 
+    async def patch_since(self, sha: str) -> bytes:
+        return b""
+
+    async def merged(self, head_sha: str) -> Merge:
+        return Merge(change_set=CHANGE, conflicts=())
+
     async def commit(self, request: CommitRequest) -> str:
         return "d" * 40
 
@@ -91,7 +98,7 @@ class NoHost:
     def hold(self, job_id: JobId) -> AbstractAsyncContextManager[object]:
         return nullcontext()
 
-    async def open(self, job_id: JobId, base_sha: str) -> NoCheckout:
+    async def open(self, job_id: JobId, base_sha: str, head: Base | None = None) -> NoCheckout:
         return NoCheckout()
 
     async def publish(
@@ -102,6 +109,8 @@ class NoHost:
         base: Base,
         draft: PullRequestDraft,
         confirm: Confirm = always,
+        *,
+        onto: str | None = None,
     ) -> PullRequest:
         return PullRequest(
             url="https://example.invalid/1",
@@ -117,7 +126,7 @@ class NoHost:
     async def read_feedback(self, job_id: JobId) -> HostFeedback:
         return HostFeedback()
 
-    async def answer(self, job_id: JobId, thread: int, text: str) -> None: ...
+    async def answer(self, job_id: JobId, thread: int, text: str, to: int | None = None) -> None: ...
 
     async def withdraw(self, job_id: JobId) -> None: ...
 

@@ -15,8 +15,9 @@ from aicd_core.queues.open import open_bell, open_queue, open_scheduler
 from aicd_core.tenancy import Tenant
 from aicd_github.desk import SteeredHost
 from aicd_github.webhooks import SOURCE
+from aicd_github.webhooks.feedback import FeedbackHandlers
 from aicd_github.webhooks.installations import InstallationHandlers
-from aicd_github.webhooks.places import HostAt
+from aicd_github.webhooks.places import HostAt, Places
 from aicd_github.webhooks.routing import Router
 from aicd_github.webhooks.steering import steering_routes
 from aicd_github.webhooks.tenants import Tenants, parse_accounts, require_organizations
@@ -55,7 +56,9 @@ def github_router(parts: Parts) -> Router:
     settings = parts.settings
     tenants = Tenants(parts.database, parts.system, settings.github_api_url, _accounts(parts))
     installations = InstallationHandlers(parts.database, settings.github_api_url)
-    routes = (*installations.routes(), *steering_routes(parts, steered_host(parts)))
+    places = Places(parts.database, settings.github_api_url, steered_host(parts))
+    feedback = FeedbackHandlers(parts.database, places, settings.feedback_delay)
+    routes = (*installations.routes(), *steering_routes(parts, steered_host(parts)), *feedback.routes())
     return Router(tenants, routes, timedelta(days=settings.delivery_days))
 
 

@@ -141,6 +141,12 @@ class Settings(EnvironmentSettings):
     sandbox_tree_files: int = Field(default=1_000_000, gt=0, description="Files and folders of a work tree.")
     min_free_disk: int = Field(default=256 * MIB, ge=0, description="Refuse to start a job below this.")
     max_rounds: int = Field(default=3, gt=0, description="Reviews before a job escalates to a person.")
+    max_feedback_rounds: int = Field(
+        default=3, ge=0, description="Rounds on feedback to a pull request; then a person."
+    )
+    feedback_delay: float = Field(
+        default=15, ge=0, le=60, description="Seconds for more feedback to come in before a round begins on it."
+    )
     max_plan_attempts: int = Field(default=3, gt=0, description="Plans asked for before a job fails.")
 
     def resolved_data_dir(self) -> Path:

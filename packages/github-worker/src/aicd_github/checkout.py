@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from aicd_core.contracts.change import ChangeSet
-from aicd_core.contracts.code_host import CommitRequest
+from aicd_core.contracts.code_host import CommitRequest, Merge
 from aicd_core.contracts.egress import Denial
 from aicd_core.contracts.sandbox import Phase, Sandbox
 from aicd_core.errors import InvalidInputError, StepFailedError
@@ -209,8 +209,18 @@ class GitCheckout:
             path = _joined(path, content.decode("utf-8", "surrogateescape"))
         return None
 
+    async def patch_since(self, sha: str) -> bytes:
+        """The patch from another commit to the base; see `Checkout.patch_since`."""
+        return await self._repository.quarantine.patch_since(sha)
+
+    async def merged(self, head_sha: str) -> Merge:
+        """The merge of another commit into the base; see `Checkout.merged`. Raises as `capture`."""
+        async with self._repository.locked() as lock:
+            tree_sha, conflicts = await self._repository.quarantine.merge(head_sha, lock)
+            return Merge(change_set=await self._measure(tree_sha), conflicts=conflicts)
+
     async def commit(self, request: CommitRequest) -> str:
-        """Makes the commit on top of the base; the same request always gives the same commit.
+        """Makes the commit on top of its parents, or else of the base; the same request always gives the same commit.
 
         Raises:
             InvalidInputError: the message holds a NUL, or the date no time zone.
@@ -223,11 +233,11 @@ class GitCheckout:
         quarantine = self._repository.quarantine
         async with self._repository.locked() as lock:
             try:
-                head = await quarantine.commit_tree(tree_sha, message, self._by, epoch, lock)
+                head = await quarantine.commit_tree(tree_sha, request.parents, message, self._by, epoch, lock)
             except GitFailedError:
                 # Another machine measured the change: its tree has to be made here first.
                 await quarantine.import_change(request.change_set, lock)
-                head = await quarantine.commit_tree(tree_sha, message, self._by, epoch, lock)
+                head = await quarantine.commit_tree(tree_sha, request.parents, message, self._by, epoch, lock)
             # The record says which tree to commit; what that tree is, only the tree itself can say.
             await self._refuse(await quarantine.changes(head))
             await self._repository.hand_over(head, lock)

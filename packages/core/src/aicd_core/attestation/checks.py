@@ -66,7 +66,7 @@ def check_commit(told: Predicate, found: CommitFacts | None) -> Iterator[Check]:
         return
     yield Check("commit", Result.OK, f"{where.head_sha} is in the repository.")
     yield _compared("tree", where.tree_sha, found.tree)
-    yield _compared("base", where.base_sha, ", ".join(found.parents))
+    yield _compared("base", ", ".join(where.parents or (where.base_sha,)), ", ".join(found.parents))
     yield _compared("trailer AI-CD-Job", told.job_id, found.trailer("AI-CD-Job"))
     yield _compared("trailer AI-CD-Plan", f"sha256:{told.plan_sha256}", found.trailer("AI-CD-Plan"))
 

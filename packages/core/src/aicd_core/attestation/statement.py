@@ -41,7 +41,7 @@ class Issue(Value):
 
 
 class Source(Value):
-    """Where the change begins and what it became."""
+    """Where the change begins and what it became. `parents` of the commit, where they are not just where it begins."""
 
     source: str
     base_branch: str
@@ -49,6 +49,7 @@ class Source(Value):
     head_sha: GitSha
     tree_sha: GitSha
     branch: str
+    parents: tuple[GitSha, ...] | None = None
 
 
 class PolicyEvidence(Value):

@@ -1,7 +1,7 @@
 """The plug-in SDK: all that an agent, a code host or a sandbox has to know of AI-CD."""
 
 from aicd_core.contracts.agent import Agent, AgentSession, Left
-from aicd_core.contracts.change import Change, ChangeSet, CodedChange, FileChange, FileOp
+from aicd_core.contracts.change import Answer, Change, ChangeSet, CodedChange, FileChange, FileOp
 from aicd_core.contracts.code_host import (
     Annotation,
     Base,
@@ -9,13 +9,9 @@ from aicd_core.contracts.code_host import (
     CodeHost,
     CommitRequest,
     Confirm,
-    FailedCheck,
-    HostFeedback,
-    HostReview,
+    Merge,
     PullRequest,
     PullRequestDraft,
-    Thread,
-    ThreadComment,
     always,
 )
 from aicd_core.contracts.egress import Denial
@@ -32,6 +28,16 @@ from aicd_core.contracts.evidence import (
     TestReport,
 )
 from aicd_core.contracts.journal import Journal, ModelReply, ModelRequest, PromptUse
+from aicd_core.contracts.outside import (
+    FailedCheck,
+    HostFeedback,
+    HostPerson,
+    HostReview,
+    OutsideFeedback,
+    Thread,
+    ThreadComment,
+    Unheard,
+)
 from aicd_core.contracts.plan import (
     AcceptanceCriterion,
     Estimate,
@@ -55,6 +61,7 @@ __all__ = [
     "Agent",
     "AgentSession",
     "Annotation",
+    "Answer",
     "Base",
     "Bell",
     "CacheMount",
@@ -78,12 +85,15 @@ __all__ = [
     "FileChange",
     "FileOp",
     "HostFeedback",
+    "HostPerson",
     "HostReview",
     "Journal",
     "Left",
     "Match",
+    "Merge",
     "ModelReply",
     "ModelRequest",
+    "OutsideFeedback",
     "Phase",
     "Plan",
     "PlanStep",
@@ -110,6 +120,7 @@ __all__ = [
     "TestReport",
     "Thread",
     "ThreadComment",
+    "Unheard",
     "Usage",
     "Wake",
     "WakeHandler",

@@ -58,12 +58,20 @@ class ChangeSet(Value):
             yield from file_patch.added_lines()
 
 
+class Answer(Value):
+    """What the coder says to a thread of the pull request: what it did about it, or why nothing."""
+
+    thread: int
+    text: str
+
+
 class Change(Value):
-    """What the coder says it did; what it really did is a `ChangeSet`."""
+    """What the coder says it did; what it really did is a `ChangeSet`. `answers`: to the threads that it was shown."""
 
     summary: str
     complete: bool = True
     notes: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
 
 class CodedChange(Value):

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from aicd_core.contracts.change import ChangeSet
 from aicd_core.contracts.egress import Denial
+from aicd_core.contracts.outside import HostFeedback
 from aicd_core.contracts.sandbox import Phase
 from aicd_core.contracts.values import GitSha, Value
 from aicd_core.contracts.workspace import Workspace
@@ -21,11 +22,22 @@ class Base(Value):
 
 
 class CommitRequest(Value):
-    """A commit to be made of a captured tree. Same request, same object name: all dates are given."""
+    """A commit to be made of a captured tree. Same request, same object name: all dates are given.
+
+    `parents`: what it stands on, the branch's head first; without any, on the commit that its change was measured from.
+    """
 
     change_set: ChangeSet
     message: str
     when: datetime
+    parents: tuple[GitSha, ...] = ()
+
+
+class Merge(Value):
+    """A merge that was tried: what it gives, and the paths in which both sides stand side by side."""
+
+    change_set: ChangeSet
+    conflicts: tuple[str, ...]
 
 
 Level = Literal["notice", "warning", "failure"]
@@ -69,62 +81,6 @@ class PullRequest(Value):
     head_sha: GitSha
     base_branch: str
     evidence_url: str | None = None
-
-
-class ThreadComment(Value):
-    """What somebody said; `id` is the host's number of it."""
-
-    id: int
-    author: str
-    body: str
-
-
-class Thread(Value):
-    """A discussion on a line of a pull request, oldest comment first. Only its last word may want an answer.
-
-    `answered`: the last word is this product's.
-    """
-
-    id: int
-    path: str
-    line: int | None
-    comments: tuple[ThreadComment, ...]
-    answered: bool
-
-
-class HostReview(Value):
-    """A whole review by a person: `approved`, `changes_requested` or `commented`."""
-
-    id: int
-    author: str
-    verdict: str
-    body: str
-    head_sha: str
-
-
-class FailedCheck(Value):
-    """A check that is red on the pull request's head; `log` is the end of what it printed, as far as it can be read."""
-
-    name: str
-    summary: str
-    log: str
-    url: str | None = None
-
-
-class HostFeedback(Value):
-    """What people and checks said about a job's pull request, as it is now. Text is data from outside, uncleaned.
-
-    `state` is that of the pull request; None when the job has none. `head_sha` is where its branch is, `foreign`
-    whether somebody else pushed there.
-    """
-
-    state: Literal["open", "merged", "closed"] | None = None
-    number: int | None = None
-    head_sha: str | None = None
-    foreign: bool = False
-    threads: tuple[Thread, ...] = ()
-    reviews: tuple[HostReview, ...] = ()
-    failed_checks: tuple[FailedCheck, ...] = ()
 
 
 Confirm = Callable[[], Awaitable[None]]
@@ -187,8 +143,19 @@ class Checkout(Protocol):
         """A file of the base commit, whatever the tree holds now; None when there is none."""
         ...
 
+    async def patch_since(self, sha: GitSha) -> bytes:
+        """`git diff --binary` from another commit, which the host has, to the base."""
+        ...
+
+    async def merged(self, head_sha: GitSha) -> Merge:
+        """The merge of the branch's head into the base, measured from the base.
+
+        Where both changed the same lines, both versions stand in the file, between git's conflict markers.
+        """
+        ...
+
     async def commit(self, request: CommitRequest) -> GitSha:
-        """Makes the commit on top of the base, or finds that it is already there."""
+        """Makes the commit, or finds that it is already there."""
         ...
 
 
@@ -211,8 +178,12 @@ class CodeHost(Protocol):
         """
         ...
 
-    async def open(self, job_id: JobId, base_sha: GitSha) -> Checkout:
-        """A work tree for the job at the base commit: made, or taken over from an earlier attempt."""
+    async def open(self, job_id: JobId, base_sha: GitSha, head: Base | None = None) -> Checkout:
+        """A work tree for the job at the base commit: made, or taken over from an earlier attempt.
+
+        Args:
+            head: the job's branch and where it is, for a commit that is to stand on it.
+        """
         ...
 
     async def publish(
@@ -223,11 +194,18 @@ class CodeHost(Protocol):
         base: Base,
         draft: PullRequestDraft,
         confirm: Confirm = always,
+        *,
+        onto: GitSha | None = None,
     ) -> PullRequest:
         """Pushes `aicd/<job>` and opens the pull request, or brings both up to date.
 
         Args:
             confirm: asked between the two: a job that was ended meanwhile gets no pull request.
+            onto: what the commit stands on, where somebody else may have pushed that. Whatever else somebody pushed is
+                never overwritten.
+
+        Raises:
+            StepFailedError: code `branch_taken`: the branch is where neither this job nor `onto` is.
         """
         ...
 
@@ -243,8 +221,11 @@ class CodeHost(Protocol):
         """What people and checks said about the job's pull request."""
         ...
 
-    async def answer(self, job_id: JobId, thread: int, text: str) -> None:
-        """Answers a thread of the job's pull request; the same answer, given twice, is there once.
+    async def answer(self, job_id: JobId, thread: int, text: str, to: int | None = None) -> None:
+        """Answers a thread of the job's pull request; a comment has one answer, however often it is given.
+
+        Args:
+            to: the comment that is answered; None: the last one there by somebody else.
 
         Raises:
             InvalidInputError: code `no_such_thread`.

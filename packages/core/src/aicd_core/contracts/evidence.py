@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from aicd_core.contracts.change import Change, ChangeSet
 from aicd_core.contracts.egress import Denial
+from aicd_core.contracts.outside import OutsideFeedback
 from aicd_core.contracts.review import Review
 from aicd_core.contracts.values import RepoPath, Value
 
@@ -118,7 +119,8 @@ class Evidence(Value):
     """All that a critic is shown of one round; `change` is the coder's own claim, `earlier` the rounds before it.
 
     `denials` are the connections that the egress proxy refused to the coder's commands; those of set-up and tests are
-    with their results.
+    with their results. `outside` is what people and checks said about the pull request that the round changes, and
+    `inherited` the patch from the job's base commit to what `change_set` is measured from, where somebody pushed that.
     """
 
     round: int
@@ -128,6 +130,8 @@ class Evidence(Value):
     policy: PolicyReport
     denials: tuple[Denial, ...] = ()
     earlier: tuple[EarlierRound, ...] = ()
+    outside: OutsideFeedback | None = None
+    inherited: bytes = b""
 
     def all_denials(self) -> tuple[Denial, ...]:
         """Every connection that was refused in this round, each once."""
@@ -136,9 +140,19 @@ class Evidence(Value):
 
 
 class Feedback(Value):
-    """Why the round before was not good enough: handed to the coder of the next one."""
+    """Why the round before was not good enough: handed to the coder of the next one.
+
+    `outside` is what people and checks said about the pull request; in the round that begins with it (`is_outside`),
+    the rest is of the round that was published, and there is nothing wrong with that but what is said there.
+    """
 
     round: int
     review: Review
     tests: TestReport
     policy: PolicyReport
+    outside: OutsideFeedback | None = None
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the round begins with feedback from outside, and does not mend one that the critic rejected."""
+        return self.outside is not None and self.outside.round == self.round + 1

@@ -41,6 +41,7 @@ class JobEvent(StrEnum):
     REJECTED = "rejected"
     PUBLISHED = "published"
     FEEDBACK = "feedback"
+    GIVEN_UP = "given_up"
     MERGED = "merged"
     CLOSED = "closed"
     FAILED = "failed"
@@ -69,6 +70,8 @@ TRANSITIONS: MappingProxyType[tuple[JobState, JobEvent], JobState] = MappingProx
         (_S.REVIEWING, _E.REJECTED): _S.CODING,
         (_S.REVIEWING, _E.PUBLISHED): _S.PR_OPEN,
         (_S.PR_OPEN, _E.FEEDBACK): _S.CODING,
+        # Feedback that is not, or no longer, worked in: the pull request stays as it is, and a person goes on.
+        **{(state, _E.GIVEN_UP): _S.PR_OPEN for state in (_S.CODING, _S.REVIEWING, _S.PR_OPEN)},
         (_S.PR_OPEN, _E.MERGED): _S.MERGED,
         (_S.PR_OPEN, _E.CLOSED): _S.CLOSED,
         # A person decides about the pull request while feedback on it is being worked in.
@@ -92,7 +95,8 @@ class JobStatus:
 
     `round` counts reviews from 1 (0 before coding); `plan_attempts` counts the plans that were invalid or sent back;
     `paused_from` is set exactly while the job is paused; `failures` counts the attempts at the present step that
-    failed for a reason outside of the job.
+    failed for a reason outside of the job. `feedback_rounds` counts how often feedback on the pull request was taken
+    up; `first_round` is the round that began with the last of it, 1 before there was any.
     """
 
     state: JobState
@@ -100,6 +104,18 @@ class JobStatus:
     plan_attempts: int = 0
     paused_from: JobState | None = None
     failures: int = 0
+    feedback_rounds: int = 0
+    first_round: int = 1
+
+    @property
+    def is_published(self) -> bool:
+        """Whether there is a pull request that work on it cannot take away: it came to nothing, and no job failed."""
+        return self.state is JobState.PR_OPEN or self.feedback_rounds > 0
+
+    @property
+    def reviews(self) -> int:
+        """The rounds since the last feedback, or since the beginning: what `max_rounds` limits."""
+        return self.round - self.first_round + 1
 
 
 class IllegalTransitionError(ConflictError):
@@ -133,6 +149,9 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
         case JobEvent.RESUMED:
             assert job.paused_from is not None, "a paused job knows what it left"
             return replace(moved, state=job.paused_from, paused_from=None)
+        case JobEvent.FEEDBACK:
+            begun = job.round + 1
+            return replace(moved, round=begun, first_round=begun, feedback_rounds=job.feedback_rounds + 1)
         case _ if target is JobState.CODING:
             return replace(moved, round=job.round + 1)
         case _:

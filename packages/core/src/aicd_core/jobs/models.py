@@ -29,6 +29,10 @@ def sql_list(states: frozenset[JobState]) -> str:
     return ", ".join(f"'{state.value}'" for state in sorted(states))
 
 
+PULL_OPEN = f"state = '{JobState.PR_OPEN.value}'"
+"""The condition of indexes of jobs that wait for what is said about their pull request."""
+
+
 class ArtifactKind(StrEnum):
     """The sub-results of a job, each stored once per round (plans: per attempt)."""
 
@@ -41,6 +45,7 @@ class ArtifactKind(StrEnum):
     EVIDENCE = "evidence"
     TEST_LOGS = "test_logs"
     PULL_REQUEST = "pull_request"
+    FEEDBACK = "feedback"
 
 
 class Job(TenantOwned, Base):
@@ -49,6 +54,8 @@ class Job(TenantOwned, Base):
     Work on it is done by the holder of its lease: `lease_owner`, until `lease_until`. While nobody holds it, it is not
     taken up before `not_before`; among jobs that are ready, a higher `priority` goes first. `woken_at` says when a
     worker was last sent for it. It pauses when `cost_limit` is reached; None is no limit of its own.
+
+    `look_at`: what is said about its pull request is to be looked at then; None while there is no reason to.
 
     `version` grows by one with every transition and is the fencing token: whoever holds an older one can
     write nothing. `issue_key` says which issue this is; at most one open job of a repository has it. `issue_number` is
@@ -80,8 +87,11 @@ class Job(TenantOwned, Base):
     lease_until: Mapped[datetime | None]
     priority: Mapped[int] = mapped_column(default=0, server_default="0")
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    feedback_rounds: Mapped[int] = mapped_column(default=0, server_default="0")
+    first_round: Mapped[int] = mapped_column(default=1, server_default="1")
     not_before: Mapped[datetime | None]
     woken_at: Mapped[datetime | None]
+    look_at: Mapped[datetime | None]
     cost_limit: Mapped[int | None] = mapped_column(BigInteger)
     asks_approval: Mapped[bool] = mapped_column(default=False, server_default="false")
     note: Mapped[str | None]
@@ -93,6 +103,7 @@ class Job(TenantOwned, Base):
         UniqueConstraint("org_id", "id"),
         CheckConstraint("(state = 'paused') = (paused_from IS NOT NULL)", name="paused_from_when_paused"),
         CheckConstraint("version >= 0 AND round >= 0 AND plan_attempts >= 0 AND failures >= 0", name="counts"),
+        CheckConstraint("feedback_rounds >= 0 AND first_round >= 1", name="feedback_counts"),
         CheckConstraint("cost_limit >= 0", name="cost_limit"),
         CheckConstraint("issue_number > 0", name="issue_number"),
         Index(
@@ -110,6 +121,8 @@ class Job(TenantOwned, Base):
             *("org_id", text("(state = 'queued')"), text("priority DESC"), "id"),
             postgresql_where=text(f"state IN ({sql_list(AT_WORK)})"),
         ),
+        Index("ix_jobs_pull_open", "org_id", "repository_id", postgresql_where=text(PULL_OPEN)),
+        Index("ix_jobs_look", "look_at", postgresql_where=text(f"{PULL_OPEN} AND look_at IS NOT NULL")),
         Index("ix_jobs_leased", "org_id", postgresql_where=text("lease_owner IS NOT NULL")),
     )
 

@@ -44,7 +44,7 @@ async def evidence_of(step: StepContext, outcome: Outcome, head_sha: str) -> Env
     if stored is not None:
         return stored
     keys = await asyncio.to_thread(load_signing_keys, step.settings)
-    predicate = _predicate(outcome, head_sha, step.source, await step.records.books())
+    predicate = _predicate(outcome, head_sha, step, await step.records.books())
     return await step.records.keep(ArtifactKind.EVIDENCE, number, seal(Statement.about(predicate), keys))
 
 
@@ -66,16 +66,17 @@ def prompts_of(calls: Iterable[CallDigest]) -> tuple[PromptUse, ...]:
     return tuple(sorted(used, key=lambda prompt: (prompt.role, prompt.name, prompt.version, prompt.sha256)))
 
 
-def _predicate(outcome: Outcome, head_sha: str, source: str, books: Books) -> Predicate:
+def _predicate(outcome: Outcome, head_sha: str, step: StepContext, books: Books) -> Predicate:
     job, evidence = outcome.job, outcome.evidence
     policy = PolicyEvidence(verdict=evidence.policy.verdict, rules=verdict_of_each_rule(evidence.policy))
     return Predicate(
         job_id=str(job.id),
         round=evidence.round,
         repository=Source(
-            source=source,
+            source=step.source,
             base_branch=job.base_branch,
-            base_sha=job.base_sha,
+            base_sha=step.base.sha,
+            parents=step.outside.parents if step.outside else None,
             head_sha=head_sha,
             tree_sha=evidence.change_set.tree_sha,
             branch=job.branch,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, ValidationError
 
-from aicd_core.contracts import CodedChange, Plan, PolicyReport, Review, TestReport, Usage
+from aicd_core.contracts import CodedChange, OutsideFeedback, Plan, PolicyReport, Review, TestReport, Usage
 from aicd_core.contracts.config import RepositoryConfig
 from aicd_core.contracts.values import GitSha, Value
 from aicd_core.errors import InvalidInputError
@@ -27,6 +27,7 @@ RESULTS: Mapping[ArtifactKind, type[Value]] = MappingProxyType(
         ArtifactKind.TEST_REPORT: TestReport,
         ArtifactKind.POLICY_REPORT: PolicyReport,
         ArtifactKind.REVIEW: Review,
+        ArtifactKind.FEEDBACK: OutsideFeedback,
     }
 )
 """What steps make and go by."""

@@ -10,6 +10,7 @@ from aicd_core.deliveries import repository as deliveries
 from aicd_core.jobs.leases import repository as leases
 from aicd_core.jobs.machine import TERMINAL
 from aicd_core.journal import repository as journal
+from aicd_core.orchestrator.outside.looking import look_at_pull_requests
 from aicd_core.orchestrator.owners import is_gone
 from aicd_core.orchestrator.ports import Parts
 
@@ -28,6 +29,7 @@ def chores_of(parts: Parts, sweep_deliveries: Callable[[], Awaitable[None]]) -> 
     """Every chore, each to be done on one of the machines."""
     return (
         Chore("sweep", SWEEP_SECONDS, lambda: sweep(parts)),
+        Chore("pull-requests", SWEEP_SECONDS, lambda: look_at_pull_requests(parts)),
         Chore("deliveries", SWEEP_SECONDS, sweep_deliveries),
         Chore("retention", RETENTION_SECONDS, lambda: let_go(parts)),
     )

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from aicd_core.contracts import Agent, Checkout, CodeHost, Left, Usage
+from aicd_core.contracts import Agent, Checkout, CodeHost, Left, OutsideFeedback, Usage
 from aicd_core.errors import (
     AicdError,
     InvalidInputError,
@@ -18,6 +18,7 @@ from aicd_core.errors import (
     UnavailableError,
 )
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
+from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.budget import Allowance, over_budget
 from aicd_core.orchestrator.clearing import clear_away
@@ -25,6 +26,8 @@ from aicd_core.orchestrator.finishing import to_the_end
 from aicd_core.orchestrator.journal import StepJournal
 from aicd_core.orchestrator.lease import Held, LeaseKeeper
 from aicd_core.orchestrator.moves import GIVES_BACK, Mover
+from aicd_core.orchestrator.outside.answering import give_up
+from aicd_core.orchestrator.outside.taking import take_up
 from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.progress import Message
 from aicd_core.orchestrator.records import LeaseLostError, Records
@@ -96,13 +99,16 @@ class Engine:
             try:
                 result = await over_budget(records, job.id)
                 if result is None:
-                    result = await self._step(held, job, host, await tree.open(job), records)
+                    outside = await take_up(records, host, job)
+                    result = await self._step(held, job, host, await tree.open(job, outside), records, outside)
             except LimitReachedError as error:
                 result = StepResult(JobEvent.LIMIT_REACHED, error.code, error.message)
             except LeaseLostError:
                 raise
             except Exception as error:  # noqa: BLE001 # it is decided there, and raised where nobody tries again
                 result, delay = await self._after_error(held, job, error)
+            if result.event is JobEvent.FAILED and job.status.is_published:
+                result, delay = await self._give_up(host, job, records, result)
             job = await self.mover.move(held, job, result, delay=delay)
             await self._tell(host, job)
             if result.event in GIVES_BACK:
@@ -127,6 +133,24 @@ class Engine:
         if not self.retries:
             raise error
         return self._try_again(job, error)
+
+    async def _give_up(
+        self, host: CodeHost, job: JobView, records: Records, result: StepResult
+    ) -> tuple[StepResult, float | None]:
+        """A failure as it is for a job whose pull request is open: that stays, its threads are told of a person."""
+        reason = result.reason or "The round failed."
+        try:
+            outside = await records.load(ArtifactKind.FEEDBACK, OutsideFeedback, job.status.first_round)
+            if outside is not None:
+                await give_up(host, job.id, outside, reason)
+        except Exception as error:
+            if not self.retries:
+                raise
+            again, delay = self._try_again(job, error)
+            if again.event is not JobEvent.FAILED:
+                return again, delay
+        words = f"Feedback on the pull request could not be worked in: {reason} A person has to go on."
+        return StepResult(JobEvent.GIVEN_UP, result.code, words, result.detail), None
 
     async def _renamed(self, held: Held) -> bool:
         """Whether the repository is known under another name by now: whoever comes next works under that one."""
@@ -162,7 +186,15 @@ class Engine:
         if ended:
             await clear_away(host, held.job_id, self.parts.observe)
 
-    async def _step(self, held: Held, job: JobView, host: CodeHost, checkout: Checkout, records: Records) -> StepResult:
+    async def _step(
+        self,
+        held: Held,
+        job: JobView,
+        host: CodeHost,
+        checkout: Checkout,
+        records: Records,
+        outside: OutsideFeedback | None,
+    ) -> StepResult:
         """Runs one step within its deadline; what was spent is booked however it ends."""
         settings = self.parts.settings
         left = job.time_limit - job.seconds_worked
@@ -179,6 +211,7 @@ class Engine:
             settings=settings,
             observe=self.parts.observe,
             confirm=lambda: self.keeper.confirm(held),
+            outside=outside,
         )
         try:
             async with asyncio.timeout(min(left, settings.step_timeout)) as deadline:

@@ -38,13 +38,17 @@ class Outcome:
     removed: Mapping[HiddenKind, int]
 
 
-def commit_message(job: JobView, plan: Plan, summary: str) -> str:
+def commit_message(job: JobView, plan: Plan, summary: str, *, again: bool = False) -> str:
     """Subject, what was done, and the trailers that lead back to the job and its plan.
 
     Hosts act on `fixes #1` and `@name` also in commits: an issue's title must not close another one.
+
+    Args:
+        again: it follows feedback on the pull request.
     """
+    subject = f"Feedback: {job.title}" if again else job.title
     return (
-        f"{defused(one_line(job.title, 72))}\n\n{defused(one_line(summary, 500))}\n\n"
+        f"{defused(one_line(subject, 72))}\n\n{defused(one_line(summary, 500))}\n\n"
         f"AI-CD-Job: {job.id}\nAI-CD-Plan: sha256:{plan.structure_hash()}\n"
     )
 
@@ -55,6 +59,7 @@ def draft(outcome: Outcome, evidence: bytes) -> PullRequestDraft:
     sections = (
         _decide(outcome) if needs_person else "",
         _hidden(outcome),
+        _feedback(outcome),
         _plan(outcome),
         _tests(outcome),
         _network(outcome),
@@ -111,6 +116,21 @@ def _open_points(outcome: Outcome) -> Iterator[str]:
 def _hidden(outcome: Outcome) -> str:
     note = hidden_note(outcome.removed)
     return f"**Hidden text in the issue:** {note}" if note else ""
+
+
+def _feedback(outcome: Outcome) -> str:
+    """What the last round was about, and what the coder says of it."""
+    outside = outcome.evidence.outside
+    if outside is None:
+        return ""
+    rows = [f"- review by {_cell(review.author, 60)}: {quoted(review.body, 200)}" for review in outside.reviews]
+    rows += [f"- {_cell(thread.path)}: {quoted(thread.comments[-1].body, 200)}" for thread in outside.threads]
+    rows += [f"- {_cell(said.author, 60)}: {quoted(said.body, 200)}" for said in outside.comments]
+    rows += [f"- red check `{_cell(check.name)}`" for check in outside.failed_checks]
+    rows += ["- the base branch moved and did not merge by itself"] if outside.merged_sha else []
+    said = quoted("; ".join((outcome.evidence.change.summary, *outcome.evidence.change.notes)), 1000)
+    number = outcome.job.status.feedback_rounds
+    return "\n".join((f"## Feedback, round {number}", "", *rows, "", said))
 
 
 def _plan(outcome: Outcome) -> str:

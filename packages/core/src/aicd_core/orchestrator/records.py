@@ -20,6 +20,8 @@ from aicd_core.journal.values import Call, CallDigest, Checkpoint, Kept
 from aicd_core.orchestrator.patience import patiently
 from aicd_core.policy import Rules, organization_rules
 from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.organizations.repository import get_settings
+from aicd_core.tenancy.triggers import TriggerRules
 from aicd_core.usage import repository as ledger
 from aicd_core.usage.budgets import repository as budgets
 from aicd_core.usage.budgets.values import Budget, Hold
@@ -103,6 +105,10 @@ class Records:
             InvalidInputError: the stored policy cannot be read.
         """
         return await self._read(lambda session: organization_rules(session, self._tenant))
+
+    async def trigger_rules(self) -> TriggerRules:
+        """Who may ask for work, as the organization has it now."""
+        return await self._read(lambda session: _trigger_rules(session, self._tenant))
 
     async def books(self) -> Books:
         """The job's calls and ledger so far."""
@@ -258,6 +264,10 @@ class Records:
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(f"Job {self._job_id} was taken over by another worker.")
+
+
+async def _trigger_rules(session: ReadSession, tenant: Tenant) -> TriggerRules:
+    return (await get_settings(session, tenant)).values.trigger_rules()
 
 
 async def read_books(session: ReadSession, tenant: Tenant, job_id: JobId) -> Books:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from aicd_core.contracts import Agent, Checkout, CodedChange, CodeHost, Left, Plan, Review
+from aicd_core.contracts import Agent, Base, Checkout, CodedChange, CodeHost, Left, OutsideFeedback, Plan, Review
 from aicd_core.contracts.values import Value
 from aicd_core.errors import NotFoundError, StepFailedError
 from aicd_core.ids import JobId, new_uuid
@@ -109,10 +109,15 @@ class Player:
         compared: list[Compared] = []
         calls = 0
         try:
-            checkout = await host.open(scratch, job.base_sha)
             for result in stored:
                 records = ReplayRecords(recording)
-                step = self._step(replace(job, status=result.status), source, host, checkout, records)
+                again = replace(job, status=result.status)
+                outside = await _outside(records, again)
+                start, head = job.base_sha, None
+                if outside is not None and outside.start_sha != job.base_sha:
+                    start, head = outside.start_sha, Base(branch=job.branch, sha=outside.head_sha)
+                checkout = await host.open(scratch, start, head)
+                step = self._step(again, source, host, checkout, records, outside)
                 try:
                     compared += await self._again(step, result, records, recording)
                 finally:
@@ -123,7 +128,13 @@ class Player:
         return Replayed(job.id, tuple(compared), calls)
 
     def _step(
-        self, job: JobView, source: str, host: CodeHost, checkout: Checkout, records: ReplayRecords
+        self,
+        job: JobView,
+        source: str,
+        host: CodeHost,
+        checkout: Checkout,
+        records: ReplayRecords,
+        outside: OutsideFeedback | None,
     ) -> StepContext:
         settings = self.settings
         journal = StepJournal(records, step_name(job.status), settings.model_call_timeout)
@@ -144,6 +155,7 @@ class Player:
             settings=settings,
             observe=self.observe,
             confirm=_nothing_changes,
+            outside=outside,
         )
 
     async def _again(
@@ -169,13 +181,25 @@ class Player:
 async def _results(recording: Recording) -> list[_Stored]:
     """The job's results in the order in which it made them."""
     planned = recording.job.status.plan_attempts
+    feedback = [first for first, _ in await recording.results(ArtifactKind.FEEDBACK)]
     found: list[_Stored] = []
     for kind, state in MADE_IN.items():
         for number, content in await recording.results(kind):
             planning_it = state is JobState.PLANNING
             status = JobStatus(state, 0, number) if planning_it else JobStatus(state, number, planned)
+            if not planning_it:
+                begun = [first for first in feedback if first <= number]
+                status = replace(status, feedback_rounds=len(begun), first_round=max(begun, default=1))
             found.append(_Stored(status, content))
     return sorted(found, key=lambda result: result.status.round)
+
+
+async def _outside(records: ReplayRecords, job: JobView) -> OutsideFeedback | None:
+    """The feedback that a round of the job was about."""
+    status = job.status
+    if not status.feedback_rounds:
+        return None
+    return await records.load(ArtifactKind.FEEDBACK, OutsideFeedback, status.first_round)
 
 
 async def _plan(step: StepContext) -> Plan:

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from aicd_core.contracts import Checkout, CodeHost
+from aicd_core.contracts import Base, Checkout, CodeHost, OutsideFeedback
 from aicd_core.errors import AicdError
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.clearing import remove_tree
@@ -32,15 +32,18 @@ class HeldTree:
     ) -> None:
         await self._stack.aclose()
 
-    async def open(self, job: JobView) -> Checkout:
-        """The tree at the job's base commit, opened once.
+    async def open(self, job: JobView, outside: OutsideFeedback | None = None) -> Checkout:
+        """The tree at the job's base commit, or at what a round on feedback starts from; opened once.
 
         Raises:
             AicdError: as `CodeHost.hold` and `CodeHost.open`.
         """
         if self._checkout is None:
             await self._hold(job)
-            self._checkout = await self._host.open(job.id, job.base_sha)
+            start, head = job.base_sha, None
+            if outside is not None:
+                start, head = outside.start_sha, Base(branch=job.branch, sha=outside.head_sha)
+            self._checkout = await self._host.open(job.id, start, head)
         return self._checkout
 
     async def remove(self, job: JobView) -> None:

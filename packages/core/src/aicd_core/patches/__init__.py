@@ -1,6 +1,6 @@
 """Reading unified diffs, and finding them in issue texts. Pure: text in, values out."""
 
-from aicd_core.patches.fences import extract_patches
+from aicd_core.patches.fences import extract_patches, extract_suggestions
 from aicd_core.patches.model import AddedLine, FilePatch, Hunk, PatchError, PatchKind
 from aicd_core.patches.parse import parse_patch, parse_with_strip
 
@@ -11,6 +11,7 @@ __all__ = [
     "PatchError",
     "PatchKind",
     "extract_patches",
+    "extract_suggestions",
     "parse_patch",
     "parse_with_strip",
 ]

@@ -9,6 +9,7 @@ from aicd_core.patches.parse import HUNK_HEADER
 _OPENER: Final = re.compile(r"( {0,3})(`{3,}(?=[^`]*$)|~{3,})[ \t]*([^\s]*)")
 _COMMENT: Final = re.compile(r" {0,3}<!--")
 _LANGUAGES: Final = frozenset({"diff", "patch"})
+_SUGGESTION: Final = frozenset({"suggestion"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,18 @@ def extract_patches(markdown: str) -> tuple[str, ...]:
     that arrived with CRLF line ends (the opening fence's own line tells) loses one CR per line, so that
     a diff of a CRLF file keeps its own. An HTML comment hides its blocks from readers, and so from us.
     """
+    return _blocks(markdown, _LANGUAGES)
+
+
+def extract_suggestions(markdown: str) -> tuple[str, ...]:
+    """The contents of all ```` ```suggestion ```` blocks of a review comment, in order: what its lines are to be.
+
+    https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting
+    """
+    return _blocks(markdown, _SUGGESTION)
+
+
+def _blocks(markdown: str, wanted: frozenset[str]) -> tuple[str, ...]:
     lines = markdown.split("\n")
     patches = []
     at = 0
@@ -44,7 +57,7 @@ def extract_patches(markdown: str) -> tuple[str, ...]:
         if fence is None:
             continue
         end = _end_of_diff(lines, at, fence) if fence.language in _LANGUAGES else _end_of_block(lines, at, fence)
-        if fence.language in _LANGUAGES:
+        if fence.language in wanted:
             patches.append(_content(lines[at:end], fence, closed=end < len(lines)))
         at = end + 1
     return tuple(patches)

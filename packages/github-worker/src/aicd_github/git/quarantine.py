@@ -13,7 +13,7 @@ from aicd_core.contracts.change import ChangeSet
 from aicd_core.errors import StepFailedError
 from aicd_github.faults import disk_errors
 from aicd_github.git.delta import DELTA_OPTIONS, Delta, RawChange, TreeEntry, parse_batch, parse_delta, parse_tree
-from aicd_github.git.runner import Git, GitCall, GitFailedError, Place
+from aicd_github.git.runner import Git, GitCall, GitFailedError, Place, failure
 
 _UMASK = 0o022
 _MAX_LISTING = 128 * 1024 * 1024
@@ -213,16 +213,33 @@ class Quarantine:
         call = self._call("checkout-index", "-z", "--stdin", stdin=_nul_ended(paths), lock=lock, tree=into)
         await self._git.do(call, f"The files of {treeish} could not be laid out")
 
-    async def commit_tree(self, tree_sha: str, message: bytes, by: Identity, epoch: int, lock: int) -> str:
-        """Makes a commit on the base whose name depends on nothing but the arguments."""
-        date = f"@{epoch} +0000"
+    async def patch_since(self, sha: str) -> bytes:
+        """The patch from another commit to the base."""
+        call = self._call("diff-tree", "-r", *DELTA_OPTIONS, sha, self._base_sha)
+        return parse_delta((await self._git.do(call, f"The difference from {sha} could not be read")).stdout).patch
+
+    async def merge(self, head_sha: str, lock: int) -> tuple[str, tuple[str, ...]]:
+        """The tree of a merge of another commit into the base, and the paths that hold both sides between markers."""
+        what = f"{head_sha} could not be merged with {self._base_sha}"
+        arguments = ("merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", self._base_sha, head_sha)
+        result = await self._git.run(self._call(*arguments, lock=lock))
+        if result.returncode not in (0, 1):
+            raise failure(result, what)
+        tree_sha, *paths = result.stdout.decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
+        return tree_sha, tuple(paths)
+
+    async def commit_tree(
+        self, tree_sha: str, parents: Sequence[str], message: bytes, by: Identity, epoch: int, lock: int
+    ) -> str:
+        """Makes a commit whose name depends on nothing but the arguments; without parents, it stands on the base."""
+        date, on = f"@{epoch} +0000", parents or (self._base_sha,)
         people = {
             f"GIT_{role}_{part}": value
             for role in ("AUTHOR", "COMMITTER")
             for part, value in (("NAME", by.name), ("EMAIL", by.email), ("DATE", date))
         }
         call = GitCall(
-            ("commit-tree", tree_sha, "-p", self._base_sha, "-F", "-"),
+            ("commit-tree", tree_sha, *(part for sha in on for part in ("-p", sha)), "-F", "-"),
             Place(self.path),
             stdin=message or b"\n",
             variables=people,

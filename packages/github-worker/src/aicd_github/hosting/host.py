@@ -117,13 +117,18 @@ class RepositoryHost:
         async with locked(place, _PATIENCE, prepare=lambda: self._make_folder(job_id)):
             yield
 
-    async def open(self, job_id: JobId, base_sha: str) -> GitCheckout:
+    async def open(self, job_id: JobId, base_sha: str, head: Base | None = None) -> GitCheckout:
         """A work tree for the job at the base commit: made, or taken over from an earlier attempt.
+
+        Args:
+            head: the job's branch and where it is, which is then mirrored on this machine, too.
 
         Raises:
             UnavailableError: `base_gone`; or the repository cannot be reached, or the disk refuses.
         """
         mirror = await self._mirror(base_sha)
+        if head is not None:
+            await mirror.ensure(head.branch, head.sha)
         folder = self._make_folder(job_id)
         repository = JobRepository(self._git, folder, base_sha)
         entries = await self._entries(repository, mirror)

@@ -72,6 +72,11 @@ def web_of(api: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def graphql_of(api: str) -> str:
+    """Where GraphQL is, which is not below the REST API of a GitHub Enterprise Server."""
+    return f"{api.removesuffix('/v3')}/graphql"
+
+
 def address_of_source(api: str, source: str) -> RepositoryAddress | None:
     """The repository that a clone URL names; None when it is not one of this GitHub's."""
     web = web_of(api)

@@ -42,7 +42,7 @@ Login = AppKey | Secret | None
 
 @dataclass(frozen=True)
 class Question:
-    """A call. `path` begins with a slash; `etag` is that of the answer that is known already."""
+    """A call. `path` begins with a slash, or is a whole address; `etag` is that of the answer that is known already."""
 
     method: str
     path: str

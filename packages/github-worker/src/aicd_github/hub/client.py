@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aicd_github.hub.address import RepositoryAddress
+from aicd_github.hub.address import RepositoryAddress, graphql_of
 from aicd_github.hub.api import Answer, Api, Question, UnheardError
 from aicd_github.hub.insisting import PATIENCE, insist
 from aicd_github.hub.refusals import refused
@@ -51,7 +51,7 @@ class Client:
                 break
         return items
 
-    async def put(self, method: str, path: str, body: Mapping[str, Any], needed: Permissions, what: str) -> Any:
+    async def put(self, method: str, path: str, body: Mapping[str, Any] | None, needed: Permissions, what: str) -> Any:
         """An effect that is the same however often it is made.
 
         Raises:
@@ -59,6 +59,16 @@ class Client:
         """
         question = Question(method, f"{self.address.path}{path}", body)
         return _good(await insist(lambda: self._ask(question, needed), what, self.patience), what).data
+
+    async def graphql(self, text: str, variables: Mapping[str, Any], needed: Permissions, what: str) -> Any | None:
+        """An effect that the REST API does not have, the same however often it is made; None where it is refused.
+
+        Raises:
+            AicdError: GitHub does not let us in, or does not answer.
+        """
+        question = Question("POST", graphql_of(self.api.base_url), {"query": text, "variables": dict(variables)})
+        answer = _good(await insist(lambda: self._ask(question, needed), what, self.patience), what)
+        return None if answer.data.get("errors") else answer.data["data"]
 
     async def once(
         self,

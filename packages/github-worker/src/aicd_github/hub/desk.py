@@ -1,7 +1,6 @@
 """GitHub's desk: see `aicd_github.desk`."""
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from aicd_core.errors import ConflictError, NotFoundError
 from aicd_core.ids import JobId
@@ -10,8 +9,7 @@ from aicd_github.desk import IssueNow, PullState, Reaction, job_of_branch
 from aicd_github.hosting.host import branch_of
 from aicd_github.hub.client import Client
 from aicd_github.hub.effects import READ_ISSUES, READ_PULLS, WRITE_ISSUES, Effects
-
-READ_METADATA = frozenset({("metadata", "read")})
+from aicd_github.hub.people import READ_METADATA, permission_of
 
 
 @dataclass(frozen=True)
@@ -29,15 +27,8 @@ class HubDesk:
         return str((await self.client.get("", READ_METADATA, what))["full_name"])
 
     async def permission_of(self, login: str) -> RepositoryPermission:
-        """See `Desk`. Of a role that an organization made up, GitHub says which of its own it is built on."""
-        path = f"/collaborators/{quote(login, safe='')}/permission"
-        what = f"What {login} may do in {self.client.address.full_name} could not be read"
-        try:
-            told = await self.client.get(path, READ_METADATA, what)
-        except NotFoundError:
-            return RepositoryPermission.NONE
-        role = told.get("role_name")
-        return RepositoryPermission(role if role in list(RepositoryPermission) else told["permission"])
+        """See `Desk`."""
+        return await permission_of(self.client, login)
 
     async def issue(self, number: int) -> IssueNow | None:
         what = f"The issue {self.client.address.full_name}#{number} could not be read"

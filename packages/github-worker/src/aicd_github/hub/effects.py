@@ -5,17 +5,20 @@
 | pull request | head branch `aicd/<job>` | never made while one is found; title and body are set when they differ |
 | living comment | hidden mark, by our own login, the oldest | edited in place |
 | check run | name, commit and `external_id` | set; annotations are added from the count that it tells |
-| labels | their names | added to what is there; never taken away |
+| labels | their names | added to what is there; only `aicd: needs decision` is taken away again |
+| draft | what it is | set when that differs, as long as it was us who made it one |
 | reviewers | the label that is set last | asked once, when the pull request is new |
 | answer to a thread | hidden mark in that thread | not at all |
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from aicd_core.contracts.code_host import Base, PullRequestDraft
-from aicd_core.errors import InvalidInputError, StepFailedError
+from aicd_core.errors import InvalidInputError, NotFoundError, StepFailedError
 from aicd_core.ids import JobId
 from aicd_github.hub import render
 from aicd_github.hub.api import Question
@@ -44,9 +47,7 @@ class Effects:
         return max(ours, key=lambda pull: int(pull["number"]), default=None)
 
     async def open_pull(self, branch: str, base: Base, draft: PullRequestDraft, body: str) -> dict[str, Any]:
-        """The branch's pull request: made, or brought up to date.
-
-        Whether it is a draft is decided when it is made: the REST API cannot change it later.
+        """The branch's pull request: made, or its words brought up to date.
 
         Raises:
             StepFailedError: `pull_request_closed`: a person closed it; `github_refused`.
@@ -67,8 +68,23 @@ class Effects:
             )
         if {"title": pull["title"], "body": pull["body"]} != words:
             what = f"The pull request {pull['html_url']} could not be brought up to date"
-            return dict(await self.client.put("PATCH", f"/pulls/{pull['number']}", words, WRITE_PULLS, what))
+            pull = dict(await self.client.put("PATCH", f"/pulls/{pull['number']}", words, WRITE_PULLS, what))
         return pull
+
+    async def set_draft(self, pull: dict[str, Any], *, draft: bool) -> bool:
+        """Has a pull request that was there before be a draft, or be none any more; whether it is one now.
+
+        Of one that a person made a draft, which has no label of ours that says so, nothing is changed.
+        """
+        was, ours = bool(pull["draft"]), render.DECIDE_LABEL in _labels(pull)
+        if was == draft or (was and not ours):
+            return was
+        name = "convertPullRequestToDraft" if draft else "markPullRequestReadyForReview"
+        text = f"mutation($id: ID!) {{ {name}(input: {{pullRequestId: $id}}) {{ pullRequest {{ isDraft }} }} }}"
+        what = f"{pull['html_url']} could not be made {'a draft' if draft else 'ready for review'}"
+        told = await self.client.graphql(text, {"id": pull["node_id"]}, WRITE_PULLS, what)
+        # A plan without drafts: the check, the label and the body say that a person must decide.
+        return was if told is None else bool(told[name]["pullRequest"]["isDraft"])
 
     async def _make_pull(self, branch: str, body: dict[str, Any]) -> dict[str, Any]:
         what = f"The pull request for {branch} could not be opened"
@@ -78,13 +94,18 @@ class Effects:
     async def finish_pull(
         self, pull: dict[str, Any], owners: tuple[Sequence[str], Sequence[str]], *, decide: bool
     ) -> None:
-        """Asks the owners for a review and sets the labels, unless that was done."""
-        if render.LABEL in {label["name"] for label in pull["labels"]}:
-            return
-        await self._ask_for_review(pull, *owners)
-        labels = [*([render.DECIDE_LABEL] if decide else []), render.LABEL]
+        """Asks the owners for a review, once, and sets the labels."""
+        there, path = _labels(pull), f"/issues/{pull['number']}/labels"
         what = f"The labels of {pull['html_url']} could not be set"
-        await self.client.put("POST", f"/issues/{pull['number']}/labels", {"labels": labels}, WRITE_ISSUES, what)
+        if render.LABEL not in there:
+            await self._ask_for_review(pull, *owners)
+        labels = [*([render.DECIDE_LABEL] if decide else []), render.LABEL]
+        if not there.issuperset(labels):
+            await self.client.put("POST", path, {"labels": labels}, WRITE_ISSUES, what)
+        if render.DECIDE_LABEL in there and not decide:
+            with suppress(NotFoundError):  # somebody else took it away
+                gone = f"{path}/{quote(render.DECIDE_LABEL, safe='')}"
+                await self.client.put("DELETE", gone, None, WRITE_ISSUES, what)
 
     async def _ask_for_review(self, pull: dict[str, Any], people: Sequence[str], teams: Sequence[str]) -> None:
         """Asks all at once; where GitHub refuses, one by one, since CODEOWNERS may name people who cannot be asked."""
@@ -145,15 +166,15 @@ class Effects:
             add = Question("PATCH", f"/check-runs/{run['id']}", {"output": render.check_output(draft, more)})
             await self.client.once(lambda least=done: find(least), add, WRITE_CHECKS, what)  # type: ignore[misc]
 
-    async def reply(self, job_id: JobId, number: int, thread: int, text: str) -> None:
-        """Answers a thread of a pull request, once for its last comment by somebody else."""
+    async def reply(self, job_id: JobId, number: int, thread: int, text: str, to: int | None = None) -> None:
+        """Answers a thread of a pull request, once for a comment: this one, or the last one by somebody else."""
         path, what = f"/pulls/{number}/comments", f"Thread {thread} could not be answered"
         login = await self.client.tokens.login()
         comments = await self.client.get_all(path, READ_PULLS, what)
         said = [c for c in comments if thread in (c["id"], c.get("in_reply_to_id")) and author_of(c) != login]
         if not said:
             raise InvalidInputError(f"Pull request #{number} has no thread {thread}.", code="no_such_thread")
-        mark = render.answer_mark(job_id, thread, max(int(c["id"]) for c in said))
+        mark = render.answer_mark(job_id, thread, to or max(int(c["id"]) for c in said))
 
         async def find() -> dict[str, Any] | None:
             listed = await self.client.get_all(path, READ_PULLS, what)
@@ -161,6 +182,10 @@ class Effects:
 
         body = {"body": render.cut(f"{mark}\n{text}", 65_000)}
         await self.client.once(find, Question("POST", f"{path}/{thread}/replies", body), WRITE_PULLS, what)
+
+
+def _labels(pull: dict[str, Any]) -> set[str]:
+    return {label["name"] for label in pull["labels"]}
 
 
 def author_of(said: dict[str, Any]) -> str:

@@ -1,26 +1,81 @@
 """What people and checks said about a pull request."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from aicd_core.contracts.code_host import FailedCheck, HostReview, Thread, ThreadComment
+from aicd_core.contracts.outside import FailedCheck, HostFeedback, HostReview, Thread, ThreadComment
 from aicd_core.errors import AicdError
-from aicd_github.hub import render
+from aicd_github.hub.addressing import addresses, is_command
 from aicd_github.hub.client import Client
-from aicd_github.hub.effects import READ_PULLS, author_of
+from aicd_github.hub.effects import READ_ISSUES, READ_PULLS, author_of
+from aicd_github.hub.people import people_of
 
 READ_CHECKS = frozenset({("checks", "read")})
 READ_STATUSES = frozenset({("statuses", "read")})
 READ_ACTIONS = frozenset({("actions", "read")})
 LOG_TAIL = 16 * 1024
 """Bytes of a failed job's log; its end tells most."""
-_RED = frozenset({"failure", "timed_out", "cancelled", "startup_failure"})
+_RED = frozenset({"failure", "timed_out", "startup_failure"})
+"""Conclusions that say something about the commit; `cancelled` says something about whoever cancelled."""
 _ACTIONS = "github-actions"
 _VERDICTS: dict[str, Literal["approved", "changes_requested", "commented"]] = {
     "APPROVED": "approved",
     "CHANGES_REQUESTED": "changes_requested",
     "COMMENTED": "commented",
 }
+
+
+@dataclass(frozen=True)
+class Said:
+    """Everything that was said about a pull request, as GitHub has it."""
+
+    comments: Sequence[dict[str, Any]]
+    reviews: Sequence[dict[str, Any]]
+    below: Sequence[dict[str, Any]]
+    login: str
+
+    def accounts(self) -> dict[str, str]:
+        """The kind of each account that said something, by its login."""
+        said = (*self.comments, *self.reviews, *self.below)
+        return {author_of(one): str((one["user"] or {}).get("type", "")) for one in said}
+
+
+async def read(client: Client, number: int) -> Said:
+    """What was said about a pull request: on its lines, in reviews and below it."""
+    what = f"What was said about pull request #{number} could not be read"
+    return Said(
+        comments=await client.get_all(f"/pulls/{number}/comments", READ_PULLS, what),
+        reviews=await client.get_all(f"/pulls/{number}/reviews", READ_PULLS, what),
+        below=await client.get_all(f"/issues/{number}/comments", READ_ISSUES, what),
+        login=await client.tokens.login(),
+    )
+
+
+async def feedback_of(client: Client, pull: dict[str, Any], *, head_sha: str, foreign: bool) -> HostFeedback:
+    """All that `HostFeedback` tells of a pull request.
+
+    Args:
+        head_sha: where its branch is by git's word, which is never older than the API's.
+    """
+    number = pull["number"]
+    state = "open" if pull["state"] == "open" else "merged" if pull["merged_at"] else "closed"
+    if state != "open":
+        return HostFeedback(state=state, number=number, head_sha=head_sha, foreign=foreign)
+    said = await read(client, number)
+    whole = await client.get(f"/pulls/{number}", READ_PULLS, f"Pull request #{number} could not be read")
+    return HostFeedback(
+        state=state,
+        number=number,
+        head_sha=head_sha,
+        foreign=foreign,
+        mergeable=whole["mergeable"],
+        threads=threads_of(said.comments, said.login),
+        reviews=reviews_of(said.reviews, said.login),
+        comments=comments_of(said.below, said.login),
+        failed_checks=await failed_checks(client, head_sha),
+        people=await people_of(client, said.accounts(), said.login),
+    )
 
 
 def threads_of(comments: Sequence[dict[str, Any]], login: str) -> tuple[Thread, ...]:
@@ -37,9 +92,27 @@ def _thread(number: int, said: list[dict[str, Any]], login: str) -> Thread:
         id=number,
         path=first["path"],
         line=first.get("line") or first.get("original_line"),
-        comments=tuple(ThreadComment(id=c["id"], author=author_of(c), body=c["body"] or "") for c in said),
+        start_line=first.get("start_line"),
+        comments=tuple(_comment(c, login) for c in said),
         answered=author_of(last) == login,
     )
+
+
+def _comment(said: dict[str, Any], login: str) -> ThreadComment:
+    text = said["body"] or ""
+    return ThreadComment(
+        id=said["id"],
+        author=author_of(said),
+        body=text,
+        to_us=addresses(text, login),
+        review=said.get("pull_request_review_id"),
+    )
+
+
+def comments_of(below: Iterable[dict[str, Any]], login: str) -> tuple[ThreadComment, ...]:
+    """What others said below a pull request to us by name, oldest first; commands are somebody else's to obey. Pure."""
+    found = (_comment(said, login) for said in below if author_of(said) != login)
+    return tuple(comment for comment in found if comment.to_us and not is_command(comment.body))
 
 
 def reviews_of(reviews: Iterable[dict[str, Any]], login: str) -> tuple[HostReview, ...]:
@@ -51,33 +124,27 @@ def reviews_of(reviews: Iterable[dict[str, Any]], login: str) -> tuple[HostRevie
             verdict=_VERDICTS[review["state"]],
             body=review["body"] or "",
             head_sha=review["commit_id"] or "",
+            to_us=addresses(review["body"] or "", login),
         )
         for review in reviews
         if review["state"] in _VERDICTS and author_of(review) != login
     )
 
 
-async def threads_and_reviews(
-    client: Client, number: int, login: str
-) -> tuple[tuple[Thread, ...], tuple[HostReview, ...]]:
-    """What people said about a pull request."""
-    what = f"What was said about pull request #{number} could not be read"
-    comments = await client.get_all(f"/pulls/{number}/comments", READ_PULLS, what)
-    reviews = await client.get_all(f"/pulls/{number}/reviews", READ_PULLS, what)
-    return threads_of(comments, login), reviews_of(reviews, login)
-
-
 async def failed_checks(client: Client, sha: str) -> tuple[FailedCheck, ...]:
     """The red checks and statuses of a commit, but for our own."""
     what = f"The checks of {sha[:12]} could not be read"
     runs = await client.get_all(f"/commits/{sha}/check-runs", READ_CHECKS, what, filter="latest")
-    red = [run for run in runs if run["conclusion"] in _RED and run["name"] != render.CHECK]
+    ours = client.tokens.app_id
+    red = [run for run in runs if run["conclusion"] in _RED and (ours is None or _app(run) != ours)]
     found = [await _failed(client, run) for run in red]
     combined = await client.get(f"/commits/{sha}/status", READ_STATUSES, what, per_page=100)
     for status in combined["statuses"]:
         if status["state"] in ("failure", "error"):
-            summary = status["description"] or ""
-            found.append(FailedCheck(name=status["context"], summary=summary, log="", url=status["target_url"]))
+            summary, name = status["description"] or "", status["context"]
+            found.append(
+                FailedCheck(key=f"status/{name}", name=name, summary=summary, log="", url=status["target_url"])
+            )
     return tuple(found)
 
 
@@ -88,7 +155,13 @@ async def _failed(client: Client, run: dict[str, Any]) -> FailedCheck:
     if (run["app"] or {}).get("slug") == _ACTIONS:
         log = await _job_log(client, run["id"]) or log
     summary = "\n".join(word for word in words if word)
-    return FailedCheck(name=run["name"], summary=summary, log=log[-LOG_TAIL:], url=run["html_url"])
+    key = f"{_app(run)}/{run['name']}"
+    return FailedCheck(key=key, name=run["name"], summary=summary, log=log[-LOG_TAIL:], url=run["html_url"])
+
+
+def _app(run: dict[str, Any]) -> int | None:
+    """The number of the App that made a check; names can be anybody's."""
+    return (run["app"] or {}).get("id")
 
 
 async def _job_log(client: Client, job: int) -> str:

@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from aicd_core.contracts.code_host import Base, Checkout, Confirm, HostFeedback, PullRequest, PullRequestDraft, always
+from aicd_core.contracts.code_host import Base, Checkout, Confirm, PullRequest, PullRequestDraft, always
+from aicd_core.contracts.outside import HostFeedback
 from aicd_core.contracts.sandbox import Sandbox
 from aicd_core.errors import InvalidInputError
 from aicd_core.ids import JobId
@@ -17,7 +18,7 @@ from aicd_github.hub.api import Api
 from aicd_github.hub.client import Client
 from aicd_github.hub.desk import HubDesk
 from aicd_github.hub.effects import READ_ISSUES, Effects
-from aicd_github.hub.feedback import failed_checks, threads_and_reviews
+from aicd_github.hub.feedback import feedback_of
 from aicd_github.hub.owners import PLACES, owners_of
 from aicd_github.hub.refs import EVIDENCE_FILE, JobRefs, evidence_commit
 from aicd_github.hub.render import pull_body
@@ -83,8 +84,10 @@ class GitHubCodeHost(RepositoryHost):
         base: Base,
         draft: PullRequestDraft,
         confirm: Confirm = always,
+        *,
+        onto: str | None = None,
     ) -> PullRequest:
-        """Pushes `aicd/<job>` and opens the pull request, or brings both up to date.
+        """Pushes `aicd/<job>` and opens the pull request, or brings both up to date; see `CodeHost.publish`.
 
         Raises:
             StepFailedError: `branch_taken`: somebody else pushed there; `push_refused`, `pull_request_closed`,
@@ -98,17 +101,18 @@ class GitHubCodeHost(RepositoryHost):
         evidence = None
         if draft.evidence is not None:
             evidence = await evidence_commit(self._git, repository.path, head_sha, draft.evidence)
-        await (await self._refs(job_id)).push(repository.path, head_sha, evidence)
+        await (await self._refs(job_id)).push(repository.path, head_sha, evidence, onto)
         await confirm()
         url = None if evidence is None else f"{self.address.page}/blob/{evidence}/{EVIDENCE_FILE}"
         pull = await self._effects.open_pull(branch, base, draft, pull_body(draft, url))
+        is_draft = await self._effects.set_draft(pull, draft=draft.draft) if onto else pull["draft"]
         if self._tokens.is_app:
             await self._effects.check(job_id, head_sha, draft)
         await self._effects.finish_pull(pull, await _owners(checkout, draft), decide=draft.draft)
         return PullRequest(
             url=pull["html_url"],
             number=pull["number"],
-            draft=pull["draft"],
+            draft=is_draft,
             branch=branch,
             head_sha=head_sha,
             base_branch=base.branch,
@@ -145,21 +149,11 @@ class GitHubCodeHost(RepositoryHost):
         pull = await self._effects.find_pull(branch_of(job_id))
         if pull is None:
             return HostFeedback()
-        number, sha = pull["number"], pull["head"]["sha"]
-        state = "open" if pull["state"] == "open" else "merged" if pull["merged_at"] else "closed"
-        threads, reviews = await threads_and_reviews(self._client, number, await self._tokens.login())
-        return HostFeedback(
-            state=state,
-            number=number,
-            head_sha=sha,
-            foreign=(await (await self._refs(job_id)).read()).foreign,
-            threads=threads,
-            reviews=reviews,
-            failed_checks=await failed_checks(self._client, sha),
-        )
+        refs = await (await self._refs(job_id)).read()
+        return await feedback_of(self._client, pull, head_sha=refs.branch or pull["head"]["sha"], foreign=refs.foreign)
 
-    async def answer(self, job_id: JobId, thread: int, text: str) -> None:
-        """Answers a thread of the job's pull request, once.
+    async def answer(self, job_id: JobId, thread: int, text: str, to: int | None = None) -> None:
+        """Answers a thread of the job's pull request, once; see `CodeHost.answer`.
 
         Raises:
             InvalidInputError: code `no_such_thread`.
@@ -168,7 +162,7 @@ class GitHubCodeHost(RepositoryHost):
         pull = await self._effects.find_pull(branch_of(job_id))
         if pull is None:
             raise InvalidInputError(f"Job {job_id} has no pull request.", code="no_such_thread")
-        await self._effects.reply(job_id, pull["number"], thread, text)
+        await self._effects.reply(job_id, pull["number"], thread, text, to)
 
     async def _refs(self, job_id: JobId) -> JobRefs:
         source, remote = await self._open_source()

@@ -67,11 +67,12 @@ class JobRefs:
         found = {ref: sha for sha, _, ref in (line.partition("\t") for line in listed.splitlines())}
         return Found(*(found.get(name) for name in self.names))
 
-    async def push(self, repository: Path, head_sha: str, evidence: str | None) -> None:
+    async def push(self, repository: Path, head_sha: str, evidence: str | None, onto: str | None = None) -> None:
         """Points the branch to the commit, and the other refs to what belongs to it.
 
         Args:
             evidence: the commit of `evidence_commit`.
+            onto: what the commit stands on, whoever pushed that.
 
         Raises:
             StepFailedError: `branch_taken`: somebody else pushed there; `push_refused`; `foreign_branch`.
@@ -79,7 +80,7 @@ class JobRefs:
         """
         wanted = Found(head_sha, head_sha, evidence)
         found = await self.read()
-        if found.branch not in (None, found.pushed, head_sha):
+        if found.branch not in (None, found.pushed, head_sha, onto):
             raise self.pusher.taken(branch_of(self.job_id), found.branch or "nothing")
         if found != wanted:
             await self._move(repository, found, wanted)

@@ -38,6 +38,11 @@ class Tokens(Protocol):
         """Whether an App asks, which may do what no person's token can: check runs."""
         ...
 
+    @property
+    def app_id(self) -> int | None:
+        """The App's number; None of a person's token."""
+        ...
+
     async def token(self, needed: Permissions, *, fresh: bool = False) -> Secret:
         """A token that allows at least this.
 
@@ -62,6 +67,7 @@ class PersonalToken:
     api: Api
     secret: Secret
     is_app: bool = False
+    app_id: int | None = None
     _login: str | None = None
 
     async def token(self, needed: Permissions, *, fresh: bool = False) -> Secret:  # noqa: ARG002 - it allows what it does
@@ -162,6 +168,10 @@ class InstallationTokens:
     address: RepositoryAddress
     installation: Callable[[], Awaitable[int]]
     is_app: bool = True
+
+    @property
+    def app_id(self) -> int:
+        return self.app.key.app_id
 
     async def token(self, needed: Permissions, *, fresh: bool = False) -> Secret:
         return await self.app.token(await self.installation(), self.address.name, needed, fresh=fresh)

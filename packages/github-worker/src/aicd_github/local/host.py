@@ -1,6 +1,7 @@
 """The local code host: jobs on a repository that has branches, but no server for pull requests."""
 
-from aicd_core.contracts.code_host import Base, Checkout, Confirm, HostFeedback, PullRequest, PullRequestDraft, always
+from aicd_core.contracts.code_host import Base, Checkout, Confirm, PullRequest, PullRequestDraft, always
+from aicd_core.contracts.outside import HostFeedback
 from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.ids import JobId
 from aicd_core.policy import require_own_branch
@@ -33,6 +34,8 @@ class LocalCodeHost(RepositoryHost):
         base: Base,
         draft: PullRequestDraft,
         confirm: Confirm = always,
+        *,
+        onto: str | None = None,
     ) -> PullRequest:
         """Pushes `aicd/<job>` and records the pull request, or brings both up to date.
 
@@ -40,7 +43,7 @@ class LocalCodeHost(RepositoryHost):
             StepFailedError: `branch_taken`, `push_refused`; `withdrawn`, by somebody who ended the job meanwhile.
             UnavailableError: the repository cannot be reached or written to, or the disk refuses.
         """
-        del checkout, confirm  # all that is needed is in the job's repository; a withdrawal is seen in the book
+        del checkout, confirm, onto  # all that is needed is in the job's repository; a withdrawal is seen in the book
         source, remote = await self._open_source()
         book = self._book(source)
         branch = branch_of(job_id)
@@ -83,7 +86,7 @@ class LocalCodeHost(RepositoryHost):
         """Nothing: nobody can comment on a recorded pull request."""
         return HostFeedback()
 
-    async def answer(self, job_id: JobId, thread: int, text: str) -> None:  # noqa: ARG002 - likewise
+    async def answer(self, job_id: JobId, thread: int, text: str, to: int | None = None) -> None:  # noqa: ARG002 - likewise
         """Raises InvalidInputError, code `no_such_thread`: there are none."""
         raise InvalidInputError(
             f"{self._named} has no thread {thread}: nothing can be said there.", code="no_such_thread"

@@ -2,8 +2,8 @@
 
 It has the addresses of GitHub Enterprise Server: the API below `/api/v3`, repositories at `/OWNER/NAME.git`. What its
 answers look like is checked against GitHub's own description of them (tests/test_github_answers.py); what it refuses
-follows GitHub's documentation. It is no GitHub: rulesets, forks, GraphQL and everything else that the product does not
-use are missing.
+follows GitHub's documentation. It is no GitHub: rulesets, forks, the rest of GraphQL and everything else that the
+product does not use are missing.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aicd_github.testing.git_server import BackendRequest, http_backend, run_git
-from aicd_github.testing.github import apps, checks, issues, pulls
+from aicd_github.testing.github import apps, checks, drafts, issues, pulls
 from aicd_github.testing.github.asking import RefusedError, Who, require, who
 from aicd_github.testing.github.calls import Call, Reply
 from aicd_github.testing.github.faults import Fault
@@ -35,6 +35,8 @@ from aicd_github.testing.github.state import App, Exchange, Installation, Issue,
 
 Handler = Callable[[Call], Reply]
 PREFIX = "/api/v3"
+GRAPHQL = "/graphql"
+"""Served beside the REST API: the two mutations that it lacks."""
 _REPO = "/repos/{owner}/{repo}"
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
@@ -53,6 +55,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("PATCH", f"{_REPO}/issues/comments/{{comment_id}}", issues.update_comment),
     ("POST", f"{_REPO}/issues/comments/{{comment_id}}/reactions", issues.add_reaction),
     ("POST", f"{_REPO}/issues/{{issue_number}}/labels", issues.add_labels),
+    ("DELETE", f"{_REPO}/issues/{{issue_number}}/labels/{{name}}", issues.remove_label),
     ("GET", f"{_REPO}/pulls", pulls.list_pulls),
     ("POST", f"{_REPO}/pulls", pulls.create_pull),
     ("GET", f"{_REPO}/pulls/{{pull_number}}", pulls.get_pull),
@@ -161,6 +164,7 @@ def serving_github(server: GitHubServer) -> Iterator[GitHubServer]:
 def _application(server: GitHubServer) -> Starlette:
     routes = [_route(server, *declared) for declared in ROUTES]
     routes.append(Route("/_logs/{job_id}", _endpoint(server, "/_logs/{job_id}", checks.stored_log)))
+    routes.append(Route("/api/graphql", _endpoint(server, GRAPHQL, drafts.mutate), methods=["POST"]))
     git = _GitEndpoint(server)
     routes.append(Route("/{owner}/{name}/{rest:path}", git.answer, methods=["GET", "POST"]))
     return Starlette(routes=routes)

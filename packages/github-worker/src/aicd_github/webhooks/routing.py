@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from aicd_core.deliveries.models import DeliveryState
 from aicd_core.deliveries.values import HANDLED, UNROUTED, DeliveryView, Outcome, failed, ignored
 from aicd_core.tenancy import Tenant
 from aicd_core.text import one_line
@@ -56,7 +57,7 @@ class Router:
     """A `Handle` for GitHub's deliveries.
 
     Args:
-        routes: what is handled; two for the same event and action are refused with a ValueError.
+        routes: what is handled; several for the same event and action are called in this order.
         remembered: so long are deliveries kept. What happened earlier is not acted on: its delivery, handled then, may
             have been forgotten, and this one be a replay.
     """
@@ -77,26 +78,25 @@ class Router:
             return failed("unreadable_payload", _faults(error))
         if isinstance(event, PingEvent):
             return HANDLED
-        handler = self._handlers.get((delivery.event, event.action))
-        if handler is None:
+        handlers = self._handlers.get((delivery.event, event.action), ())
+        if not handlers:
             return ignored("unknown_action", f"Nothing is done on {delivery.event}, {one_line(str(event.action), 40)}.")
         if event.occurred_at and event.occurred_at < datetime.now(UTC) - self._remembered:
             return ignored("too_old", f"It happened on {event.occurred_at:%Y-%m-%d}: too long ago to be acted on.")
         tenant = await self._tenants.of(event)
         if tenant is None:
             return ignored(UNROUTED, _nobodys(event))
-        outcome = await handler(Arrival(delivery, tenant), event)
+        outcomes = [await handler(Arrival(delivery, tenant), event) for handler in handlers]
+        # Handled when anybody did something; what one of them had no use for is no news then.
+        outcome = next((each for each in outcomes if each.state is not DeliveryState.IGNORED), outcomes[0])
         return Outcome(outcome.state, outcome.code, outcome.reason, tenant.org_id)
 
 
-def _table(routes: Iterable[Route[Any]]) -> Mapping[tuple[str, str | None], Handler[Any]]:
-    found: dict[tuple[str, str | None], Handler[Any]] = {}
+def _table(routes: Iterable[Route[Any]]) -> Mapping[tuple[str, str | None], list[Handler[Any]]]:
+    found: dict[tuple[str, str | None], list[Handler[Any]]] = {}
     for route in routes:
         for action in route.actions:
-            key = (route.kind.of, action)
-            if key in found:
-                raise ValueError(f"There are two handlers of {key}.")
-            found[key] = route.handler
+            found.setdefault((route.kind.of, action), []).append(route.handler)
     return found
 
 

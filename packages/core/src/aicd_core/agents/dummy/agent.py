@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from aicd_core.agents.dummy.asked import carry_out, spells_out
 from aicd_core.agents.dummy.candidates import (
     Candidate,
     Refused,
@@ -14,11 +15,12 @@ from aicd_core.agents.dummy.candidates import (
 )
 from aicd_core.agents.dummy.git_apply import git_reasons
 from aicd_core.agents.dummy.planning import make_plan, planned_moves, planned_numbers
-from aicd_core.agents.dummy.reviewing import make_review
+from aicd_core.agents.dummy.reviewing import make_feedback_review, make_review
 from aicd_core.agents.dummy.watch import watch
 from aicd_core.contracts.agent import AgentSession
 from aicd_core.contracts.change import Change
 from aicd_core.contracts.evidence import Evidence, Feedback, PolicyVerdict
+from aicd_core.contracts.outside import OutsideFeedback
 from aicd_core.contracts.plan import Plan
 from aicd_core.contracts.review import Review
 from aicd_core.contracts.task import Task
@@ -32,7 +34,8 @@ _REASON: Final = 1_500
 class DummyAgent:
     """Carries out the diffs of an issue, in order, the next one when the one before is rejected.
 
-    Round n tries the n-th diff that the plan found usable, each on the untouched base.
+    Round n tries the n-th diff that the plan found usable, each on the untouched base. Where feedback on a pull request
+    spells out diffs or suggestions, they are made on what was published instead; nothing else in it is understood.
     """
 
     async def plan(self, task: Task, errors: tuple[str, ...], workspace: Workspace, session: AgentSession) -> Plan:
@@ -51,7 +54,12 @@ class DummyAgent:
         self, task: Task, plan: Plan, feedback: Feedback | None, workspace: Workspace, session: AgentSession
     ) -> Change:
         number = 1 if feedback is None else feedback.round + 1
-        candidate = await asyncio.to_thread(_candidate_of_round, task, plan, number)
+        outside = feedback.outside if feedback else None
+        if feedback is not None and outside is not None and spells_out(outside):
+            if not feedback.is_outside:
+                raise _exhausted(plan, feedback)
+            return await carry_out(outside, workspace, session)
+        candidate = await asyncio.to_thread(_candidate_of_round, task, plan, _number(number, outside))
         if candidate is None:
             raise _exhausted(plan, feedback)
         watch(session, "Going back to the base commit")
@@ -66,7 +74,10 @@ class DummyAgent:
         return Change(summary=f"Applied diff {candidate.number} of the issue ({len(candidate.files)} files).")
 
     async def review(self, task: Task, plan: Plan, evidence: Evidence, session: AgentSession) -> Review:
-        candidate = await asyncio.to_thread(_candidate_of_round, task, plan, evidence.round)
+        if spells_out(evidence.outside):
+            return make_feedback_review(plan, evidence)
+        number = _number(evidence.round, evidence.outside)
+        candidate = await asyncio.to_thread(_candidate_of_round, task, plan, number)
         if candidate is None:
             raise StepFailedError(
                 f"Round {evidence.round} cannot be reviewed: the plan has no diff for it.",
@@ -75,6 +86,12 @@ class DummyAgent:
         watch(session, f"Comparing the change with diff {candidate.number} of the issue")
         placed = candidate.moved(planned_moves(plan, candidate.number))
         return await asyncio.to_thread(make_review, placed, plan, evidence)
+
+
+def _number(number: int, outside: OutsideFeedback | None) -> int:
+    """Which diff a round tries: its own, but the published one once more where only the base branch moved."""
+    moved = outside is not None and outside.merged_sha is not None and outside.round == number
+    return outside.published_round if moved and outside is not None else number
 
 
 def _candidate_of_round(task: Task, plan: Plan, number: int) -> Candidate | None:

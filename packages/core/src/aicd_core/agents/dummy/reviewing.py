@@ -26,12 +26,28 @@ def make_review(candidate: Candidate, plan: Plan, evidence: Evidence) -> Review:
     The coder's own claim is not looked at: the change set and the test report are what the platform measured.
     """
     patch_findings = _patch_findings(candidate, evidence.change_set)
-    test_findings = _test_findings(candidate, evidence.tests)
-    findings = (*patch_findings, *test_findings)
-    results = {
-        PATCH_APPLIED: _patch_result(candidate, evidence.change_set, patch_findings),
-        TESTS_GREEN: _tests_result(evidence.tests),
-    }
+    test_findings = _test_findings(f"diff {candidate.number}", evidence.tests)
+    applied = _patch_result(candidate, evidence.change_set, patch_findings)
+    return _review(plan, evidence, (*patch_findings, *test_findings), applied)
+
+
+def make_feedback_review(plan: Plan, evidence: Evidence) -> Review:
+    """Approves only a change that differs from the published one, with all declared commands passing.
+
+    What the feedback spells out was made whole, or the round had failed.
+    """
+    published = evidence.earlier[-1].patch if evidence.earlier else b""
+    findings = _test_findings("what the feedback spells out", evidence.tests)
+    if evidence.change_set.patch == published:
+        findings = (_finding("feedback:unchanged", "The feedback changed nothing."), *findings)
+    tree = evidence.change_set.tree_sha[:12]
+    said = f"The tree {tree} is the published one with what the feedback spells out."
+    applied = CriterionResult(id=PATCH_APPLIED, met=not findings, evidence=findings[0].message if findings else said)
+    return _review(plan, evidence, findings, applied)
+
+
+def _review(plan: Plan, evidence: Evidence, findings: tuple[ReviewFinding, ...], applied: CriterionResult) -> Review:
+    results = {PATCH_APPLIED: applied, TESTS_GREEN: _tests_result(evidence.tests)}
     return Review(
         verdict=ReviewVerdict.REJECT if findings else ReviewVerdict.APPROVE,
         findings=findings,
@@ -54,15 +70,15 @@ def _patch_findings(candidate: Candidate, change_set: ChangeSet) -> tuple[Review
     )
 
 
-def _test_findings(candidate: Candidate, tests: TestReport) -> tuple[ReviewFinding, ...]:
+def _test_findings(applied: str, tests: TestReport) -> tuple[ReviewFinding, ...]:
     """One finding for all commands that failed: another diff is tried next, whatever their number."""
     failure = tests.first_failure()
     if failure is None:
         return ()
     others = [result for result in (*tests.setup, *tests.tests) if not result.ok and result is not failure]
     also = "".join(f"\nAlso failed: {_ending(result)}." for result in others[:_MOST_FINDINGS])
-    message = f"With diff {candidate.number} applied, {_ending(failure)}.{also}\n{_tail(failure.output)}"
-    return (_finding(f"diff-{candidate.number}:command-failed", message.rstrip()),)
+    message = f"With {applied} applied, {_ending(failure)}.{also}\n{_tail(failure.output)}"
+    return (_finding(f"{applied.replace(' ', '-')}:command-failed", message.rstrip()),)
 
 
 def _finding(name: str, message: str, path: str | None = None) -> ReviewFinding:

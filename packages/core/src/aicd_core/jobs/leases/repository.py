@@ -19,8 +19,9 @@ from aicd_core.tenancy.organizations.values import SettingsValues
 
 _AT_WORK = sql_list(AT_WORK)
 _FREE = "(j.lease_owner IS NULL OR j.lease_until <= now() OR j.lease_owner = ANY(:dead))"
+COUNTS = ("round", "plan_attempts", "failures", "feedback_rounds", "first_round")
 _JOB_COLUMNS = (
-    *("id", "org_id", "repository_id", "state", "round", "plan_attempts", "paused_from", "failures", "version"),
+    *("id", "org_id", "repository_id", "state", "paused_from", "version", *COUNTS),
     *("agent", "title", "body", "base_branch", "base_sha", "code", "reason", "seconds_worked", "time_limit"),
     *("lease_owner", "lease_until", "priority", "not_before", "cost_limit", "issue_number"),
     *("created_at", "updated_at"),
@@ -144,7 +145,7 @@ def _taken(row: Sequence[Any]) -> Taken:
     status = JobStatus(
         state=JobState(values.pop("state")),
         paused_from=JobState(left) if left else None,
-        **{name: values.pop(name) for name in ("round", "plan_attempts", "failures")},
+        **{name: values.pop(name) for name in COUNTS},
     )
     source, approval = row[len(_JOB_COLUMNS) : -1]
     terms = Terms(PlanApproval(approval or SettingsValues().plan_approval))

@@ -11,6 +11,7 @@ from aicd_core.contracts import (
     CommandLog,
     CommandResult,
     Feedback,
+    OutsideFeedback,
     Phase,
     Plan,
     PolicyReport,
@@ -49,16 +50,22 @@ async def run(step: StepContext) -> StepResult:
 
 async def code(step: StepContext, plan: Plan, number: int) -> CodedChange:
     """Has the agent work on the tree of the last checkpoint or the round before, and measures what it did."""
-    feedback = await _feedback(step, number - 1) if number > 1 else None
-    before = await step.records.load(ArtifactKind.CHANGE, CodedChange, number - 1)
+    outside = step.outside
+    begins = outside is not None and outside.round == number
+    last = outside.published_round if outside is not None and begins else number - 1
+    feedback = await _feedback(step, number, last) if number > 1 else None
     trail = Trail(step.records, step.checkout, step.session.journal, number, plan.paths())
-    await trail.resume(before.change_set if before else None)
+    await trail.resume(await _laid(step, number, last))
     step.session.follow(trail)
     await step.enter(Phase.CODING, await step.config())
-    call = step.agent.code(await step.task(), plan, feedback, step.checkout.workspace, step.session)
-    change = await answer(call, Change, step.job.agent)
+    if outside is not None and begins and outside.is_empty:
+        change = Change(summary="What was asked for has been taken back.")
+    else:
+        call = step.agent.code(await step.task(), plan, feedback, step.checkout.workspace, step.session)
+        change = await answer(call, Change, step.job.agent)
     change_set = await step.checkout.capture(plan.paths())
-    if not change_set.files:
+    _require_merged(outside, change_set)
+    if not change_set.files and outside is None:
         raise StepFailedError(
             "The agent left the tree as it was at the base commit: there is nothing to open a pull request for. "
             "Perhaps the change is already there.",
@@ -68,6 +75,28 @@ async def code(step: StepContext, plan: Plan, number: int) -> CodedChange:
     return await step.records.keep(ArtifactKind.CHANGE, number, coded, step.session.drain())
 
 
+async def _laid(step: StepContext, number: int, last: int) -> ChangeSet | None:
+    """What the tree of a round begins with: the last round's change, or that of a merge with the base branch."""
+    outside = step.outside
+    if outside is not None and outside.round == number and outside.merged_sha is not None:
+        return (await step.checkout.merged(outside.head_sha)).change_set
+    before = await step.coded(last)
+    return before.change_set if before else None
+
+
+def _require_merged(outside: OutsideFeedback | None, change_set: ChangeSet) -> None:
+    """Raises StepFailedError: both sides of a conflict still stand there."""
+    if outside is None or outside.merged_sha is None:
+        return
+    left = {line.path for line in change_set.added() if line.text.startswith(("<<<<<<< ", ">>>>>>> "))}
+    if left:
+        raise StepFailedError(
+            f"The base branch moved, and its conflict with this change still stands in {', '.join(sorted(left)[:5])}. "
+            "Merge the base branch into this one by hand.",
+            code="conflict_left",
+        )
+
+
 async def _judge(
     step: StepContext, config: RepositoryConfig, change_set: ChangeSet, plan: Plan, tests: TestReport
 ) -> PolicyReport:
@@ -75,11 +104,18 @@ async def _judge(
     rules = await step.rules(config)
     contents = {path: await step.checkout.read_at_base(path) for path in paths_to_read(change_set)}
     base = {path: content for path, content in contents.items() if content is not None}
-    return await asyncio.to_thread(evaluate, change_set, plan, tests, rules, base)
+    # A round on feedback can start from a later commit than the plan was made on; it is the same plan there.
+    planned = plan.model_copy(update={"base_sha": step.base.sha})
+    return await asyncio.to_thread(evaluate, change_set, planned, tests, rules, base)
 
 
-async def _feedback(step: StepContext, number: int) -> Feedback:
-    """Why the given round was not good enough."""
+async def _feedback(step: StepContext, number: int, last: int) -> Feedback:
+    """Why the round before `number` was not good enough, or what is said about the one that was published."""
+    found = await _kept(step, last)
+    return found.model_copy(update={"round": number - 1, "outside": step.outside})
+
+
+async def _kept(step: StepContext, number: int) -> Feedback:
     review = await step.records.load(ArtifactKind.REVIEW, Review, number)
     tests = await step.records.load(ArtifactKind.TEST_REPORT, TestReport, number)
     policy = await step.records.load(ArtifactKind.POLICY_REPORT, PolicyReport, number)

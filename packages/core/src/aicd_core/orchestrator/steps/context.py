@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from aicd_core.contracts import Agent, Base, Checkout, CodeHost, Plan, Task, Usage
+from aicd_core.contracts import Agent, Base, Checkout, CodedChange, CodeHost, OutsideFeedback, Plan, Task, Usage
 from aicd_core.contracts.config import RepositoryConfig
 from aicd_core.contracts.sandbox import Phase
 from aicd_core.contracts.values import Value
@@ -59,6 +59,7 @@ class StepContext:
 
     `source` is where the job's repository is.
     `confirm` makes sure that the lease is still held; it is asked before something outside is changed.
+    `outside` is the feedback on the pull request that this round is about, once there was any.
     """
 
     job: JobView
@@ -72,10 +73,17 @@ class StepContext:
     settings: Settings
     observe: Observer
     confirm: Callable[[], Awaitable[None]]
+    outside: OutsideFeedback | None = None
 
     @property
     def base(self) -> Base:
-        return Base(branch=self.job.base_branch, sha=self.job.base_sha)
+        """What the change is measured from, and is to be merged into."""
+        return Base(branch=self.job.base_branch, sha=self.outside.start_sha if self.outside else self.job.base_sha)
+
+    async def coded(self, number: int) -> CodedChange | None:
+        """The change of a round, if it was measured from where this one is."""
+        found = await self.records.load(ArtifactKind.CHANGE, CodedChange, number)
+        return found if found is not None and found.change_set.base_sha == self.base.sha else None
 
     def say(self, text: str) -> None:
         """Shows one line to whoever watches."""

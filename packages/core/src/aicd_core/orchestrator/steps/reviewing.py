@@ -1,8 +1,11 @@
 """REVIEWING: the critic judges the round; then it is published, sent back, or given to a person."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
+from aicd_core.attestation import Envelope
 from aicd_core.contracts import (
+    ChangeSet,
     CodedChange,
     CommitRequest,
     CriterionResult,
@@ -21,6 +24,7 @@ from aicd_core.contracts.values import Value
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.orchestrator.attesting import evidence_of
+from aicd_core.orchestrator.outside.answering import answer_all, done
 from aicd_core.orchestrator.pull_request import Outcome, commit_message, draft
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
@@ -38,7 +42,7 @@ async def run(step: StepContext) -> StepResult:
     approved = review.verdict is ReviewVerdict.APPROVE
     if approved and evidence.policy.verdict is not PolicyVerdict.DENY:
         return await _publish(step, plan, evidence, review, escalated=False)
-    rounds_left = number < step.settings.max_rounds and review.verdict is not ReviewVerdict.ESCALATE
+    rounds_left = step.job.status.reviews < step.settings.max_rounds and review.verdict is not ReviewVerdict.ESCALATE
     if rounds_left:
         return StepResult(JobEvent.REJECTED, "review_rejected", _why(review))
     if evidence.policy.verdict is PolicyVerdict.DENY:
@@ -56,8 +60,27 @@ async def gather(step: StepContext, number: int) -> Evidence:
         tests=await _stored(step, ArtifactKind.TEST_REPORT, TestReport, number),
         policy=await _stored(step, ArtifactKind.POLICY_REPORT, PolicyReport, number),
         denials=coded.denials,
-        earlier=tuple([await _earlier(step, before) for before in range(1, number)]),
+        earlier=tuple([await _earlier(step, before) for before in await _rounds_before(step, number)]),
+        outside=step.outside,
+        inherited=await _inherited(step),
     )
+
+
+async def _rounds_before(step: StepContext, number: int) -> Sequence[int]:
+    """The rounds that this one goes on from, as far as they are measured from where it is; also the published one."""
+    outside = step.outside
+    if outside is None:
+        return range(1, number)
+    published = [outside.published_round] if await step.coded(outside.published_round) else []
+    return [*published, *range(outside.round, number)]
+
+
+async def _inherited(step: StepContext) -> bytes:
+    """What was on the branch before that is not measured: a change with somebody else's commits on top."""
+    outside = step.outside
+    if outside is None or outside.merged_sha is not None or outside.start_sha == step.job.base_sha:
+        return b""
+    return await step.checkout.patch_since(step.job.base_sha)
 
 
 async def _earlier(step: StepContext, number: int) -> EarlierRound:
@@ -108,21 +131,46 @@ def _why(review: Review) -> str:
 
 
 async def _publish(step: StepContext, plan: Plan, evidence: Evidence, review: Review, *, escalated: bool) -> StepResult:
-    """Commits the measured tree and opens the pull request; finds both again after a crash."""
-    request = CommitRequest(
-        change_set=evidence.change_set,
-        message=commit_message(step.job, plan, evidence.change.summary),
-        when=step.job.created_at,
-    )
-    head = await step.checkout.commit(request)
-    await step.confirm()
-    asked = await step.asked()
+    """Commits the measured tree and opens the pull request, or brings it up to date; finds both again after a crash."""
+    asked, outside = await step.asked(), step.outside
     outcome = Outcome(step.job, plan, evidence, review, await step.records.usage(), escalated, asked.removed)
-    bundle = await evidence_of(step, outcome, head)
-    wanted = draft(outcome, bundle.file())
-    opened = await step.host.publish(step.job.id, step.checkout, head, step.base, wanted, step.confirm)
+    bundle = await _unchanged(step, evidence.change_set)
+    if bundle is None:
+        head = await step.checkout.commit(_request(step, plan, evidence))
+        bundle = await evidence_of(step, outcome, head)
+        commit = head
+    else:
+        assert outside is not None, "only a round on feedback can leave everything as it is"
+        head, commit = outside.head_sha, None
+    await step.confirm()
+    wanted, onto = draft(outcome, bundle.file()), outside.head_sha if outside else None
+    opened = await step.host.publish(step.job.id, step.checkout, head, step.base, wanted, step.confirm, onto=onto)
+    if outside is not None:
+        words = done(evidence.change, commit)
+        await answer_all(step.host, step.job.id, outside.threads, outside.unheard, words)
     await step.records.keep(ArtifactKind.PULL_REQUEST, evidence.round, opened)
     return StepResult(JobEvent.PUBLISHED, "escalated" if escalated else None, _after(opened, review, escalated))
+
+
+def _request(step: StepContext, plan: Plan, evidence: Evidence) -> CommitRequest:
+    outside = step.outside
+    return CommitRequest(
+        change_set=evidence.change_set,
+        message=commit_message(step.job, plan, evidence.change.summary, again=outside is not None),
+        when=step.job.created_at,
+        parents=outside.parents if outside else (),
+    )
+
+
+async def _unchanged(step: StepContext, change_set: ChangeSet) -> Envelope | None:
+    """The evidence of what is published, where this round left that as it is: nothing is committed then."""
+    outside = step.outside
+    if outside is None or outside.merged_sha is not None or outside.start_sha == outside.head_sha:
+        return None  # a commit of somebody else's has no evidence: this job's own goes on top of it
+    published = await step.coded(outside.published_round)
+    if published is None or published.change_set.tree_sha != change_set.tree_sha:
+        return None
+    return await step.records.load(ArtifactKind.EVIDENCE, Envelope, outside.published_round)
 
 
 def _after(opened: PullRequest, review: Review, escalated: bool) -> str | None:

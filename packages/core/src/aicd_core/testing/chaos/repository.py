@@ -39,7 +39,8 @@ class EventRow:
 
 
 _JOBS = b"""
-    SELECT id, org_id, title, body, state, round, plan_attempts, paused_from, failures, version, reason, lease_owner,
+    SELECT id, org_id, title, body, state, round, plan_attempts, paused_from, failures, feedback_rounds, first_round,
+        version, reason, lease_owner,
         (SELECT count(*) FROM model_calls c WHERE c.org_id = j.org_id AND c.job_id = j.id),
         (SELECT count(*) FROM usage_entries u WHERE u.org_id = j.org_id AND u.job_id = j.id),
         (SELECT coalesce(sum(cost_micro_usd), 0)::bigint
@@ -93,6 +94,7 @@ def _ask(url: str, query: bytes, *values: object) -> list[tuple[Any, ...]]:
 
 
 def _job(row: tuple[Any, ...]) -> JobRow:
-    job_id, org_id, title, body, state, number, attempts, left, failures, *others = row
-    status = JobStatus(JobState(state), number, attempts, JobState(left) if left else None, failures)
+    job_id, org_id, title, body, state, number, attempts, left, failures, feedback_rounds, first_round, *others = row
+    counts = (failures, feedback_rounds, first_round)
+    status = JobStatus(JobState(state), number, attempts, JobState(left) if left else None, *counts)
     return JobRow(job_id, org_id, title, body, status, *others)

@@ -90,7 +90,9 @@ def _take(call: Call, run: CheckRun) -> None:
 def _app(call: Call, run: CheckRun) -> App:
     """The app that made a check; one that is not ours, such as `github-actions`, is known by its name only."""
     found = next((app for app in call.world.apps if app.slug == run.app), None)
-    return found or App(run.app, call.world.user("github", "Organization"), "", {})
+    return found or call.world.others.setdefault(
+        run.app, App(run.app, call.world.user("github", "Organization"), "", {})
+    )
 
 
 def _shown(call: Call, repo: Repository, run: CheckRun, status: int = 200) -> Reply:

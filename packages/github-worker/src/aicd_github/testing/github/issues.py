@@ -81,6 +81,15 @@ def add_labels(call: Call) -> Reply:
     return Reply([call.shapes.label(repo, name) for name in issue.labels])
 
 
+def remove_label(call: Call) -> Reply:
+    repo = call.repo("issues", "write")
+    issue = call.issue(repo)
+    if call.path["name"] not in issue.labels:
+        raise RefusedError(404, "Label does not exist")
+    issue.labels.remove(call.path["name"])
+    return Reply([call.shapes.label(repo, name) for name in issue.labels])
+
+
 def get_permission(call: Call) -> Reply:
     repo = call.repo("metadata")
     user = call.world.users.get(call.path["username"])

@@ -1,5 +1,6 @@
 """Pull requests, their reviews and threads."""
 
+from aicd_github.testing.git_server import run_git
 from aicd_github.testing.github.asking import RefusedError, level_of
 from aicd_github.testing.github.calls import Call, Reply, invalid, ref_sha, refresh
 from aicd_github.testing.github.state import Issue, Pull, Repository, ReviewComment, User, now
@@ -97,4 +98,6 @@ def _people(call: Call, pull: Pull) -> list[User]:
 
 
 def _whole(call: Call, repo: Repository, pull: Pull, status: int = 200) -> Reply:
-    return Reply(call.shapes.pull(repo, pull, _people(call, pull), whole=True), status)
+    told = call.shapes.pull(repo, pull, _people(call, pull), whole=True)
+    fits = run_git(repo.folder, "merge-tree", "--write-tree", pull.base_sha, pull.head_sha).returncode == 0
+    return Reply({**told, "mergeable": fits, "mergeable_state": "clean" if fits else "dirty"}, status)

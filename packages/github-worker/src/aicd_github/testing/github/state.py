@@ -210,7 +210,11 @@ class Exchange:
 
 @dataclass
 class World:
-    """Everything. `conversions` are apps that wait behind a manifest's code, `former` repositories by old names."""
+    """Everything.
+
+    `conversions` are apps that wait behind a manifest's code, `others` those of foreign checks, `former` repositories
+    by old names.
+    """
 
     users: dict[str, User] = field(default_factory=dict)
     apps: list[App] = field(default_factory=list)
@@ -218,6 +222,7 @@ class World:
     repositories: list[Repository] = field(default_factory=list)
     former: dict[str, Repository] = field(default_factory=dict)
     tokens: list[Token] = field(default_factory=list)
+    others: dict[str, App] = field(default_factory=dict)
     conversions: dict[str, dict[str, Any]] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     git_pushes: list[str] = field(default_factory=list)
