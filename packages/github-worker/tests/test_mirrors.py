@@ -14,7 +14,8 @@ from aicd_github.filelock import locked
 from aicd_github.git import mirror as mirror_module
 from aicd_github.git.environment import Transport
 from aicd_github.git.layout import pack_count
-from aicd_github.git.mirror import Mirror, Remote
+from aicd_github.git.mirror import Mirror
+from aicd_github.git.remote import Remote
 from aicd_github.git.runner import Git, GitCall, Place
 from aicd_github.local.host import LocalCodeHost
 

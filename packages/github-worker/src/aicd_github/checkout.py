@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from pathlib import PurePosixPath
 
 from aicd_core.contracts.change import ChangeSet
 from aicd_core.contracts.code_host import CommitRequest, Merge
@@ -13,19 +12,19 @@ from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_github.caches import RepositoryCache
 from aicd_github.commands import StepSandbox
 from aicd_github.faults import disk_errors
-from aicd_github.git.delta import GITLINK, SYMLINK, RawChange, TreeEntry, file_changes
+from aicd_github.git.delta import GITLINK, RawChange, file_changes
 from aicd_github.git.job_repository import JobRepository
 from aicd_github.git.quarantine import Identity
 from aicd_github.git.runner import GitFailedError
 from aicd_github.threads import in_thread
 from aicd_github.tree.files import TreeFiles
-from aicd_github.tree.paths import is_git_folder
+from aicd_github.tree.paths import checked_parts, is_git_folder
+from aicd_github.work_tree.base import BaseTree
 from aicd_github.work_tree.files import WorkTree
 from aicd_github.work_tree.refusals import links_to_check, refuse_changes, refuse_links_out, submodule_changed
 from aicd_github.workspace import CommandObserver, TreeWorkspace
 
 _MAX_READ = 16 * 1024 * 1024
-_MAX_LINKS_AT_BASE = 10
 _TRAILER = re.compile(r"[A-Za-z0-9-]+: \S")
 IDENTITY = Identity("AI-CD", "aicd@localhost")
 
@@ -34,7 +33,7 @@ class GitCheckout:
     """`Checkout` on a `JobRepository`.
 
     Args:
-        entries: every path of the base commit.
+        base: the commit that the job starts from.
         sandbox: runs the workspace's commands; says who must own the tree's files.
         command_timeout: longest time, in seconds, that one command may take.
         by: author and committer of the commits.
@@ -44,7 +43,7 @@ class GitCheckout:
     def __init__(
         self,
         repository: JobRepository,
-        entries: dict[str, TreeEntry],
+        base: BaseTree,
         sandbox: Sandbox,
         command_timeout: float,
         observer: CommandObserver,
@@ -52,10 +51,10 @@ class GitCheckout:
         cache: RepositoryCache | None = None,
     ) -> None:
         self._repository = repository
-        self._entries = entries
+        self._base = base
         self._by = by
         self._files = TreeFiles(repository.tree, sandbox.owner, _MAX_READ)
-        self._work_tree = WorkTree(repository, entries, self._files, sandbox.owner)
+        self._work_tree = WorkTree(repository, base, self._files, sandbox.owner)
         self._marker = repository.folder / "laid"
         self._pristine: str | None = None
         self._staged: ChangeSet | None = None
@@ -88,6 +87,17 @@ class GitCheckout:
     async def close_sandbox(self) -> None:
         """Ends every process that runs in the tree; see `Checkout.close_sandbox`."""
         await self._sandbox.close()
+
+    def before_write(self, path: str) -> None:
+        """Refuses to have a file written whose place is not laid out.
+
+        Raises:
+            InvalidInputError: code `outside_checkout`; or `path_escapes`.
+        """
+        try:
+            self._base.require_laid("/".join(checked_parts(path)))
+        except StepFailedError as error:
+            raise InvalidInputError(error.message, code=error.code) from error
 
     def touched(self) -> None:
         """Notes that the tree may have changed since it was laid or measured."""
@@ -141,7 +151,8 @@ class GitCheckout:
 
         Raises:
             StepFailedError: `nested_repository`, `submodule_changed`, `symlink_leads_out`, `path_not_utf8`,
-                `uncommittable_tree`, `file_too_large`, `change_too_large`, `tree_too_large`, `tree_unsteady`.
+                `uncommittable_tree`, `file_too_large`, `change_too_large`, `tree_too_large`, `tree_unsteady`,
+                `outside_checkout`.
             UnavailableError: the disk refused.
         """
         async with self._repository.locked() as lock:
@@ -189,25 +200,21 @@ class GitCheckout:
 
     async def _refuse(self, changes: Iterable[RawChange]) -> None:
         refuse_changes(changes)
-        links = links_to_check(changes, self._entries)
+        links = links_to_check(changes, self._base.entries)
         if links:
             refuse_links_out(changes, links, await self._repository.quarantine.blobs(links.values()))
 
     async def paths_at_base(self) -> frozenset[str]:
         """Every file path of the base commit, links included; foreign bytes in names as surrogates."""
-        return frozenset(path for path, entry in self._entries.items() if entry.mode != GITLINK)
+        return frozenset(path for path, entry in self._base.entries.items() if entry.mode != GITLINK)
 
     async def read_at_base(self, path: str) -> bytes | None:
-        """A file of the base commit, links between files of the commit followed; None when none."""
-        for _ in range(_MAX_LINKS_AT_BASE):
-            entry = self._entries.get(path)
-            if entry is None or entry.mode == GITLINK:
-                return None
-            content = await self._repository.quarantine.blob(entry.sha)
-            if entry.mode != SYMLINK:
-                return content
-            path = _joined(path, content.decode("utf-8", "surrogateescape"))
-        return None
+        """A file of the base commit, links between files of the commit followed; None when none.
+
+        Raises:
+            UnavailableError: it is not on this machine, and the repository cannot be reached.
+        """
+        return await self._base.read(path)
 
     async def patch_since(self, sha: str) -> bytes:
         """The patch from another commit to the base; see `Checkout.patch_since`."""
@@ -250,16 +257,6 @@ class GitCheckout:
                 f"{self._repository.base_sha}. Start the job anew.",
                 code="wrong_base",
             )
-
-
-def _joined(path: str, target: str) -> str:
-    parts: list[str] = [] if target.startswith("/") else list(PurePosixPath(path).parent.parts)
-    for part in target.split("/"):
-        if part == ".." and parts:
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts) if not target.startswith("/") else ""
 
 
 def _signed_off(message: str, by: Identity) -> str:

@@ -10,7 +10,17 @@ from pathlib import Path
 from aicd_core.contracts.change import ChangeSet
 from aicd_core.errors import InvalidInputError
 from aicd_github.faults import disk_errors
-from aicd_github.git.delta import DELTA_OPTIONS, GITLINK, SYMLINK, file_changes, parse_batch, parse_delta, parse_tree
+from aicd_github.git.delta import (
+    DELTA_OPTIONS,
+    GITLINK,
+    SIZES,
+    SYMLINK,
+    file_changes,
+    parse_batch,
+    parse_delta,
+    parse_sizes,
+    parse_tree,
+)
 from aicd_github.git.environment import ANY_OWNER
 from aicd_github.git.layout import ObjectFormat, make_bare
 from aicd_github.git.runner import Git, GitCall, Place
@@ -75,13 +85,8 @@ class History:
         arguments = ("diff-tree", "-r", *DELTA_OPTIONS, commit.before, commit.sha, "--")
         delta = parse_delta((await self._git.do(GitCall(arguments, self._place), what)).stdout)
         shas = {c.new_sha for c in delta.changes if not c.removed and c.new_mode != GITLINK}
-        call = GitCall(
-            ("cat-file", "--batch-check=%(objectname) %(objectsize)"),
-            self._place,
-            stdin="".join(f"{sha}\n" for sha in sorted(shas)).encode(),
-        )
-        pairs = (line.split(" ") for line in (await self._git.do(call, what)).text().splitlines())
-        sizes = {sha: int(size) for sha, size in pairs} if shas else {}
+        call = GitCall(("cat-file", SIZES), self._place, stdin="".join(f"{sha}\n" for sha in sorted(shas)).encode())
+        sizes = parse_sizes((await self._git.do(call, what)).stdout) if shas else {}
         return ChangeSet(
             base_sha=commit.before,
             tree_sha=commit.tree_sha,
@@ -98,7 +103,7 @@ class History:
         if not paths:
             return {}
         what = f"The files before commit {commit.sha} could not be read"
-        call = GitCall(("ls-tree", "-r", "-l", "-z", "--full-tree", commit.before), self._place)
+        call = GitCall(("ls-tree", "-r", "-z", "--full-tree", commit.before), self._place)
         entries = parse_tree((await self._git.do(call, what)).stdout)
         shas = {p: entries[p].sha for p in paths if p in entries and entries[p].mode not in (SYMLINK, GITLINK)}
         if not shas:

@@ -41,6 +41,8 @@ class CommandObserver:
 class Tree(Protocol):
     """What the workspace needs of the checkout that it belongs to."""
 
+    def before_write(self, path: str) -> None: ...
+
     def touched(self) -> None: ...
 
     async def diff(self) -> bytes: ...
@@ -82,9 +84,10 @@ class TreeWorkspace:
         """Creates or overwrites a file and its parent folders; `executable=None` keeps the mode.
 
         Raises:
-            InvalidInputError: `path_escapes`, `not_a_file`, `unreadable`.
+            InvalidInputError: `path_escapes`, `not_a_file`, `unreadable`, `outside_checkout`.
             UnavailableError: the disk refused.
         """
+        self._tree.before_write(path)
         self._tree.touched()
         await in_thread(self._files.write, path, content, executable=executable)
 

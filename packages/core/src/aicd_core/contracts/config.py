@@ -20,6 +20,12 @@ HOST_PATTERN = r"^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{
 """A name of at least two parts, or `*.` and one for all names below it; the last part begins with a letter, which
 leaves out addresses."""
 
+_ANY = r"[^\x00-\x1f\\/*?\[\]]"
+_PLAIN = r"[^\x00-\x1f\\/*?\[\].]"
+_NAME = rf"({_PLAIN}{_ANY}*|\.{_PLAIN}{_ANY}*|\.\.{_ANY}+)"
+FOLDER_PATTERN = rf"^{_NAME}(/{_NAME})*/?$"
+"""A folder's path from the root: no `.` or `..`, no pattern."""
+
 MAX_COMMAND_TIMEOUT = 3600.0
 """Seconds; a longer command would outlive the default deadline of the step that runs it."""
 
@@ -28,6 +34,9 @@ Command = Annotated[str, Field(pattern=COMMAND_PATTERN, max_length=8192)]
 
 PathGlob = Annotated[str, Field(pattern=GLOB_PATTERN, max_length=500)]
 """Paths, in the syntax of `.gitignore`, reduced as `GLOB_PATTERN` says."""
+
+FolderPath = Annotated[str, Field(pattern=FOLDER_PATTERN, max_length=500)]
+"""A folder of the repository, as one writes it in a shell."""
 
 HostName = Annotated[str, Field(pattern=HOST_PATTERN, max_length=253)]
 """A host that commands may reach, in lower case, on ports 80 and 443."""
@@ -112,6 +121,9 @@ class RuleSettings(Value):
     wrong_base: MaybeVerdict = Field(default=None, description="The change stands on another commit than its plan.")
     submodule: MaybeVerdict = Field(default=None, description="A submodule is added, moved or removed.")
     binary: MaybeVerdict = Field(default=None, description="A binary file is added or changed.")
+    lfs_pointer: MaybeVerdict = Field(
+        default=None, description="A file that .gitattributes gives to Git LFS is added or changed as itself."
+    )
 
 
 class PolicySettings(Value):
@@ -161,6 +173,17 @@ class NetworkSettings(Value):
     )
 
 
+class CheckoutSettings(Value):
+    """What of the repository a job's work tree holds. Not given: all of it."""
+
+    sparse: tuple[FolderPath, ...] = Field(
+        default=(),
+        max_length=200,
+        description="Folders that are laid out, with all that is in them; of the folders above them, the root among "
+        "these, only the files that are directly there. Nothing else is fetched, seen or changed.",
+    )
+
+
 class RepositoryConfig(Value):
     """All of `.aicd.yml`; an absent or empty file is `RepositoryConfig()`."""
 
@@ -187,6 +210,9 @@ class RepositoryConfig(Value):
     )
     network: NetworkSettings = Field(
         default=NetworkSettings(), description="Which hosts commands may reach; without it, none."
+    )
+    checkout: CheckoutSettings = Field(
+        default=CheckoutSettings(), description="What of the repository a job's work tree holds; without it, all."
     )
     policy: PolicySettings = Field(
         default=PolicySettings(), description="How this repository tightens its organisation's policy."

@@ -1,12 +1,13 @@
 """Checks a plan in code, before a coder's token is spent (design §3). Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
 
 from aicd_core.contracts import Plan, PlannedFile, PlannedOp, PlanStep
+from aicd_core.repo_config import FILE_NAME, Sparse
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,18 @@ def numbered(faults: Iterable[PlanFault]) -> tuple[str, ...]:
 
 
 def check_plan(
-    plan: Plan, base_sha: str, paths_at_base: frozenset[str], forbidden: Callable[[str], str | None]
+    plan: Plan,
+    base_sha: str,
+    paths_at_base: frozenset[str],
+    forbidden: Callable[[str], str | None],
+    sparse: Sequence[str] = (),
 ) -> tuple[PlanFault, ...]:
     """Everything wrong with the plan, in a stable order; empty for a good one.
 
     Args:
         paths_at_base: all file paths of the base commit.
         forbidden: why policy forbids touching a path, or None.
+        sparse: the folders that the work tree holds; all of the base when there is none.
     """
     return (
         *_check_base(plan, base_sha),
@@ -42,6 +48,7 @@ def check_plan(
         *_check_order(plan),
         *_check_criteria(plan),
         *_check_files(plan, paths_at_base, forbidden),
+        *_check_sparse(plan, paths_at_base, sparse),
     )
 
 
@@ -99,6 +106,17 @@ def _check_files(
                 existing.discard(file.path)
             if reason := forbidden(file.path):
                 yield PlanFault(f"Step {step.id!r} touches {file.path!r}: {reason}", forbidden=file.path)
+
+
+def _check_sparse(plan: Plan, paths_at_base: frozenset[str], sparse: Sequence[str]) -> Iterator[PlanFault]:
+    laid = Sparse(sparse, paths_at_base)
+    for step in plan.steps:
+        for file in step.files:
+            if laid.in_the_way(file.path):
+                yield PlanFault(
+                    f"Step {step.id!r} touches {file.path!r}, which is outside of the work tree: checkout.sparse of "
+                    f"{FILE_NAME} lays out {', '.join(sparse)} only. Plan within these folders."
+                )
 
 
 def _in_order(plan: Plan) -> list[PlanStep]:

@@ -50,6 +50,7 @@ class RuleVerdicts(Value):
     checks_loosened: PolicyVerdict = PolicyVerdict.ASK
     submodule: PolicyVerdict = PolicyVerdict.DENY
     binary: PolicyVerdict = PolicyVerdict.ASK
+    lfs_pointer: PolicyVerdict = PolicyVerdict.ASK
 
 
 class Rules(Value):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aicd_core.contracts.change import ChangeSet, FileChange, FileOp
 from aicd_core.patches import FilePatch, PatchError, parse_patch
+from aicd_core.policy.attributes import attribute_files
 from aicd_core.policy.loosening.files import is_settings_file
 from aicd_core.policy.manifests.files import is_manifest
 from aicd_core.policy.tampering.reading import is_read
@@ -32,8 +33,12 @@ class Versions:
 
 
 def paths_to_read(change: ChangeSet) -> tuple[str, ...]:
-    """The paths whose content at the base commit `evaluate` needs, sorted: test files, manifests and settings."""
+    """The paths whose content at the base commit `evaluate` needs, sorted.
+
+    These are test files, manifests and settings that are changed, and the `.gitattributes` of all that is.
+    """
     wanted = {file.old_path or file.path for file in change.files if _is_wanted(file)}
+    wanted.update(*(attribute_files(path) for path in change.paths()))
     return tuple(sorted(wanted))
 
 

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from aicd_core.contracts.config import (
     COMMAND_PATTERN,
+    FOLDER_PATTERN,
     GLOB_PATTERN,
     HOST_PATTERN,
     LICENCE_PATTERN,
@@ -117,6 +118,7 @@ _PATTERNS = {
     RULE_ID_PATTERN: "this must begin with a small letter and have only small letters, digits, _ and -",
     LICENCE_PATTERN: "this must be an SPDX identifier, or the beginning of some with a * behind it",
     HOST_PATTERN: "this must be a host's name in lower case, like pypi.org or *.example.com; no address, no port",
+    FOLDER_PATTERN: "this must be a folder's path from the root, like packages/web, without patterns, . and ..",
     GLOB_PATTERN: "this must be a path pattern with *, ?, ** and /, without !, #, [ ] and \\",
 }
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from aicd_core.contracts.change import FileChange, FileOp
 from aicd_core.errors import StepFailedError
 
+SIZES = "--batch-check=%(objectname) %(objectsize)"
+"""What `parse_sizes` reads is written by `git cat-file` with this option."""
 GITLINK = "160000"
 SYMLINK = "120000"
 DELTA_OPTIONS = (
@@ -24,11 +26,10 @@ _OPS = {"A": FileOp.CREATE, "D": FileOp.DELETE, "M": FileOp.MODIFY, "T": FileOp.
 
 @dataclass(frozen=True)
 class TreeEntry:
-    """A path of a commit: its octal mode, its object's name and, but for submodules, its size in bytes."""
+    """A path of a commit: its octal mode and its object's name."""
 
     mode: str
     sha: str
-    size: int | None
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,22 @@ class Delta:
 
 
 def parse_tree(listing: bytes) -> dict[str, TreeEntry]:
-    """The output of `git ls-tree -r -l -z`; a name that is not UTF-8 keeps its bytes as surrogates."""
+    """The output of `git ls-tree -r -z`; a name that is not UTF-8 keeps its bytes as surrogates."""
     entries = {}
     for record in listing.split(b"\0")[:-1]:
         meta, path = record.split(b"\t", 1)
-        mode, _, sha, size = meta.decode("ascii").split()
-        entries[path.decode("utf-8", "surrogateescape")] = TreeEntry(mode, sha, None if size == "-" else int(size))
+        mode, _, sha = meta.decode("ascii").split()
+        entries[path.decode("utf-8", "surrogateescape")] = TreeEntry(mode, sha)
     return entries
+
+
+def parse_sizes(output: bytes) -> dict[str, int]:
+    """The output of `git cat-file --batch-check='%(objectname) %(objectsize)'`: bytes by object name.
+
+    An object that is missing is left out.
+    """
+    pairs = (line.split(" ") for line in output.decode("ascii").splitlines())
+    return {sha: int(size) for sha, size in pairs if size != "missing"}
 
 
 def parse_batch(output: bytes) -> dict[str, bytes]:

@@ -6,9 +6,9 @@ from enum import StrEnum
 _NEVER_ASKS = "ssh -o BatchMode=yes"
 
 _CONSTANT = {
-    "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
+    # Git knows this from 2.44 on; before that, what holds is that no transport may be used that the call is not about.
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -80,6 +80,13 @@ class Transport(StrEnum):
     SSH = "ssh"
 
 
+NO_TRANSPORT = "GIT_ALLOW_PROTOCOL=none"
+"""No other repository can be reached, whatever a repository's configuration asks for: an object that is missing is an
+error, and never fetched (https://git-scm.com/docs/partial-clone#_fetching_missing_objects)."""
+
+_PROTOCOLS = {None: "none", Transport.FILE: "file", Transport.WEB: "http:https", Transport.SSH: "ssh"}
+
+
 def git_environment(parent: Mapping[str, str], transport: Transport | None) -> dict[str, str]:
     """The whole environment of one git process.
 
@@ -93,6 +100,7 @@ def git_environment(parent: Mapping[str, str], transport: Transport | None) -> d
     elif transport is Transport.WEB:
         kept = ("PATH", *_WEB_VARIABLES)
     environment = _CONSTANT | {name: parent[name] for name in kept if name in parent}
+    environment["GIT_ALLOW_PROTOCOL"] = _PROTOCOLS[transport]
     environment.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin")
     if transport is Transport.SSH:
         environment["GIT_SSH_COMMAND"] = _NEVER_ASKS

@@ -61,9 +61,19 @@ class JobRepository:
             if not is_whole(place, self.form, alternate=objects):
                 remove_tree(place)
                 make_bare(place, self.form, alternate=objects)
-            boundary = mirror / "shallow"
-            if boundary.exists():
-                (place / "shallow").write_bytes(boundary.read_bytes())
+        self.follow(mirror)
+
+    def follow(self, mirror: Path) -> None:
+        """Takes over which commits' past the mirror does not have.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        boundary = mirror / "shallow"
+        if boundary.exists():
+            content = boundary.read_bytes()
+            for place in (self.path, self.quarantine.path):
+                (place / "shallow").write_bytes(content)
 
     async def hand_over(self, commit: str, lock: int) -> None:
         """Moves a commit out of the quarantine into the trusted repository, if git finds all of it well-formed.

@@ -1,16 +1,16 @@
 """The bare copy of a repository's branches that all jobs on it share."""
 
-from collections.abc import AsyncIterator
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from aicd_core.errors import StepFailedError
+from aicd_core.errors import StepFailedError, UnavailableError
 from aicd_core.policy import OWN_BRANCHES
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
-from aicd_github.git.credentials import Access, Credentials, Login
-from aicd_github.git.environment import Transport
+from aicd_github.git.credentials import Access
 from aicd_github.git.layout import (
     ObjectFormat,
     is_whole,
@@ -20,41 +20,25 @@ from aicd_github.git.layout import (
     remove_leftovers,
     remove_tree,
 )
-from aicd_github.git.runner import Git, GitCall, GitFailedError, Place
+from aicd_github.git.remote import REMOTE, Remote
+from aicd_github.git.runner import Git, GitCall, GitFailedError, GitResult, Place
 
 _LOOSE_LIMIT = 6700  # gc.auto's own default
 _PACK_LIMIT = 50  # gc.autoPackLimit's own default
-
-
-@dataclass(frozen=True)
-class Remote:
-    """How git reaches the repository that is mirrored.
-
-    Args:
-        url: what git is told: an absolute path or a URL.
-        transport: what the git process may know.
-        upload_pack: the program that serves a fetch, for a repository on this machine.
-        receive_pack: the program that takes a push, likewise.
-        credentials: makes a password for each fetch and push, for a web repository that asks for one.
-    """
-
-    url: str
-    transport: Transport
-    upload_pack: str | None = None
-    receive_pack: str | None = None
-    credentials: Credentials | None = None
-
-    async def login(self, access: Access) -> Login | None:
-        """A login for the next run of git.
-
-        Raises:
-            UnavailableError: no credential can be had now.
-        """
-        return None if self.credentials is None else Login(self.url, await self.credentials.mint(access))
+_FILTER = ("--filter=blob:none",)
+_FOUND = "refs/aicd/found/"
+_REFUSED_OBJECT = re.compile(r"not our ref|unadvertised object|couldn't find remote ref")
+_IN_THE_WAY = "cannot lock ref"
+_log = logging.getLogger(__name__)
 
 
 class Mirror:
-    """A bare mirror of one repository's branches.
+    """A bare mirror of what jobs need of one repository.
+
+    Of a repository on this machine that is every branch, whole: it costs little. Of one behind a URL it is as little as
+    its server lets us take: the branches that jobs start from, without files (`blob:none`) and, of a branch that is
+    new here, without its past; `complete` brings the files along that a job needs. Until then what is missing stays
+    missing: the mirror's own configuration names no remote, so git never fetches on its own account.
 
     Any number of processes may use it at once: writing is under a lock that the kernel releases, and that
     git's own process holds too. Nothing is ever pruned, so that a job's base commit stays when its branch
@@ -73,7 +57,7 @@ class Mirror:
         self._patience = patience
 
     async def commit_of(self, branch: str) -> str | None:
-        """The commit the mirror knows the branch by, complete with its history; None when unknown."""
+        """The commit the mirror knows the branch by; None when unknown."""
         if not is_whole(self.path, self._form):
             return None
         result = await self._git.run(self._call("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}"))
@@ -89,28 +73,98 @@ class Mirror:
             await self.fetch(branch)
 
     async def fetch(self, branch: str | None = None) -> None:
-        """Brings all branches up to date; of this product's own branches only `branch`, if it is one.
+        """Brings the branch up to date; without one, or of a repository on this machine, all but our own.
 
         Raises:
             UnavailableError: the repository cannot be reached, or the disk refuses.
         """
-        async with self._locked() as lock:
-            self._mend()
-            try:
-                await self._fetch(_refspecs(branch), lock)
-            except GitFailedError:
-                if await self._is_sound():
-                    raise
-                self._renew()
-                await self._fetch(_refspecs(branch), lock)
+        async with self._writing() as lock:
+            if branch is None or not self._remote.is_far:
+                await self._surely(lambda: self._fetch(_refspecs(branch), lock))
+            else:
+                await self._surely(lambda: self._fetch_branch(branch, lock))
             await self._roll_up(lock)
 
+    async def catch_up(self, branch: str) -> None:
+        """Brings a branch up to date that may be gone by now; then nothing is done.
+
+        Raises:
+            UnavailableError: the repository cannot be reached, or the disk refuses.
+        """
+        try:
+            await self.fetch(branch)
+        except GitFailedError as error:
+            if "couldn't find remote ref" not in error.stderr:
+                raise
+
+    async def find(self, sha: str) -> None:
+        """Brings a commit along, on whichever branch it is, or none any more; it may still be missing afterwards.
+
+        Raises:
+            UnavailableError: the repository cannot be reached, or the disk refuses.
+        """
+        if self._remote.is_far:
+            async with self._writing() as lock:
+                try:
+                    await self._surely(lambda: self._fetch((f"+{sha}:{_FOUND}{sha}",), lock, "--depth=1"))
+                except GitFailedError as error:
+                    if not _REFUSED_OBJECT.search(error.stderr):
+                        raise
+                else:
+                    return
+        await self.fetch()
+
+    async def complete(self, shas: Collection[str]) -> None:
+        """Brings these objects along, all in one request.
+
+        Raises:
+            UnavailableError: the repository cannot be reached, or the disk refuses; code `objects_gone`.
+        """
+        listing = "".join(f"{sha}\n" for sha in shas).encode()
+        async with self._writing() as lock:
+            what = f"The files of the base commit could not be fetched from {self._remote.url}"
+            try:
+                # Nothing that the mirror has helps the server here: it is not told.
+                settings = ("fetch.negotiationAlgorithm=noop",)
+                await self._run_fetch(("--stdin", *_FILTER, REMOTE), lock, what, settings, listing)
+            except GitFailedError as error:
+                if "not our ref" in error.stderr:
+                    raise UnavailableError(
+                        f"{what}: it no longer has them. Start a new job from the branch as it is now.",
+                        code="objects_gone",
+                    ) from error
+                if not _REFUSED_OBJECT.search(error.stderr):
+                    raise
+                _log.warning("%s serves no single files: all of its branches are fetched whole", self._remote.url)
+                await self._run_fetch(("--refetch", "--no-filter", REMOTE, *_refspecs(None)), lock, what)
+            await self._roll_up(lock)
+
+    async def make(self) -> None:
+        """Makes sure that there is a mirror, be it an empty one.
+
+        Raises:
+            UnavailableError: the disk refuses.
+        """
+        async with self._writing():
+            return
+
     @asynccontextmanager
-    async def _locked(self) -> AsyncIterator[int]:
+    async def _writing(self) -> AsyncIterator[int]:
         with disk_errors(self.path.parent):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         async with locked(self.path.with_suffix(".lock"), self._patience) as lock:
+            self._mend()
             yield lock
+
+    async def _surely(self, fetch: Callable[[], Awaitable[None]]) -> None:
+        """Fetches, into a new mirror if the one that there is turns out to be damaged."""
+        try:
+            await fetch()
+        except GitFailedError:
+            if await self._is_sound():
+                raise
+            self._renew()
+            await fetch()
 
     def _mend(self) -> None:
         with disk_errors(self.path):
@@ -124,27 +178,62 @@ class Mirror:
             remove_tree(self.path)
             make_bare(self.path, self._form)
 
-    async def _fetch(self, refspecs: tuple[str, ...], lock: int) -> None:
+    async def _fetch_branch(self, branch: str, lock: int) -> None:
+        # Its past would be fetched whole. What comes later joins what is here: then a push knows what the server has.
+        depth = () if await self.commit_of(branch) else ("--depth=1",)
+        try:
+            await self._fetch(_refspecs(branch, alone=True), lock, *depth)
+        except GitFailedError as error:
+            if _IN_THE_WAY not in error.stderr:
+                raise
+            await self._make_way(branch, lock)
+            await self._fetch(_refspecs(branch, alone=True), lock, *depth)
+
+    async def _make_way(self, branch: str, lock: int) -> None:
+        """Drops branches that are gone by now: `a` and `a/b` cannot both be."""
+        above = [f"refs/heads/{parent}" for parent in PurePosixPath(branch).parents][:-1]
+        listed = await self._git.do(
+            self._call("for-each-ref", "--format=delete %(refname)", f"refs/heads/{branch}/", *above),
+            f"The branches of {self.path} could not be read",
+        )
+        drop = GitCall(("update-ref", "--stdin"), Place(self.path), stdin=listed.stdout, lock=lock)
+        await self._git.do(drop, f"The branches of {self.path} could not be dropped")
+
+    async def _fetch(self, refspecs: tuple[str, ...], lock: int, *options: str) -> None:
+        what = f"Fetching from {self._remote.url} failed"
+        more = ("--prune", "--update-shallow")
+        if not self._remote.is_far:
+            await self._run_fetch((*more, "--", self._remote.url, *refspecs), lock, what)
+            return
+        try:
+            result = await self._run_fetch((*more, *options, *_FILTER, REMOTE, *refspecs), lock, what)
+        except GitFailedError as error:
+            if "dumb http transport" not in error.stderr:
+                raise
+            result = await self._run_fetch((*more, "--no-filter", REMOTE, *refspecs), lock, what)
+            _log.warning("%s is a plain web server: whole branches are fetched", self._remote.url)
+        if "filtering not recognized" in result.stderr:
+            _log.warning("%s has no uploadpack.allowFilter: files are fetched with every commit", self._remote.url)
+
+    async def _run_fetch(
+        self, arguments: tuple[str, ...], lock: int, what: str, settings: tuple[str, ...] = (), stdin: bytes = b""
+    ) -> GitResult:
         upload_pack = self._remote.upload_pack
-        arguments = [
-            "fetch",
-            "--quiet",
-            "--prune",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-auto-maintenance",
-            "--update-shallow",
-            *([] if upload_pack is None else [f"--upload-pack={upload_pack}"]),
-            "--",
-            self._remote.url,
-            *refspecs,
-        ]
-        login = await self._remote.login(Access.READ)
-        call = self._call(*arguments, lock=lock, login=login)
-        await self._git.do(call, f"Fetching from {self._remote.url} failed")
+        program = () if upload_pack is None else (f"--upload-pack={upload_pack}",)
+        call = GitCall(
+            ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *program, *arguments),
+            Place(self.path),
+            transport=self._remote.transport,
+            settings=(*settings, *self._remote.settings()),
+            stdin=stdin,
+            lock=lock,
+            login=await self._remote.login(Access.READ),
+        )
+        return await self._git.do(call, what)
 
     async def _is_sound(self) -> bool:
-        result = await self._git.run(self._call("rev-list", "--objects", "--all", "--quiet"))
+        only = ("--filter=blob:none",) if self._remote.is_far else ()
+        result = await self._git.run(self._call("rev-list", "--objects", *only, "--all", "--quiet"))
         return result.returncode == 0
 
     async def _roll_up(self, lock: int) -> None:
@@ -153,12 +242,12 @@ class Mirror:
         arguments = ("repack", "-d", "-q", "--geometric=2")
         await self._git.do(self._call(*arguments, lock=lock), f"Packing {self.path} failed")
 
-    def _call(self, *arguments: str, lock: int | None = None, login: Login | None = None) -> GitCall:
-        return GitCall(arguments, Place(self.path), transport=self._remote.transport, lock=lock, login=login)
+    def _call(self, *arguments: str, lock: int | None = None) -> GitCall:
+        return GitCall(arguments, Place(self.path), lock=lock)
 
 
-def _refspecs(branch: str | None) -> tuple[str, ...]:
-    if branch is not None and branch.startswith(OWN_BRANCHES):
+def _refspecs(branch: str | None, *, alone: bool = False) -> tuple[str, ...]:
+    if branch is not None and (alone or branch.startswith(OWN_BRANCHES)):
         return (f"+refs/heads/{branch}:refs/heads/{branch}",)
     return ("+refs/heads/*:refs/heads/*", f"^refs/heads/{OWN_BRANCHES}*")
 

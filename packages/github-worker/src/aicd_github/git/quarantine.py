@@ -12,11 +12,23 @@ from pathlib import Path
 from aicd_core.contracts.change import ChangeSet
 from aicd_core.errors import StepFailedError
 from aicd_github.faults import disk_errors
-from aicd_github.git.delta import DELTA_OPTIONS, Delta, RawChange, TreeEntry, parse_batch, parse_delta, parse_tree
+from aicd_github.git.delta import (
+    DELTA_OPTIONS,
+    SIZES,
+    Delta,
+    RawChange,
+    TreeEntry,
+    parse_batch,
+    parse_delta,
+    parse_sizes,
+    parse_tree,
+)
 from aicd_github.git.runner import Git, GitCall, GitFailedError, Place, failure
 
 _UMASK = 0o022
 _MAX_LISTING = 128 * 1024 * 1024
+# Of the base's files, only those that the job works on need be on this machine.
+_WRITE_TREE = ("write-tree", "--missing-ok")
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ class Quarantine:
 
     def _listing(self, treeish: str) -> GitCall:
         # A few small trees that name each other over and over unfold to billions of paths.
-        return self._call("ls-tree", "-r", "-l", "-z", "--full-tree", treeish, max_output=_MAX_LISTING)
+        return self._call("ls-tree", "-r", "-z", "--full-tree", treeish, max_output=_MAX_LISTING)
 
     async def blob(self, sha: str) -> bytes:
         """The content of one object."""
@@ -95,19 +107,11 @@ class Quarantine:
         return parse_batch(result.stdout)
 
     async def sizes(self, shas: Collection[str]) -> Mapping[str, int]:
-        """Bytes of each object, by name."""
+        """Bytes of each object, by name; one that is not here is left out."""
         if not shas:
             return {}
-        result = await self._git.do(
-            self._call(
-                "cat-file",
-                "--batch-check=%(objectname) %(objectsize)",
-                stdin="".join(f"{sha}\n" for sha in shas).encode(),
-            ),
-            "The changed files could not be measured",
-        )
-        pairs = (line.split(" ") for line in result.text().splitlines())
-        return {sha: int(size) for sha, size in pairs}
+        call = self._call("cat-file", SIZES, stdin="".join(f"{sha}\n" for sha in shas).encode())
+        return parse_sizes((await self._git.do(call, "The files could not be measured")).stdout)
 
     async def ignored(self, paths: Collection[str], rules: Path) -> frozenset[str]:
         """Those of the paths that the repository ignores.
@@ -162,7 +166,7 @@ class Quarantine:
             raise StepFailedError(
                 f"{error.message} Remove or rename what is named there.", code="uncommittable_tree"
             ) from error
-        tree_sha = (await self._git.do(self._call("write-tree", lock=lock), what)).text()
+        tree_sha = (await self._git.do(self._call(*_WRITE_TREE, lock=lock), what)).text()
         with disk_errors(self._index):
             self._last = _Written(wanted, tree_sha, _identity(self._index))
         return tree_sha
@@ -197,7 +201,7 @@ class Quarantine:
         if change_set.patch:
             arguments = ("apply", "--cached", "--binary", "--whitespace=nowarn")
             await self._git.do(self._call(*arguments, stdin=change_set.patch, lock=lock), what)
-        made = (await self._git.do(self._call("write-tree", lock=lock), what)).text()
+        made = (await self._git.do(self._call(*_WRITE_TREE, lock=lock), what)).text()
         if made != change_set.tree_sha:
             raise StepFailedError(
                 f"The recorded patch gives tree {made} where {change_set.tree_sha} was recorded. "

@@ -8,7 +8,7 @@ from aicd_core.errors import InvalidInputError
 from aicd_core.policy import OWN_BRANCHES
 from aicd_github.git.credentials import Access
 from aicd_github.git.environment import ANY_OWNER
-from aicd_github.git.mirror import Remote
+from aicd_github.git.remote import Remote
 from aicd_github.git.runner import Git, GitCall
 from aicd_github.hosting.source import LocalSource, Source
 

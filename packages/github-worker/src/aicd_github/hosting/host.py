@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from aicd_core.contracts.code_host import Base
@@ -16,13 +17,15 @@ from aicd_github.git.credentials import Credentials
 from aicd_github.git.delta import TreeEntry
 from aicd_github.git.job_repository import JobRepository
 from aicd_github.git.layout import object_format
-from aicd_github.git.mirror import Mirror, Remote, missing_commit
+from aicd_github.git.mirror import Mirror, missing_commit
 from aicd_github.git.quarantine import Identity
+from aicd_github.git.remote import Remote
 from aicd_github.git.runner import Git
 from aicd_github.hosting.branches import choose_base, read_branches
-from aicd_github.hosting.source import LocalSource, Source, open_local_source
+from aicd_github.hosting.source import LocalSource, Source, UrlSource, open_local_source
 from aicd_github.threads import in_thread
 from aicd_github.tree.cleaning import remove
+from aicd_github.work_tree.base import open_base
 from aicd_github.workspace import CommandObserver
 
 _PATIENCE = 60.0
@@ -51,6 +54,7 @@ class RepositoryHost:
         caches: absolute; holds the dependency caches of one organization. None goes without.
         mirrors: absolute; where the mirror is, if not in the data directory's `mirrors/`.
         credentials: makes a password for each fetch and push, for a web repository that asks for one.
+        known_as: one name for a repository that several URLs lead to.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class RepositoryHost:
         caches: Path | None = None,
         credentials: Credentials | None = None,
         mirrors: Path | None = None,
+        known_as: str | None = None,
     ) -> None:
         self._named = source
         self._data_dir = data_dir
@@ -76,6 +81,7 @@ class RepositoryHost:
         self._git = git or Git()
         self._caches = caches
         self._credentials = credentials
+        self._known_as = known_as
         self._mirrors = mirrors or data_dir / "mirrors"
         self._opened: tuple[Source, Remote] | None = None
 
@@ -124,7 +130,8 @@ class RepositoryHost:
             head: the job's branch and where it is, which is then mirrored on this machine, too.
 
         Raises:
-            UnavailableError: `base_gone`; or the repository cannot be reached, or the disk refuses.
+            StepFailedError: `base_gone`, `invalid_config`.
+            UnavailableError: the repository cannot be reached, or the disk refuses.
         """
         mirror = await self._mirror(base_sha)
         if head is not None:
@@ -132,9 +139,10 @@ class RepositoryHost:
         folder = self._make_folder(job_id)
         repository = JobRepository(self._git, folder, base_sha)
         entries = await self._entries(repository, mirror)
+        base = await open_base(repository.quarantine, entries, mirror.complete)
         checkout = GitCheckout(
             repository,
-            entries,
+            base,
             self._sandbox,
             self._command_timeout,
             self._observer,
@@ -162,7 +170,7 @@ class RepositoryHost:
             if entries is not None:
                 return entries
             if not last:
-                await mirror.fetch()
+                await mirror.find(repository.base_sha)
         raise missing_commit(self._named, repository.base_sha)
 
     async def close(self, job_id: JobId) -> None:
@@ -182,6 +190,8 @@ class RepositoryHost:
         if self._opened is None:
             source = await open_local_source(self._named, self._git)
             remote = source.remote() if isinstance(source, LocalSource) else source.remote(self._credentials)
+            if isinstance(source, UrlSource):
+                source = replace(source, known_as=self._known_as)
             self._opened = (source, remote)
         return self._opened
 
@@ -189,6 +199,23 @@ class RepositoryHost:
         source, remote = await self._open_source()
         path = self._mirrors / f"{source.key}.git"
         return Mirror(self._git, path, remote, object_format(sha))
+
+    async def _ready_to_push(self, job_id: JobId, base: Base) -> JobRepository:
+        """The job's trusted repository, with what it needs to send nothing but the job's own commits.
+
+        Git leaves out what it knows the other side to have: its branches, as far as they are here.
+
+        Raises:
+            UnavailableError: code `repository_tampered`; or the repository cannot be reached, or the disk refuses.
+        """
+        mirror = await self._mirror(base.sha)
+        repository = JobRepository(self._git, self._job_folder(job_id), base.sha)
+        repository.require_own(mirror.path)
+        if (await self._open_source())[1].is_far:
+            await mirror.catch_up(base.branch)
+            with disk_errors(repository.path):
+                repository.follow(mirror.path)
+        return repository
 
     async def _cache(self) -> RepositoryCache | None:
         if self._caches is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from aicd_core.errors import AicdError, StepFailedError, UnavailableError
 from aicd_core.policy import require_own_branch
 from aicd_github.git.credentials import Access
-from aicd_github.git.mirror import Remote
+from aicd_github.git.remote import Remote
 from aicd_github.git.runner import Git, GitCall, GitResult, Place, failure
 from aicd_github.hosting.source import Source
 

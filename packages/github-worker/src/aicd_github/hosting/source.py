@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 
 from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_github.git.credentials import Credentials
-from aicd_github.git.environment import ANY_OWNER, SETTINGS, Transport
+from aicd_github.git.environment import ANY_OWNER, NO_TRANSPORT, SETTINGS, Transport
 from aicd_github.git.layout import ObjectFormat
-from aicd_github.git.mirror import Remote
+from aicd_github.git.remote import Remote
 from aicd_github.git.runner import Git, GitCall
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://|^[a-z][a-z0-9+.-]*::")
@@ -61,15 +61,20 @@ class LocalSource:
 
 @dataclass(frozen=True)
 class UrlSource:
-    """A repository behind a URL."""
+    """A repository behind a URL.
+
+    Args:
+        known_as: what stands for it where several URLs name the same one.
+    """
 
     url: str
     transport: Transport
+    known_as: str | None = None
 
     @property
     def key(self) -> str:
         """A name for everything that is kept about this repository."""
-        return _key(self.url)
+        return _key(self.known_as or self.url)
 
     @property
     def display(self) -> str:
@@ -93,7 +98,7 @@ def _key(name: str) -> str:
 
 def _service(program: str, prefix: tuple[str, ...]) -> str:
     flags = [part for setting in (*SETTINGS, ANY_OWNER) for part in ("-c", setting)]
-    return shlex.join([*prefix, "git", *flags, program])
+    return shlex.join([*prefix, "env", NO_TRANSPORT, "git", *flags, program])
 
 
 def _as_owner(uid: int, gid: int, git_dir: Path) -> tuple[str, ...]:

@@ -3,13 +3,15 @@
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from aicd_core.errors import InvalidInputError
 
 PUBLIC_API = "https://api.github.com"
 _ISSUE = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]{0,38})/([A-Za-z0-9._-]{1,100})#([1-9][0-9]{0,9})")
 _PATH = re.compile(r"/([A-Za-z0-9][A-Za-z0-9-]{0,38})/([A-Za-z0-9._-]{1,100}?)(?:\.git)?/?")
+_NO_NAMES = (".", "..", ".git")
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class RepositoryAddress:
     def path(self) -> str:
         """Where the API has it."""
         return f"/repos/{self.owner}/{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The same for every spelling: GitHub takes upper and lower case for the same, and keeps what was first."""
+        return f"{web_of(self.api)}/{self.full_name}".lower()
 
     @property
     def page(self) -> str:
@@ -78,10 +85,37 @@ def graphql_of(api: str) -> str:
 
 
 def address_of_source(api: str, source: str) -> RepositoryAddress | None:
-    """The repository that a clone URL names; None when it is not one of this GitHub's."""
-    web = web_of(api)
-    found = _PATH.fullmatch(source.removeprefix(web)) if source.lower().startswith(f"{web.lower()}/") else None
-    return RepositoryAddress(api, found[1], found[2]) if found else None
+    """The repository that a clone URL names; None when it is not one of this GitHub's.
+
+    Raises:
+        InvalidInputError: code `bad_repository_url`: it is on this GitHub, but names no repository there, or in a way
+            that others could read otherwise.
+    """
+    try:
+        parts, web = urlsplit(source), urlsplit(web_of(api))
+        ours = parts.scheme in _PORTS and (parts.hostname, _port(parts)) in _places(web)
+    except ValueError:
+        return None
+    if not ours:
+        return None
+    found = _PATH.fullmatch(parts.path)
+    odd = parts.query or parts.fragment or "@" in parts.netloc or source != source.strip()
+    if found is None or found[2] in _NO_NAMES or odd:
+        raise InvalidInputError(
+            f"{source!r} is no repository of {web_of(api)}. Write it as {web_of(api)}/OWNER/REPO.",
+            code="bad_repository_url",
+        )
+    return RepositoryAddress(api, found[1], found[2])
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or _PORTS[parts.scheme]
+
+
+def _places(web: SplitResult) -> tuple[tuple[str | None, int], ...]:
+    """Hosts and ports where this GitHub is; whoever asks without encryption is sent on from there."""
+    here = (web.hostname, _port(web))
+    return (here, (web.hostname, _PORTS["http"])) if here[1] == _PORTS["https"] else (here,)
 
 
 def parse_issue(api: str, text: str) -> tuple[RepositoryAddress, int]:
@@ -92,7 +126,7 @@ def parse_issue(api: str, text: str) -> tuple[RepositoryAddress, int]:
     """
     short = re.sub(r"^(.*)/issues/([0-9]+)$", r"\1#\2", text.removeprefix(f"{web_of(api)}/"))
     found = _ISSUE.fullmatch(short)
-    if found is None or found[2] in (".", ".."):
+    if found is None or found[2] in _NO_NAMES:
         raise InvalidInputError(
             f"{text!r} is not an issue of {web_of(api)}. Write it as OWNER/REPO#N, such as octocat/hello-world#12.",
             code="bad_issue_name",

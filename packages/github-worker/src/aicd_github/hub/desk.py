@@ -8,7 +8,7 @@ from aicd_core.tenancy.triggers import RepositoryPermission
 from aicd_github.desk import IssueNow, PullState, Reaction, job_of_branch
 from aicd_github.hosting.host import branch_of
 from aicd_github.hub.client import Client
-from aicd_github.hub.effects import READ_ISSUES, READ_PULLS, WRITE_ISSUES, Effects
+from aicd_github.hub.effects import READ_ISSUES, READ_PULLS, WRITE_ISSUES, Effects, is_own
 from aicd_github.hub.people import READ_METADATA, permission_of
 
 
@@ -58,9 +58,8 @@ class HubDesk:
 
     async def job_of_pull(self, number: int) -> JobId | None:
         what = f"The pull request #{number} could not be read"
-        head = (await self.client.get(f"/pulls/{number}", READ_PULLS, what))["head"]
-        ours = head["repo"] is not None and head["repo"]["full_name"] == self.client.address.full_name
-        return job_of_branch(head["ref"]) if ours else None
+        pull = await self.client.get(f"/pulls/{number}", READ_PULLS, what)
+        return job_of_branch(pull["head"]["ref"]) if is_own(pull) else None
 
     async def react(self, comment: int, reaction: Reaction) -> None:
         """See `Desk`. GitHub keeps one of a kind by each account."""

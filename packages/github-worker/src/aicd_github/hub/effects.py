@@ -43,7 +43,7 @@ class Effects:
         what = f"The pull requests of {branch} could not be listed"
         head = f"{self.client.address.owner}:{branch}"
         found = await self.client.get("/pulls", READ_PULLS, what, state="all", head=head, per_page=10)
-        ours = [pull for pull in found if pull["head"]["ref"] == branch]
+        ours = [pull for pull in found if pull["head"]["ref"] == branch and is_own(pull)]
         return max(ours, key=lambda pull: int(pull["number"]), default=None)
 
     async def open_pull(self, branch: str, base: Base, draft: PullRequestDraft, body: str) -> dict[str, Any]:
@@ -186,6 +186,12 @@ class Effects:
 
 def _labels(pull: dict[str, Any]) -> set[str]:
     return {label["name"] for label in pull["labels"]}
+
+
+def is_own(pull: dict[str, Any]) -> bool:
+    """Whether the pull request's branch is in the repository itself: a fork can have the same owner."""
+    head = pull["head"]["repo"]
+    return head is not None and head["id"] == pull["base"]["repo"]["id"]
 
 
 def author_of(said: dict[str, Any]) -> str:

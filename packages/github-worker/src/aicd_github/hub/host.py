@@ -10,7 +10,6 @@ from aicd_core.contracts.sandbox import Sandbox
 from aicd_core.errors import InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.policy import require_own_branch
-from aicd_github.git.job_repository import JobRepository
 from aicd_github.hosting.host import RepositoryHost, branch_of
 from aicd_github.hosting.pushing import BranchPusher
 from aicd_github.hub.address import RepositoryAddress
@@ -45,7 +44,7 @@ class GitHubCodeHost(RepositoryHost):
         command_timeout: float,
         **options: Any,
     ) -> None:
-        options["credentials"] = GitCredentials(tokens)
+        options |= {"credentials": GitCredentials(tokens), "known_as": address.key}
         super().__init__(address.clone_url, data_dir, sandbox, command_timeout, **options)
         self.address = address
         self._tokens = tokens
@@ -96,8 +95,7 @@ class GitHubCodeHost(RepositoryHost):
         """
         branch = branch_of(job_id)
         require_own_branch(branch, base.branch)
-        repository = JobRepository(self._git, self._job_folder(job_id), base.sha)
-        repository.require_own((await self._mirror(base.sha)).path)
+        repository = await self._ready_to_push(job_id, base)
         evidence = None
         if draft.evidence is not None:
             evidence = await evidence_commit(self._git, repository.path, head_sha, draft.evidence)
@@ -131,8 +129,7 @@ class GitHubCodeHost(RepositoryHost):
         if found.pushed is None or await self._effects.find_pull(branch_of(job_id)) is not None:
             return
         mirror = await self._mirror(found.pushed)
-        if not mirror.path.exists():
-            await mirror.fetch()
+        await mirror.make()
         await refs.delete(mirror.path)
 
     async def report(self, job_id: JobId, issue: int, text: str) -> None:

@@ -115,12 +115,12 @@ class App:
         Raises:
             NotFoundError: the App is not installed on it.
         """
-        known = self._installed.get(address.full_name)
+        known = self._installed.get(address.key)
         if known is None:
             question = Question("GET", f"{address.path}/installation")
             what = f"The App's installation on {address.full_name} could not be found"
             known = int((await ask_surely(self.api, question, self.key, what)).data["id"])
-            self._installed[address.full_name] = known
+            self._installed[address.key] = known
         return known
 
     async def slug(self) -> str:

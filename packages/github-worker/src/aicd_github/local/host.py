@@ -5,7 +5,6 @@ from aicd_core.contracts.outside import HostFeedback
 from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.ids import JobId
 from aicd_core.policy import require_own_branch
-from aicd_github.git.job_repository import JobRepository
 from aicd_github.hosting.host import RepositoryHost, branch_of
 from aicd_github.hosting.pushing import BranchPusher
 from aicd_github.hosting.source import LocalSource, Source
@@ -51,8 +50,7 @@ class LocalCodeHost(RepositoryHost):
         known = book.find(job_id)
         ours = {*book.pushed(job_id), *([] if known is None else [known.head_sha])}
         book.note_push(job_id, head_sha)
-        repository = JobRepository(self._git, self._job_folder(job_id), base.sha)
-        repository.require_own((await self._mirror(base.sha)).path)
+        repository = await self._ready_to_push(job_id, base)
         pusher = BranchPusher(self._git, source, remote)
         await pusher.push(repository.path, branch, head_sha, ours)
         if head_sha not in book.pushed(job_id):
@@ -74,8 +72,7 @@ class LocalCodeHost(RepositoryHost):
         if not ours or book.find(job_id) is not None:
             return
         mirror = await self._mirror(ours[0])
-        if not mirror.path.exists():
-            await mirror.fetch()
+        await mirror.make()
         await BranchPusher(self._git, source, remote).delete(mirror.path, branch_of(job_id), ours)
         book.forget_pushes(job_id)
 

@@ -2,7 +2,7 @@
 
 import shutil
 import stat
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ from aicd_github.tree.files import TreeFiles
 from aicd_github.tree.placing import Owner, place
 from aicd_github.tree.survey import Found, survey
 from aicd_github.tree.taking import Taken, TreeMovedError, require_bounded, take
+from aicd_github.work_tree.base import BaseTree
 from aicd_github.work_tree.choosing import choose, gone, strangers
 from aicd_github.work_tree.known import KnownFiles
 
@@ -31,18 +32,17 @@ class WorkTree:
     """The files of one job's tree.
 
     Args:
-        entries: every path of the base commit.
+        base: the commit that the job starts from.
         files: the tree, for single files.
         owner: who must own the tree's files.
     """
 
-    def __init__(
-        self, repository: JobRepository, entries: dict[str, TreeEntry], files: TreeFiles, owner: Owner | None
-    ) -> None:
+    def __init__(self, repository: JobRepository, base: BaseTree, files: TreeFiles, owner: Owner | None) -> None:
         self._repository = repository
         self._quarantine = repository.quarantine
         self._root = repository.tree
-        self._entries = entries
+        self._base = base
+        self._entries = base.entries
         self._files = files
         self._owner = owner
         self._known = KnownFiles()
@@ -53,8 +53,8 @@ class WorkTree:
         """Bytes, by object name, of the files that were last taken in and are not as at the base."""
 
     def gitlinks(self) -> list[str]:
-        """The paths of the base's submodules."""
-        return [path for path, entry in self._entries.items() if entry.mode == GITLINK]
+        """The paths of the base's submodules, as far as they are laid out."""
+        return [path for path, entry in self._base.laid.items() if entry.mode == GITLINK]
 
     async def lay(self, change_set: ChangeSet | None, lock: int) -> None:
         """Makes the tree that of the base plus the change, which the quarantine must hold already.
@@ -66,8 +66,8 @@ class WorkTree:
         base = self._repository.base_sha
         wanted = base if change_set is None else change_set.tree_sha
         entries = self._entries if change_set is None else await self._quarantine.entries_of(wanted)
-        files = {path: entry for path, entry in entries.items() if entry.mode != GITLINK}
-        _require_room(files.values())
+        files = {path: entry for path, entry in entries.items() if entry.mode != GITLINK and self._is_laid(path)}
+        await self._require_room({entry.sha for entry in files.values()})
         self._kept = frozenset(files) - self._entries.keys()
         # Of what an earlier attempt left, nothing is known: whole folders are laid faster than files one by one.
         kept = self._known.holding(files)
@@ -82,6 +82,20 @@ class WorkTree:
         with disk_errors(self._root):
             await in_thread(self._place, staging, files)
 
+    def _is_laid(self, path: str) -> bool:
+        """Of what the base has, the part that is laid out; of anything new, all."""
+        return path in self._base.laid or path not in self._entries
+
+    async def _require_room(self, shas: set[str]) -> None:
+        """A few kilobytes of a pack can stand for files without end."""
+        sizes = {**self._base.sizes, **await self._quarantine.sizes(shas - self._base.sizes.keys())}
+        size = sum(sizes.get(sha, 0) for sha in shas)
+        if size > _MAX_BASE:
+            raise StepFailedError(
+                f"The files of the commit have {size} bytes together; this product works on at most {_MAX_BASE}.",
+                code="repository_too_large",
+            )
+
     def _place(self, staging: Path, entries: dict[str, TreeEntry]) -> None:
         self._known.laid(place(staging, self._root, self._owner), entries)
         for path in self.gitlinks():
@@ -94,7 +108,7 @@ class WorkTree:
         Raises:
             UnavailableError: the disk refused.
         """
-        files = {path for path, entry in self._entries.items() if entry.mode != GITLINK}
+        files = {path for path, entry in self._base.laid.items() if entry.mode != GITLINK}
         changes = change_set.files if change_set is not None else ()
         left = {change.old_path or change.path for change in changes if change.op in _LEAVING}
         files = (files - left) | {change.path for change in changes if change.op is not FileOp.DELETE}
@@ -108,7 +122,7 @@ class WorkTree:
 
         Raises:
             StepFailedError: `nested_repository`, `uncommittable_tree`, `file_too_large`, `change_too_large`,
-                `tree_too_large`, `tree_unsteady`.
+                `tree_too_large`, `tree_unsteady`, `outside_checkout`.
             UnavailableError: the disk refused.
         """
         for _ in range(_ATTEMPTS):
@@ -125,13 +139,17 @@ class WorkTree:
         with disk_errors(self._root):
             found = await in_thread(survey, self._root, self.gitlinks())
             chosen = choose(found, self._entries, await self._ignored(found), self._kept.union(planned))
+            for one in chosen:
+                if one.path not in self._base.laid:
+                    self._base.require_laid(one.path)
             unread, new = self._compared(chosen)
-            require_bounded(unread, {one.path: entry.size for one in unread if (entry := self._entries.get(one.path))})
+            known = {one.path: entry.sha for one in unread if (entry := self._entries.get(one.path))}
+            require_bounded(unread, {path: self._base.sizes.get(sha) for path, sha in known.items()})
             taken = await in_thread(self._take, unread)
         await self._store([one for one in taken if one.copy is not None], lock)
         self._known.learn(taken)
         new |= {one.path: (one.stamp.git_mode(), one.sha) for one in taken if not self._as_at_base(one, one.sha)}
-        tree_sha = await self._quarantine.write_tree(gone(chosen, self._entries), new, lock)
+        tree_sha = await self._quarantine.write_tree(gone(chosen, self._base.laid), new, lock)
         self._kept = frozenset(new) - self._entries.keys()
         regular = [one for one in chosen if one.path in new and stat.S_ISREG(one.stamp.mode)]
         self.sizes = {new[one.path][1]: one.stamp.size for one in regular}
@@ -191,13 +209,3 @@ def _make_empty(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(mode=_PRIVATE)
-
-
-def _require_room(entries: Iterable[TreeEntry]) -> None:
-    """A few kilobytes of a pack can stand for files without end."""
-    size = sum(entry.size or 0 for entry in entries)
-    if size > _MAX_BASE:
-        raise StepFailedError(
-            f"The files of the commit have {size} bytes together; this product works on at most {_MAX_BASE}.",
-            code="repository_too_large",
-        )

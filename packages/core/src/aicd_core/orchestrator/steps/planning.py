@@ -1,5 +1,7 @@
 """PLANNING: the repository's configuration, a plan, and the checks that it must pass."""
 
+from functools import partial
+
 from aicd_core.contracts import Plan, PolicyReport, PolicyVerdict
 from aicd_core.contracts.config import RepositoryConfig
 from aicd_core.errors import InvalidInputError, StepFailedError
@@ -25,7 +27,7 @@ async def run(step: StepContext) -> StepResult:
     plan = await step.records.load(ArtifactKind.PLAN, Plan, attempt)
     if plan is None:
         plan = await ask(step, attempt, paths, config)
-    faults = _check(step, plan, paths, rules)
+    faults = _check(step, plan, paths, rules, config)
     if not faults:
         return await _accepted(step, plan, config)
     # What a person sent back was valid: it is not counted against the planner.
@@ -67,7 +69,7 @@ async def _configure(step: StepContext, paths: frozenset[str]) -> RepositoryConf
 async def ask(step: StepContext, attempt: int, paths: frozenset[str], config: RepositoryConfig) -> Plan:
     """Has the agent make a plan, told what was wrong with the one before."""
     before = await step.records.load(ArtifactKind.PLAN, Plan, attempt - 1) if attempt else None
-    faults = _check(step, before, paths, await step.rules(config)) if before else ()
+    faults = _check(step, before, paths, await step.rules(config), config) if before else ()
     said = [await clean_comment(comment) for comment in await step.records.comments(attempt)]
     comments = tuple(f"A person sent the plan back: {comment}" for comment in said)
     asked = await step.asked()
@@ -87,8 +89,11 @@ async def ask(step: StepContext, attempt: int, paths: frozenset[str], config: Re
     return await step.records.keep(ArtifactKind.PLAN, attempt, plan, step.session.drain())
 
 
-def _check(step: StepContext, plan: Plan, paths: frozenset[str], rules: Rules) -> tuple[PlanFault, ...]:
-    return check_plan(plan, step.job.base_sha, paths, lambda path: protection_reason(path, rules))
+def _check(
+    step: StepContext, plan: Plan, paths: frozenset[str], rules: Rules, config: RepositoryConfig
+) -> tuple[PlanFault, ...]:
+    forbidden = partial(protection_reason, rules=rules)
+    return check_plan(plan, step.job.base_sha, paths, forbidden, config.checkout.sparse)
 
 
 async def _keep_denial(step: StepContext, faults: tuple[PlanFault, ...], config: RepositoryConfig) -> None:

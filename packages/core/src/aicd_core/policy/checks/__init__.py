@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from aicd_core.policy.case import Check
 from aicd_core.policy.checks import credentials, dependencies, licences, paths, sizes, tests
+from aicd_core.policy.checks.lfs import lfs_pointer
 from aicd_core.policy.checks.loosened import checks_loosened
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
@@ -17,6 +18,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "submodule": paths.submodule,
         "size": sizes.size,
         "binary": sizes.binary,
+        "lfs_pointer": lfs_pointer,
         "dependency": dependencies.dependency,
         "dependency_source": dependencies.dependency_source,
         "licence": licences.licence,
