@@ -2,25 +2,28 @@
 
 import json
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event
 
-from aicd_core.contracts import ModelReply, ModelRequest, Usage
+from aicd_core.contracts import ChangeSet, ModelReply, ModelRequest, Usage
+from aicd_core.db.calls import Call as Statement
 from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.db.pipeline import Pipeline
 from aicd_core.errors import AicdError
-from aicd_core.ids import JobId
+from aicd_core.ids import JobId, OrgId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.values import NewJob
 from aicd_core.journal import repository as journal
 from aicd_core.journal.errors import JournalDamagedError
 from aicd_core.journal.pieces import LEAST, MOST, cut, name_of
-from aicd_core.journal.values import Call
+from aicd_core.journal.values import Call, Checkpoint
 from aicd_core.orchestrator.records import Records, is_let_go
+from aicd_core.portability import erase
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories import repository as repositories
 from aicd_core.testing.databases import TestUrls
@@ -70,9 +73,11 @@ class Desk:
         """The records of a process that knows of nothing stored."""
         return Records(self.database, self.tenant, self.job_id, OWNER)
 
-    async def keep(self, number: int, content: bytes, reply: bytes, records: Records | None = None) -> Call:
+    async def keep(
+        self, number: int, content: bytes, reply: bytes, records: Records | None = None, usage: Usage = USAGE
+    ) -> Call:
         call = Call("code/1", number, ModelRequest(model="m", content=content))
-        await (records or self.records).keep_reply(call, ModelReply(content=reply, usage=USAGE))
+        await (records or self.records).keep_reply(call, ModelReply(content=reply, usage=usage))
         return call
 
     async def texts(self) -> list[tuple[bytes | None, bytes | None]]:
@@ -139,13 +144,21 @@ async def test_what_is_stored_grows_with_what_is_new_and_not_with_what_is_sent(d
     assert sizes[120] < len(request(120)) * 3
 
 
-async def test_a_call_is_kept_in_as_many_statements_as_before(desk: Desk):
+async def test_a_call_its_texts_and_what_it_cost_are_kept_in_one_round_trip(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
     await desk.keep(0, request(3), b"first")
-    said: list[str] = []
-    engine = desk.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: said.append(statement))
-    await desk.keep(1, request(4), b"second")
-    assert len(said) == 1, "one statement for call, request and reply; what it cost was nothing"
+    trips: list[int] = []
+    run = Pipeline.run
+
+    async def noted(self: Pipeline, org_id: OrgId | None, calls: Sequence[Statement]) -> Sequence[tuple]:
+        trips.append(len(calls))
+        return await run(self, org_id, calls)
+
+    monkeypatch.setattr(Pipeline, "run", noted)
+    monkeypatch.setattr(type(desk.database), "write", None)  # no transaction of several round trips is opened
+    await desk.keep(1, request(4), b"second", usage=Usage(cost_micro_usd=1))
+    assert trips == [2]
 
 
 async def test_a_damaged_text_is_an_error_that_names_the_call(desk: Desk):
@@ -194,3 +207,30 @@ async def test_texts_of_a_job_that_ended_long_ago_go_in_batches_and_all_others_s
     async with desk.database.read(desk.tenant) as session:
         assert await is_let_go(session, desk.tenant, desk.job_id) is goes
         assert len(await journal.list_digests(session, desk.tenant, desk.job_id)) == 3
+
+
+async def test_erasing_an_organization_takes_all_of_its_texts_and_none_of_another_that_has_the_same(
+    database: Database, tenant: Tenant, rival: Tenant, database_urls: TestUrls
+):
+    told = [(request(turns), b"answer %d" % turns) for turns in range(1, 4)]
+    desks = [await desk_of(database, who, database_urls) for who in (tenant, rival)]
+    for desk in desks:
+        for number, (asked, answered) in enumerate(told):
+            await desk.keep(number, asked, answered)
+        change = ChangeSet(base_sha="a" * 40, tree_sha="b" * 40, files=(), patch=b"the same in both")
+        await desk.records.keep_checkpoint(Checkpoint(1, 0, 3, change, b"said"))
+    ours, theirs = desks
+    names = "SELECT sha256 FROM journal_contents WHERE org_id = '{}' ORDER BY sha256"
+    assert ours.ask(names.format(tenant.org_id)) == ours.ask(names.format(rival.org_id)) != []
+    owner = Database.connect(database_urls.admin, pool_size=1)
+    try:
+        await erase(owner, tenant, now=datetime.now(UTC), force=True, batch=2)
+    finally:
+        await owner.close()
+    left = {
+        table: ours.ask(f"SELECT DISTINCT org_id FROM {table}")
+        for table in ("journal_contents", "model_calls", "checkpoints", "usage_entries", "jobs")
+    }
+    assert [orgs for orgs in left.values() if (tenant.org_id,) in orgs] == []
+    assert await theirs.texts() == told
+    assert (await theirs.records.checkpoints(1)).history == (b"said",)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 from pydantic import BaseModel
 from pydantic_core import from_json
@@ -24,6 +25,9 @@ OBSERVATION = "observation"
 """The name under which the journal keeps what a tool answered that may answer otherwise the next time."""
 SILENT = 3
 """Answers without a tool call, in a row, after which nothing more is expected."""
+
+TOGETHER = 5
+"""Turns that are kept in one checkpoint at most, when each is quicker than keeping those before it."""
 
 
 class Why(StrEnum):
@@ -63,8 +67,8 @@ class Loop:
 
     Args:
         keeps: whether turns that changed the tree are kept as checkpoints; `session.history` is gone on from then. A
-            turn is kept while the model thinks about the next one: a crash in between costs no call, only the turn's
-            commands once more.
+            turn is kept while the conversation goes on: a crash in between costs no call, only the commands since the
+            last checkpoint once more.
     """
 
     speaker: Speaker
@@ -74,6 +78,7 @@ class Loop:
     keeps: bool = False
     conversation: Conversation = field(init=False)
     _kept: int = field(init=False, default=0)
+    _changed: bool = field(init=False, default=False)
     _keeping: Keeping = field(init=False, default_factory=Keeping)
 
     def __post_init__(self) -> None:
@@ -94,7 +99,7 @@ class Loop:
         async with self._keeping:
             while len(self.conversation.turns) < self.max_turns:
                 answer, overflowed = await self._ask()
-                await self._keeping.ended()  # the tree is not touched again before
+                await self._keeping.taken()  # the tree is not touched again before
                 assert answer.reply is not None, "asking ends with a reply"
                 if answer.reply.stop is Stop.REFUSAL:
                     return Ended(None, Why.REFUSED)
@@ -138,10 +143,20 @@ class Loop:
         if turn is None:
             return Ended(None, Why.CIRCLES)
         self.conversation.add(turn)
-        if changed and self.keeps:
-            self._keeping.begin(self._session.checkpoint(to_fragment(self.conversation.turns[self._kept :])))
-            self._kept = len(self.conversation.turns)
+        self._changed = self._changed or changed
+        if self.keeps and self._changed:
+            await self._keep()
         return Ended(None, Why.SILENT) if self._is_silent() else None
+
+    async def _keep(self) -> None:
+        """Begins to keep what is new; or leaves it to the next turn, if this was quicker than keeping those before."""
+        new = self.conversation.turns[self._kept :]
+        if self._keeping.busy and len(new) < TOGETHER:
+            return
+        await self._keeping.ended()
+        self._keeping.begin(partial(self._session.checkpoint, to_fragment(new)))
+        self._kept += len(new)
+        self._changed = False
 
     async def _use(self, call: ToolCall, *, cut: bool) -> Said:
         if cut:
@@ -162,7 +177,7 @@ class Loop:
             return ModelReply(content=canonical({"text": said.text, "failed": said.failed}), usage=Usage())
 
         content = canonical({"call": call.id, "turn": len(self.conversation.turns)})
-        kept = await self._session.journal.call(ModelRequest(model=OBSERVATION, content=content), first)
+        kept = await self._session.journal.call(ModelRequest(model=OBSERVATION, content=content), first, worst_case=0)
         return Said(**from_json(kept.content), outside=said.outside)
 
     def _nothing_done(self, reply: Reply) -> str:
