@@ -1,5 +1,8 @@
 """The application: routes, and around them what holds for every route."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
 from typing import Any
 
@@ -11,7 +14,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Lifespan
 
 from aicd_backend.health import health_router
 from aicd_backend.middleware import (
@@ -26,7 +28,9 @@ from aicd_backend.routes import ROUTERS
 from aicd_backend.stores import Stores
 from aicd_cli.readiness import ReadyCheck
 from aicd_core.errors import AicdError
+from aicd_core.orchestrator.lease import end
 
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _SCHEMA_REF = "#/components/schemas/{model}"
 _SECURITY = {
     "key": {
@@ -56,7 +60,7 @@ class Api(FastAPI):
         return document
 
 
-def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI] | None = None) -> Api:
+def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None = None) -> Api:
     """The API server as an ASGI application.
 
     Args:
@@ -65,6 +69,16 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI]
         lifespan: opens and closes what the process holds for as long as it serves.
     """
     settings = stores.settings
+
+    @asynccontextmanager
+    async def serving(app: FastAPI) -> AsyncIterator[None]:
+        listening = asyncio.ensure_future(stores.feed.run())
+        try:
+            async with lifespan(app) if lifespan else nullcontext():
+                yield
+        finally:
+            await end(listening)
+
     app = Api(
         title="AI-CD",
         version=version("aicd-backend"),
@@ -73,7 +87,7 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI]
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
         responses={"default": _problem_description()},
-        lifespan=lifespan,
+        lifespan=serving,
         middleware=[
             Middleware(RequestIdMiddleware),
             Middleware(SecurityHeadersMiddleware),

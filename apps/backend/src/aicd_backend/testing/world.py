@@ -123,7 +123,7 @@ async def _always_ready() -> None:
 def offline_app(settings: BackendSettings | None = None, ready: ReadyCheck = _always_ready) -> Api:
     """The application on a database that is not there: for its OpenAPI document and for what asks no database."""
     settings = settings or settings_under_test()
-    return create_app(Stores(Database.connect(DEAD_URL), SystemDatabase.connect(DEAD_URL), settings), ready=ready)
+    return create_app(Stores.of(Database.connect(DEAD_URL), SystemDatabase.connect(DEAD_URL), settings), ready=ready)
 
 
 @asynccontextmanager
@@ -131,7 +131,7 @@ async def open_world(
     database: Database, system: SystemDatabase, settings: BackendSettings | None = None
 ) -> AsyncIterator[World]:
     """The world on a fresh database, and a client of its server."""
-    stores = Stores(database, system, settings or settings_under_test())
+    stores = Stores.of(database, system, settings or settings_under_test())
     app = create_app(stores, ready=database.refuse_unsafe_role)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
