@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Header
+from fastapi import Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 
@@ -18,6 +18,7 @@ from aicd_backend.steering import require_job
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs.repository import list_events
+from aicd_core.jobs.values import JobView
 from aicd_core.tenancy.permissions import Permission
 
 router = secured_router("job events")
@@ -30,6 +31,14 @@ LastEventId = Annotated[
         alias="Last-Event-ID", ge=-1, le=2**31 - 1, description="`version` of the last event that was seen; -1: none."
     ),
 ]
+
+
+async def _followed(here: Here, job_id: UUID) -> JobView:
+    return await require_job(here, JobId(job_id))
+
+
+Followed = Annotated[JobView, Depends(_followed)]
+"""The job, found before the answer begins: after that there is no status to say that it is not there."""
 
 
 @router.get(f"{JOB}/events", summary="All that happened to it, oldest first", **needs(Permission.JOBS_READ))
@@ -47,14 +56,13 @@ async def list_job_events(here: Here, job_id: UUID) -> tuple[EventAnswer, ...]:
     **needs(Permission.JOBS_READ),
 )
 async def stream_job_events(
-    request: Request, here: Here, job_id: UUID, last_event_id: LastEventId = -1
+    request: Request, here: Here, job: Followed, last_event_id: LastEventId = -1
 ) -> AsyncIterable[ServerSentEvent]:
     """Server-sent events, each an `EventAnswer` with its version as the id; it ends with the job.
 
     A client that lost the connection goes on with `Last-Event-ID`, as browsers do by themselves. Comments in between
     keep proxies from closing it.
     """
-    job = await require_job(here, JobId(job_id))
     good = _Goodness(request)
     async for event in here.stores.feed.follow(here.tenant, job.id, last_event_id):
         if not await good.still():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aicd_backend.access import ORG, PERMISSION
+from aicd_backend.testing import job_recipes
 from aicd_backend.testing.world import Org, World
 from aicd_core.tenancy.permissions import Permission
 
@@ -69,11 +70,17 @@ async def _api_key(world: World, org: Org) -> str:
 
 PARAMETERS: Mapping[str, Recipe] = {
     "key_id": _api_key,
+    "job_id": job_recipes.job,
 }
 """What a parameter of a path names: a thing of the organization, made anew for each request."""
 
-BODIES: Mapping[str, Callable[[World, Org], Awaitable[Any]]] = {}
+BODIES: Mapping[str, Callable[[World, Org], Awaitable[Any]]] = {
+    **job_recipes.BODIES,
+}
 """By operation: a body for a request that must differ from the one before it."""
+
+BEFORE: Mapping[str, Callable[[World, Org, str], Awaitable[None]]] = {**job_recipes.BEFORE}
+"""By operation: what has to be done first to the thing at its path."""
 
 REVISIONS: Mapping[str, str] = {}
 """By operation: the ETag of what its recipe has made, where it cannot be read with GET at the same path."""
@@ -98,6 +105,8 @@ async def valid_request(world: World, operation: Operation, org: Org, owner: Org
     path = operation.path.replace(f"{{{ORG}}}", org.slug)
     for name in operation.parameters:
         path = path.replace(f"{{{name}}}", await PARAMETERS[name](world, owner or org))
+    if operation.name in BEFORE:
+        await BEFORE[operation.name](world, owner or org, path)
     headers = {}
     if operation.has_header(IF_MATCH):
         headers[IF_MATCH] = await _etag(world, operation, path, org)

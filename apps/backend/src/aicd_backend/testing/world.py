@@ -1,10 +1,13 @@
 """Two organizations on a fresh database, with a person of every role, and every kind of credential for them."""
 
+import os
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import httpx
 
@@ -113,7 +116,7 @@ def bearer(issued: IssuedKey) -> Headers:
 
 def settings_under_test() -> BackendSettings:
     """Settings for a server under test, whatever the environment."""
-    return BackendSettings(origins=(FRONT_END,))
+    return BackendSettings(origins=(FRONT_END,), data_dir=Path(tempfile.gettempdir()) / f"aicd-backend-{os.getpid()}")
 
 
 async def _always_ready() -> None:
