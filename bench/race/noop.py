@@ -96,6 +96,9 @@ class NoHost:
     async def resolve_base(self, branch: str | None) -> Base:
         return Base(branch=branch or "main", sha=SHA)
 
+    async def find_base(self, branch: str | None) -> Base:
+        return Base(branch=branch or "main", sha=SHA)
+
     def hold(self, job_id: JobId) -> AbstractAsyncContextManager[object]:
         return nullcontext()
 

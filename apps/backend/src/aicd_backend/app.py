@@ -1,7 +1,8 @@
 """The application: routes, and around them what holds for every route."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -15,7 +16,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Lifespan
 
 from aicd_backend.health import health_router
 from aicd_backend.middleware import (
@@ -33,7 +33,9 @@ from aicd_backend.stores import Stores
 from aicd_backend.time_limit import TimeLimitMiddleware
 from aicd_cli.readiness import ReadyCheck
 from aicd_core.errors import AicdError
+from aicd_core.orchestrator.lease import end
 
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _SCHEMA_REF = "#/components/schemas/{model}"
 _SECURITY = {
     "key": {
@@ -63,7 +65,7 @@ class Api(FastAPI):
         return document
 
 
-def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI] | None = None) -> Api:
+def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None = None) -> Api:
     """The API server as an ASGI application.
 
     Args:
@@ -81,7 +83,7 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI]
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
         responses={"default": _problem_description()},
-        lifespan=partial(_whole_life, lifespan, counts),
+        lifespan=partial(_whole_life, lifespan, stores, counts),
         middleware=_middleware(settings, counts),
         exception_handlers={
             AicdError: _answer_error,
@@ -98,10 +100,14 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan[FastAPI]
 
 
 @asynccontextmanager
-async def _whole_life(given: Lifespan[FastAPI] | None, counts: Counts, app: FastAPI) -> AsyncIterator[None]:
-    async with given(app) if given else nullcontext():
-        yield
-    await counts.close()
+async def _whole_life(given: Lifespan | None, stores: Stores, counts: Counts, app: FastAPI) -> AsyncIterator[None]:
+    listening = asyncio.ensure_future(stores.feed.run())
+    try:
+        async with given(app) if given else nullcontext():
+            yield
+    finally:
+        await end(listening)
+        await counts.close()
 
 
 def _middleware(settings: BackendSettings, counts: Counts) -> list[Middleware]:

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from aicd_backend.app import create_app
+from aicd_backend.ending import EndsStreams
 from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
@@ -50,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _exit_cleanly)
     # A shell that starts us in the background has SIGINT ignored; whoever sends one all the same means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    server = uvicorn.Server(_configure(options, Stores(database, system, settings)))
+    stores = Stores.of(database, system, settings)
+    server = EndsStreams(_configure(options, stores), stores.feed)
     try:
         server.run()
     except KeyboardInterrupt:

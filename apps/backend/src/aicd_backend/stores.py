@@ -1,9 +1,15 @@
-"""What every request reaches: the database, as each role, and the settings of the process."""
+"""What every request reaches: the database, as each role, what steers jobs, and the settings of the process."""
 
 from dataclasses import dataclass
+from typing import Self
 
+from aicd_backend.live import Feed
 from aicd_backend.settings import BackendSettings
+from aicd_cli.hosts import Hosts
+from aicd_cli.serving import log_progress
+from aicd_core.agents.registry import load_agent
 from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.orchestrator import CodeHosts, Dispatch, Parts
 
 
 @dataclass(frozen=True)
@@ -13,3 +19,31 @@ class Stores:
     database: Database
     system: SystemDatabase
     settings: BackendSettings
+    parts: Parts
+    feed: Feed
+
+    @classmethod
+    def of(
+        cls,
+        database: Database,
+        system: SystemDatabase,
+        settings: BackendSettings,
+        hosts: CodeHosts | None = None,
+        dispatch: Dispatch | None = None,
+    ) -> Self:
+        """All of it on two connections.
+
+        Args:
+            hosts: those of the settings, if none are given.
+            dispatch: how workers are sent for; through Postgres itself, if nothing else is given.
+        """
+        parts = Parts(
+            database=database,
+            system=system,
+            hosts=hosts or Hosts(settings),
+            agents=load_agent,
+            settings=settings,
+            observe=log_progress,
+            dispatch=dispatch or Dispatch(in_statement=True),
+        )
+        return cls(database, system, settings, parts, Feed(database, system))

@@ -9,13 +9,14 @@ from pathlib import Path
 import uvicorn
 
 from aicd_backend.app import create_app
+from aicd_backend.ending import EndsStreamsWithin
 from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
-from aicd_cli.http import Server, listening
+from aicd_cli.http import listening
 from aicd_cli.receiving import open_route
-from aicd_cli.runtime import load_workers, make_parts, open_store, require_disk_space
+from aicd_cli.runtime import load_workers, make_parts, open_dispatch, open_store, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.orchestrator.lease import end
@@ -41,11 +42,12 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
             require_disk_space(settings)
             await hosts.sandbox.check()
             hosts.guard(store)
-            stores = Stores(store.database, store.system, settings)
+            dispatch = await stack.enter_async_context(open_dispatch(settings, store))
+            stores = Stores.of(store.database, store.system, settings, hosts, dispatch)
             app = create_app(stores, ready=store.database.refuse_unsafe_role)
             if settings.github_webhook_secret is not None:
                 app.router.routes.append(await stack.enter_async_context(open_route(settings, store)))
-            server = Server(
+            server = EndsStreamsWithin(
                 uvicorn.Config(
                     app,
                     ws="none",
@@ -54,7 +56,8 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
                     proxy_headers=bool(settings.trusted_proxies),
                     forwarded_allow_ips=list(settings.trusted_proxies),
                     timeout_graceful_shutdown=settings.shutdown_timeout,
-                )
+                ),
+                stores.feed,
             )
             parts = make_parts(settings, store, hosts, log_progress)
             options = WorkerOptions(drain_timeout)

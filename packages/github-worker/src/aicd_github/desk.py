@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from uuid import UUID
 
-from aicd_core.contracts import Base, CodeHost
+from aicd_core.contracts import CodeHost
 from aicd_core.ids import JobId
 from aicd_core.tenancy.triggers import RepositoryPermission
 
@@ -70,14 +70,6 @@ class SteeredHost(CodeHost, Protocol):
 
     @property
     def desk(self) -> Desk: ...
-
-    async def find_base(self, branch: str | None) -> Base:
-        """As `resolve_base`, but without fetching anything yet.
-
-        Raises:
-            InvalidInputError: there is no such branch, or the repository is empty.
-        """
-        ...
 
 
 def job_of_branch(ref: str) -> JobId | None:

@@ -4,16 +4,23 @@ from aicd_backend.routes import (
     api_keys,
     audit,
     invitations,
+    job_events,
+    job_results,
+    jobs,
     me,
     members,
     organizations,
     policies,
     repositories,
     sessions,
+    usage,
 )
 
 ROUTERS = tuple(
     module.router
-    for module in (me, sessions, organizations, members, invitations, api_keys, repositories, policies, audit)
+    for module in (
+        *(me, sessions, organizations, members, invitations, api_keys, repositories, policies, audit),
+        *(jobs, job_results, job_events, usage),
+    )
 )
 """All of them; a route that is not here is not served."""

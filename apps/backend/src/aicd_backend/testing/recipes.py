@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from aicd_backend.access import ORG, PERMISSION
+from aicd_backend.testing import job_recipes
 from aicd_backend.testing.world import SYSTEM, Org, World
 from aicd_core.ids import RepositoryId, new_uuid
 from aicd_core.policy import DEFAULT_RULES, publish_rules
@@ -117,19 +118,24 @@ PARAMETERS: Mapping[str, Recipe] = {
     "invitation_id": _invitation,
     "repository_id": _repository,
     "version": _policy_version,
+    "job_id": job_recipes.job,
 }
 """What a parameter of a path names: a thing of the organization, made anew for each request."""
 
 BODIES: Mapping[str, Callable[[World, Org], Awaitable[Any]]] = {
     "connect_repository": _new_repository,
     "create_invitation": _new_invitation,
+    **job_recipes.BODIES,
 }
 """By operation: a body for a request that must differ from the one before it."""
 
 REVISIONS: Mapping[str, str] = {"reconnect_repository": '"2"'}
 """By operation: the ETag of what its recipe has made, where it cannot be read with GET at the same path."""
 
-BEFORE: Mapping[str, Callable[[World, Org, str], Awaitable[None]]] = {"reconnect_repository": _disconnect}
+BEFORE: Mapping[str, Callable[[World, Org, str], Awaitable[None]]] = {
+    "reconnect_repository": _disconnect,
+    **job_recipes.BEFORE,
+}
 """By operation: what has to be done first to the thing at its path."""
 
 BY_HAND: Mapping[str, str] = {

@@ -1,10 +1,13 @@
 """Two organizations on a fresh database, with a person of every role, and every kind of credential for them."""
 
+import os
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import httpx
 
@@ -121,7 +124,7 @@ def bearer(issued: IssuedKey) -> Headers:
 
 def settings_under_test() -> BackendSettings:
     """Settings for a server under test, whatever the environment."""
-    return BackendSettings(origins=(FRONT_END,))
+    return BackendSettings(origins=(FRONT_END,), data_dir=Path(tempfile.gettempdir()) / f"aicd-backend-{os.getpid()}")
 
 
 async def _always_ready() -> None:
@@ -131,7 +134,7 @@ async def _always_ready() -> None:
 def offline_app(settings: BackendSettings | None = None, ready: ReadyCheck = _always_ready) -> Api:
     """The application on a database that is not there: for its OpenAPI document and for what asks no database."""
     settings = settings or settings_under_test()
-    return create_app(Stores(Database.connect(DEAD_URL), SystemDatabase.connect(DEAD_URL), settings), ready=ready)
+    return create_app(Stores.of(Database.connect(DEAD_URL), SystemDatabase.connect(DEAD_URL), settings), ready=ready)
 
 
 async def make_organizations(database: Database, system: SystemDatabase) -> tuple[Org, Org]:
@@ -161,7 +164,7 @@ async def enter_world(
     database: Database, system: SystemDatabase, us: Org, rival: Org, settings: BackendSettings | None = None
 ) -> AsyncIterator[World]:
     """The organizations on a server, and a client of it."""
-    stores = Stores(database, system, settings or settings_under_test())
+    stores = Stores.of(database, system, settings or settings_under_test())
     app = create_app(stores, ready=database.refuse_unsafe_role)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
         yield World(stores, app, client, us, rival)

@@ -174,6 +174,10 @@ class CodeHost(Protocol):
         """
         ...
 
+    async def find_base(self, branch: str | None) -> Base:
+        """As `resolve_base`, but without fetching anything yet."""
+        ...
+
     def hold(self, job_id: JobId) -> AbstractAsyncContextManager[object]:
         """Keeps everybody else on this machine out of the job's work tree, for the length of the block.
 

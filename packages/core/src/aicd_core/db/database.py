@@ -5,7 +5,7 @@ which sees all tenants through a few grants. Whose rows a transaction sees is se
 only, so that no pooled connection ever carries it over.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Self, TypeVar
@@ -86,8 +86,11 @@ class _Connections:
         await self._pipeline.close()
         await self.engine.dispose()
 
-    async def listen(self, channel: str) -> AsyncIterator[str]:
+    async def listen(self, channel: str, begun: Callable[[], None] = lambda: None) -> AsyncIterator[str]:
         """Payloads of the channel's notices, on a connection of its own; closed when the iterator is.
+
+        Args:
+            begun: called once every notice to come will be heard.
 
         Raises:
             UnavailableError: Postgres cannot be reached, or the connection broke.
@@ -95,6 +98,7 @@ class _Connections:
         url = self.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         async with _translated(), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await listen(connection, channel)
+            begun()
             async for notice in connection.notifies():
                 yield notice.payload
 

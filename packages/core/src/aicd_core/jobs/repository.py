@@ -45,7 +45,8 @@ def _seconds(amount: ColumnElement[float]) -> ColumnElement[object]:
     return func.make_interval(0, 0, 0, 0, 0, 0, amount)
 
 
-def _view(row: Job) -> JobView:
+def view_of(row: Job) -> JobView:
+    """A row, detached from the database."""
     return JobView(
         id=row.id,
         org_id=row.org_id,
@@ -134,7 +135,7 @@ async def find_open(
         Job.state.not_in(TERMINAL),
     )
     row = (await session.execute(query)).scalar_one_or_none()
-    return _view(row) if row else None
+    return view_of(row) if row else None
 
 
 async def find_newest(
@@ -143,13 +144,13 @@ async def find_newest(
     """The newest job of this issue, open or not; None when it never had one."""
     query = select(Job).where(mine(Job, tenant), Job.repository_id == repository_id, Job.issue_key == issue_key)
     row = (await session.execute(query.order_by(Job.id.desc()).limit(1))).scalar_one_or_none()
-    return _view(row) if row else None
+    return view_of(row) if row else None
 
 
 async def get_job(session: ReadSession, tenant: Tenant, job_id: JobId) -> JobView | None:
     """One job, or None when the tenant has no such job."""
     row = (await session.execute(select(Job).where(mine(Job, tenant), Job.id == job_id))).scalar_one_or_none()
-    return _view(row) if row else None
+    return view_of(row) if row else None
 
 
 async def list_jobs(
@@ -163,7 +164,7 @@ async def list_jobs(
         query = query.where(Job.id < JobId(after))
     rows = list((await session.execute(query)).scalars())
     shown = rows[: page.limit]
-    return Page(tuple(map(_view, shown)), cursor_of(shown[-1].id) if len(rows) > page.limit else None)
+    return Page(tuple(map(view_of, shown)), cursor_of(shown[-1].id) if len(rows) > page.limit else None)
 
 
 def _transition(tenant: Tenant) -> Executable:
@@ -240,10 +241,14 @@ async def apply_transition(session: WriteSession | Courier, tenant: Tenant, chan
     return bool(await session.call(call))
 
 
-async def list_events(session: ReadSession, tenant: Tenant, job_id: JobId) -> Sequence[EventView]:
-    """A job's history, oldest first."""
-    query = select(JobEventRow).where(mine(JobEventRow, tenant), JobEventRow.job_id == job_id).order_by(JobEventRow.id)
-    rows = (await session.execute(query)).scalars()
+async def list_events(
+    session: ReadSession, tenant: Tenant, job_id: JobId, since: int | None = None
+) -> Sequence[EventView]:
+    """A job's history, oldest first; `since`: only what came after this version of the job."""
+    query = select(JobEventRow).where(mine(JobEventRow, tenant), JobEventRow.job_id == job_id)
+    if since is not None:
+        query = query.where(JobEventRow.version > since)
+    rows = (await session.execute(query.order_by(JobEventRow.version))).scalars()
     return [EventView(row.version, row.event, row.state, row.detail, row.created_at) for row in rows]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from aicd_core.contracts import Base, CodeHost
 from aicd_core.db.database import Database
+from aicd_core.db.sessions import WriteSession
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
@@ -83,20 +84,27 @@ def _as_title(line: str) -> str:
 
 @dataclass(frozen=True)
 class Order:
-    """What a code host asks for: a job of its issue number `number`.
+    """What is asked for besides the text.
 
     Args:
+        number: the issue's on its code host; None for a text that stands for itself.
         agent: the one of organizations that never chose any.
         time_limit: seconds at work.
         asks_approval: a person is to see the plan first.
         origin: who asked, and by what, for the job's record.
+        wanted: the agent for this job, whatever the organization chose.
+        priority: among the organization's jobs; a higher one goes first.
+        cost_limit: in micro-USD; it can only be less than what the organization allows a job.
     """
 
-    number: int
+    number: int | None
     agent: str
     time_limit: float
     asks_approval: bool
     origin: Mapping[str, Any]
+    wanted: str | None = None
+    priority: int = 0
+    cost_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -167,29 +175,40 @@ class Intake:
         return Taken(await self.get(found.id), made=False)
 
     async def begin(self, source: str, start: Base, issue: IssueText, order: Order) -> Taken:
-        """The open job of an issue on a code host, or a new one of the organization's agent, made in one transaction.
+        """The open job of an issue, or a new one, for which a worker is sent; made in one transaction.
 
         Raises:
             ConflictError: the repository is switched off, or the organization is deleted.
         """
         async with self.database.write(self.tenant) as session:
-            repository_id = await take_up(session, self.tenant, INTAKE, source)
-            settings = await get_settings(session, self.tenant)
-            agent = settings.values.agent if settings.revision else order.agent
-            new = NewJob(
-                *(repository_id, agent, issue.title, issue.body, start.branch, start.sha, order.time_limit),
-                cost_limit=settings.values.job_budget,
-                issue_number=order.number,
-                asks_approval=order.asks_approval,
-                origin=order.origin,
-            )
-            made = await jobs.insert_job(session, self.tenant, new, wake=self.dispatch.in_statement)
-            job = await jobs.find_open(session, self.tenant, repository_id, new.issue_key)
+            taken = await self.enter(session, source, start, issue, order)
+        await self.send_for(taken)
+        return taken
+
+    async def enter(self, session: WriteSession, source: str, start: Base, issue: IssueText, order: Order) -> Taken:
+        """As `begin`, in a transaction of the caller's, who calls `send_for` when that is committed."""
+        repository_id = await take_up(session, self.tenant, INTAKE, source)
+        settings = await get_settings(session, self.tenant)
+        agent = order.wanted or (settings.values.agent if settings.revision else order.agent)
+        limits = [limit for limit in (settings.values.job_budget, order.cost_limit) if limit is not None]
+        new = NewJob(
+            *(repository_id, agent, issue.title, issue.body, start.branch, start.sha, order.time_limit),
+            priority=order.priority,
+            cost_limit=min(limits, default=None),
+            issue_number=order.number,
+            asks_approval=order.asks_approval,
+            origin=order.origin,
+        )
+        made = await jobs.insert_job(session, self.tenant, new, wake=self.dispatch.in_statement)
+        job = await jobs.find_open(session, self.tenant, repository_id, new.issue_key)
         if job is None:
-            raise ConflictError(f"The job of issue #{order.number} ended at this very moment.")
-        if made is not None:
-            await self.dispatch.send(job.org_id, job.id, wake_for(job).key)
+            raise ConflictError("The job of this issue ended at this very moment. Ask once more.")
         return Taken(job, made=made is not None)
+
+    async def send_for(self, taken: Taken) -> None:
+        """Sends a worker to a job that was just made."""
+        if taken.made:
+            await self.dispatch.send(taken.job.org_id, taken.job.id, wake_for(taken.job).key)
 
     async def get(self, job_id: JobId) -> JobView:
         """One job that is known to exist."""

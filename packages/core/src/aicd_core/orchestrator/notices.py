@@ -14,14 +14,19 @@ RECONNECT_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-async def watch_jobs(system: SystemDatabase, tell: Callable[[JobId, int], None]) -> None:
+async def watch_jobs(
+    system: SystemDatabase, tell: Callable[[JobId, int], None], begun: Callable[[], None] = lambda: None
+) -> None:
     """Calls `tell` with each job that changed and its version, until cancelled.
 
     It has one connection, which is made again when it breaks.
+
+    Args:
+        begun: called whenever it hears again: what happened before then may have been missed.
     """
     while True:
         try:
-            async for payload in system.listen(CHANNEL):
+            async for payload in system.listen(CHANNEL, begun):
                 try:
                     tell(*change_of(payload))
                 except ValueError:  # whoever may connect may notify

@@ -9,6 +9,8 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     Executable,
+    Integer,
+    LargeBinary,
     String,
     Uuid,
     and_,
@@ -28,12 +30,18 @@ from aicd_core.ids import JobId, RepositoryId
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.usage.models import UsageEntry
 from aicd_core.usage.subjects import subjects_of
-from aicd_core.usage.values import DayTotal, LedgerEntry, RepositoryTotal
+from aicd_core.usage.values import DayTotal, LedgerEntry, ModelTotal, RepositoryTotal
 
 COUNTERS = tuple(Usage.model_fields)
 
 _JOBS = table("jobs", column("org_id", Uuid()), column("id", Uuid()), column("repository_id", Uuid()))
 """What the ledger needs of jobs, whose module stands beside this one, not below it."""
+_CALLS = table(
+    "model_calls",
+    *(column("org_id", Uuid()), column("job_id", Uuid()), column("step", String()), column("number", Integer())),
+    *(column("request_hash", LargeBinary()), column("model", String())),
+)
+"""The same of the journal's calls."""
 
 
 def _new_entry(source: str, *more: BindParameter[str]) -> Executable:
@@ -161,6 +169,28 @@ async def totals_by_repository(
     )
     found = await session.execute(query)
     return [RepositoryTotal(RepositoryId(which), entries, _usage(sums)) for which, entries, *sums in found]
+
+
+async def totals_by_model(
+    session: ReadSession, tenant: Tenant, since: datetime, until: datetime
+) -> Sequence[ModelTotal]:
+    """The sums per model, the dearest first, of the entries from `since` on and before `until`.
+
+    Entries that no call in the journal explains come under the model None.
+    """
+    key = func.concat("call/", _CALLS.c.step, "/", _CALLS.c.number, "/", func.encode(_CALLS.c.request_hash, "hex"))
+    same_call = and_(
+        _CALLS.c.org_id == UsageEntry.org_id, _CALLS.c.job_id == UsageEntry.job_id, key == UsageEntry.entry_key
+    )
+    query = (
+        select(_CALLS.c.model, func.count(), *_sums())
+        .select_from(UsageEntry)
+        .outerjoin(_CALLS, same_call)
+        .where(_in_span(tenant, since, until))
+        .group_by(_CALLS.c.model)
+        .order_by(func.sum(UsageEntry.cost_micro_usd).desc(), _CALLS.c.model)
+    )
+    return [ModelTotal(model, entries, _usage(sums)) for model, entries, *sums in await session.execute(query)]
 
 
 def _in_span(tenant: Tenant, since: datetime, until: datetime) -> ColumnElement[bool]:

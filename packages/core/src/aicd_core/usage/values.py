@@ -26,6 +26,15 @@ class RepositoryTotal:
 
 
 @dataclass(frozen=True)
+class ModelTotal:
+    """What was used of one model, in `entries` entries; `model` is None where no call explains them."""
+
+    model: str | None
+    entries: int
+    usage: Usage
+
+
+@dataclass(frozen=True)
 class LedgerEntry:
     """One entry of a job's ledger."""
 

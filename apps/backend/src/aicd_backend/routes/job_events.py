@@ -1,0 +1,92 @@
+"""What happens to a job: its history, and the stream of it."""
+
+import time
+from collections.abc import AsyncIterable
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+
+from aicd_backend.access import ORG, needs, require, secured_router
+from aicd_backend.answers import EventAnswer
+from aicd_backend.callers import Here, TenantCaller, identify
+from aicd_backend.problems import RefusedError
+from aicd_backend.routes.jobs import JOB
+from aicd_backend.steering import require_job
+from aicd_core.errors import AicdError, UnavailableError
+from aicd_core.ids import JobId
+from aicd_core.jobs.repository import list_events
+from aicd_core.jobs.values import JobView
+from aicd_core.tenancy.permissions import Permission
+
+router = secured_router("job events")
+CHECK_SECONDS = 30.0
+"""So long at most does a stream go on after its reader may no longer see it."""
+
+LastEventId = Annotated[
+    int,
+    Header(
+        alias="Last-Event-ID", ge=-1, le=2**31 - 1, description="`version` of the last event that was seen; -1: none."
+    ),
+]
+
+
+async def _followed(here: Here, job_id: UUID) -> JobView:
+    return await require_job(here, JobId(job_id))
+
+
+Followed = Annotated[JobView, Depends(_followed)]
+"""The job, found before the answer begins: after that there is no status to say that it is not there."""
+
+
+@router.get(f"{JOB}/events", summary="All that happened to it, oldest first", **needs(Permission.JOBS_READ))
+async def list_job_events(here: Here, job_id: UUID) -> tuple[EventAnswer, ...]:
+    await require_job(here, JobId(job_id))
+    async with here.read() as session:
+        found = await list_events(session, here.tenant, JobId(job_id))
+    return tuple(map(EventAnswer.of, found))
+
+
+@router.get(
+    f"{JOB}/stream",
+    summary="The same, as it happens",
+    response_class=EventSourceResponse,
+    **needs(Permission.JOBS_READ),
+)
+async def stream_job_events(
+    request: Request, here: Here, job: Followed, last_event_id: LastEventId = -1
+) -> AsyncIterable[ServerSentEvent]:
+    """Server-sent events, each an `EventAnswer` with its version as the id; it ends with the job.
+
+    A client that lost the connection goes on with `Last-Event-ID`, as browsers do by themselves. Comments in between
+    keep proxies from closing it.
+    """
+    good = _Goodness(request)
+    async for event in here.stores.feed.follow(here.tenant, job.id, last_event_id):
+        if not await good.still():
+            return
+        if event is not None:
+            yield ServerSentEvent(id=str(event.version), data=EventAnswer.of(event))
+
+
+class _Goodness:
+    """Whether whoever opened a stream may still read it, asked again from time to time."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._asked = time.monotonic()
+
+    async def still(self) -> bool:
+        if time.monotonic() - self._asked < CHECK_SECONDS:
+            return True
+        self._asked = time.monotonic()
+        try:
+            caller = await identify(self._request, self._request.path_params[ORG])
+            require(caller, Permission.JOBS_READ)
+        except UnavailableError:
+            return True  # the database is away, and tells nothing meanwhile
+        except (RefusedError, AicdError):
+            return False
+        return isinstance(caller, TenantCaller)

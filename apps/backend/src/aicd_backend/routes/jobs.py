@@ -1,0 +1,200 @@
+"""Jobs: made, listed, looked at, steered."""
+
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from fastapi import Depends, Query, Response
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+
+from aicd_backend import steering
+from aicd_backend.access import needs, secured_router
+from aicd_backend.answers import JobAnswer
+from aicd_backend.bodies import Body
+from aicd_backend.callers import Here
+from aicd_backend.paging import PageOf, PageQuery, page_of
+from aicd_core.errors import ConflictError
+from aicd_core.ids import JobId, RepositoryId
+from aicd_core.jobs.lists.repository import find_jobs
+from aicd_core.jobs.lists.values import JobFilter
+from aicd_core.jobs.machine import JobState
+from aicd_core.orchestrator.control import COMMENT_MAX
+from aicd_core.tenancy.organizations.service import MAX_BUDGET
+from aicd_core.tenancy.permissions import Permission
+
+router = secured_router("jobs")
+JOBS = "/organizations/{org}/jobs"
+JOB = f"{JOBS}/{{job_id}}"
+CANCELLED = "Cancelled through the API."
+MOST_SECONDS = 30 * 86400
+PRIORITY = 100
+NUMBER = 2**31 - 1
+
+Cost = Annotated[int | None, Field(gt=0, le=MAX_BUDGET)]
+Seconds = Annotated[float | None, Field(ge=1, le=MOST_SECONDS)]
+
+
+class NewJobBody(Body):
+    """A job to be made: of a text, or of an issue of the repository on its code host. Give one of both."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"repository_id": "01999999-0000-7000-8000-000000000000", "issue": "Greet whoever calls, by name."}
+            ]
+        }
+    )
+
+    repository_id: UUID = Field(strict=False)
+    issue: str | None = Field(default=None, description="The text; its first line is the title.")
+    issue_number: int | None = Field(default=None, gt=0, le=NUMBER)
+    base_branch: str | None = Field(default=None, max_length=255, description="Null: the repository's default branch.")
+    agent: str | None = Field(default=None, max_length=100, description="Null: the organization's.")
+    priority: int = Field(default=0, ge=-PRIORITY, le=PRIORITY, description="A higher one goes first.")
+    time_limit_seconds: Seconds = Field(default=None, description="At work; null: the installation's.")
+    cost_limit_micro_usd: Cost = Field(default=None, description="Can only be less than what a job may cost here.")
+    asks_approval: bool = Field(default=False, description="A person approves the plan before it is carried out.")
+
+    @model_validator(mode="after")
+    def _one_issue(self) -> Self:
+        if (self.issue is None) == (self.issue_number is None):
+            raise ValueError("Give either issue or issue_number.")
+        return self
+
+    def request(self) -> steering.JobRequest:
+        """As it is asked for."""
+        wanted = self.issue if self.issue_number is None else self.issue_number
+        assert wanted is not None, "the validator has seen to it"
+        return steering.JobRequest(
+            RepositoryId(self.repository_id),
+            wanted,
+            self.base_branch,
+            self.agent,
+            self.priority,
+            self.time_limit_seconds,
+            self.cost_limit_micro_usd,
+            self.asks_approval,
+        )
+
+
+class CancelBody(Body):
+    """How a job is cancelled."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "No longer wanted."}]})
+
+    reason: str = Field(default=CANCELLED, min_length=1, max_length=500)
+    open_pull_request: bool = Field(
+        default=False, description="Cancel it although its pull request is open, which then stays as it is."
+    )
+
+
+class ApprovalBody(Body):
+    """Which plan is approved."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"plan_hash": "a" * 64}]})
+
+    plan_hash: str = Field(
+        min_length=12, max_length=64, description="`hash` of the plan that was looked at, or its first 12 characters."
+    )
+
+
+class SendBackBody(Body):
+    """What is wrong with a plan."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"comment": "Leave the public names as they are."}]})
+
+    comment: str = Field(min_length=1, max_length=COMMENT_MAX)
+
+
+class LimitsBody(Body):
+    """New limits; one that is lower than before, or left out, changes nothing."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"cost_limit_micro_usd": 5_000_000}]})
+
+    time_limit_seconds: Seconds = None
+    cost_limit_micro_usd: Cost = None
+
+
+async def _filter(
+    state: Annotated[list[JobState], Query(description="Any of these.")] = [],  # noqa: B006 - FastAPI copies it
+    agent: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
+    repository_id: Annotated[UUID | None, Query()] = None,
+    issue_number: Annotated[int | None, Query(gt=0, le=NUMBER)] = None,
+    title: Annotated[str | None, Query(max_length=200, description="Words that stand in the title.")] = None,
+    created_from: Annotated[AwareDatetime | None, Query()] = None,
+    created_before: Annotated[AwareDatetime | None, Query()] = None,
+    sort: Annotated[Literal["created_at", "-created_at"], Query()] = "-created_at",
+) -> JobFilter:
+    return JobFilter(
+        states=tuple(state),
+        repository_id=None if repository_id is None else RepositoryId(repository_id),
+        agents=tuple(agent),
+        issue_number=issue_number,
+        words=title,
+        created_from=created_from,
+        created_before=created_before,
+        oldest_first=sort == "created_at",
+    )
+
+
+@router.get(JOBS, summary="Jobs, the newest first", **needs(Permission.JOBS_READ))
+async def list_jobs(here: Here, page: PageQuery, wanted: Annotated[JobFilter, Depends(_filter)]) -> PageOf[JobAnswer]:
+    async with here.read() as session:
+        return page_of(await find_jobs(session, here.tenant, page, wanted), JobAnswer.of)
+
+
+@router.post(JOBS, status_code=201, summary="Make a job", **needs(Permission.JOBS_CREATE, once=True))
+async def create_job(here: Here, new: NewJobBody, response: Response) -> JobAnswer:
+    return _made(here, response, JobAnswer.of(await steering.create(here, new.request())))
+
+
+@router.get(JOB, summary="One job", **needs(Permission.JOBS_READ))
+async def get_job(here: Here, job_id: UUID) -> JobAnswer:
+    return JobAnswer.of(await steering.require_job(here, JobId(job_id)))
+
+
+@router.post(f"{JOB}/cancel", summary="End it", **needs(Permission.JOBS_STEER))
+async def cancel_job(here: Here, job_id: UUID, how: CancelBody) -> JobAnswer:
+    """Its worker stops, and no branch is left unless a pull request stands on it. One that has ended stays so."""
+    job = await steering.control_of(here).cancel(JobId(job_id), how.reason, open_pull_request=how.open_pull_request)
+    if job.state is JobState.PR_OPEN:
+        raise ConflictError(
+            f"The pull request of job {job_id} is open. Close it, or send open_pull_request.", code="pull_request_open"
+        )
+    await steering.note(here, "job.cancelled", job, reason=how.reason)
+    return JobAnswer.of(job)
+
+
+@router.post(
+    f"{JOB}/retry", status_code=201, summary="Begin anew what has ended", **needs(Permission.JOBS_CREATE, once=True)
+)
+async def retry_job(here: Here, job_id: UUID, response: Response) -> JobAnswer:
+    """A new job of the same text, on the base branch as it is now."""
+    return _made(here, response, JobAnswer.of(await steering.retry(here, JobId(job_id))))
+
+
+@router.post(f"{JOB}/plan/approve", summary="Let its plan be carried out", **needs(Permission.JOBS_STEER))
+async def approve_plan(here: Here, job_id: UUID, which: ApprovalBody) -> JobAnswer:
+    job = await steering.control_of(here).approve(JobId(job_id), which.plan_hash)
+    await steering.note(here, "job.approved", job, plan_hash=which.plan_hash)
+    return JobAnswer.of(job)
+
+
+@router.post(f"{JOB}/plan/send-back", summary="Have its plan made anew", **needs(Permission.JOBS_STEER))
+async def send_back_plan(here: Here, job_id: UUID, what: SendBackBody) -> JobAnswer:
+    job = await steering.control_of(here).send_back(JobId(job_id), what.comment)
+    await steering.note(here, "job.sent_back", job, comment=what.comment)
+    return JobAnswer.of(job)
+
+
+@router.post(f"{JOB}/resume", summary="Let a paused job go on, its limits raised", **needs(Permission.JOBS_STEER))
+async def resume_job(here: Here, job_id: UUID, limits: LimitsBody) -> JobAnswer:
+    job = await steering.control_of(here).resume(
+        JobId(job_id), time_limit=limits.time_limit_seconds, cost_limit=limits.cost_limit_micro_usd
+    )
+    await steering.note(here, "job.resumed", job, **limits.model_dump(exclude_none=True))
+    return JobAnswer.of(job)
+
+
+def _made(here: Here, response: Response, job: JobAnswer) -> JobAnswer:
+    response.headers["Location"] = f"/v1/organizations/{here.place.slug}/jobs/{job.id}"
+    return job

@@ -1,0 +1,1 @@
+"""Finding jobs by what they are."""
