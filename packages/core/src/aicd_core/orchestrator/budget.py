@@ -46,6 +46,8 @@ LIMIT_CODES: Mapping[Scope, str] = MappingProxyType({scope: words.code for scope
 class Purse(Protocol):
     """Where budgets are kept; `Records` says what each does."""
 
+    cost_booked: bool
+
     async def budgets(self) -> list[Budget]: ...
 
     async def reserve(self, entry_key: str, micro_usd: int, under_way: tuple[str, ...]) -> list[Budget]: ...
@@ -92,7 +94,15 @@ class Allowance:
 
 
 async def over_budget(purse: Purse, job_id: JobId) -> StepResult | None:
-    """Why the job may not spend more, or None."""
+    """Why the job may not begin another step, or None.
+
+    The database is asked before the first step under a lease, and after a step that booked cost. What an owner lowers
+    or another job spends between two steps that cost nothing is found out where it matters: every call of a model
+    reserves first, against limits and sums as they then are, and is refused. So at most one step can spend past such a
+    change, and only what its agent spends past the journal (`AgentSession.spend`); the job pauses after it.
+    """
+    if not purse.cost_booked:
+        return None
     for budget in await purse.budgets():
         if budget.most is not None and budget.spent >= budget.most:
             return StepResult(JobEvent.LIMIT_REACHED, WORDS[budget.scope].code, _used_up(budget, job_id))

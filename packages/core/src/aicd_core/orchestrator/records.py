@@ -65,6 +65,8 @@ class Records:
         self._stored: dict[tuple[ArtifactKind, int], bytes] | None = None
         self._texts = Known()
         self._calls: dict[str, set[tuple[int, bytes]]] = {}
+        self.cost_booked = True
+        """Whether cost may have been booked under this job since `budgets` last answered; before that, by others."""
 
     async def load(self, kind: ArtifactKind, model: type[ValueT], number: int) -> ValueT | None:
         """The sub-result of a round (of an attempt, for plans), or None."""
@@ -109,6 +111,7 @@ class Records:
     async def book(self, usage: Usage) -> None:
         """Puts on the ledger what was spent without a result to show for it."""
         key = f"no-result/{new_uuid()}"
+        self._note(usage)
         await self._ask(lambda courier, tenant, job_id: ledger.add_entry(courier, tenant, job_id, key, usage))
 
     async def keep(self, kind: ArtifactKind, number: int, value: ValueT, usage: Usage = NOTHING) -> ValueT:
@@ -123,6 +126,7 @@ class Records:
         parcel = Parcel()
         key = (parcel, self._tenant, self._job_id)
         await artifacts.store_artifact(*key, self._owner, kind, number, content)
+        self._note(usage)
         if usage != NOTHING:
             await ledger.add_entry(*key, entry, usage)
         courier = parcel.by(self._courier)
@@ -139,9 +143,11 @@ class Records:
         Raises:
             LeaseLostError: this worker no longer holds the job.
         """
-        return self._held(
+        found = self._held(
             await self._ask(lambda courier, tenant, job_id: budgets.list_budgets(courier, tenant, job_id, self._owner))
         )
+        self.cost_booked = False
+        return found
 
     async def reserve(self, entry_key: str, micro_usd: int, under_way: tuple[str, ...]) -> list[Budget]:
         """Holds the worst case of a call back, unless it does not fit into one of the budgets that are returned.
@@ -174,6 +180,7 @@ class Records:
             LeaseLostError: this worker no longer holds the job; nothing is stored.
         """
 
+        self._note(reply.usage)
         at = (call.step, call.request.model)
         texts = self._texts.texts(*at, call.request.content, reply.content)
 
@@ -218,6 +225,9 @@ class Records:
             kept = await self.checkpoints(new.round)
             if kept.history[new.number : new.number + 1] != (new.history,):  # else it was kept unheard
                 raise self._lost()
+
+    def _note(self, usage: Usage) -> None:
+        self.cost_booked = self.cost_booked or usage.cost_micro_usd > 0
 
     def _know(self, at: tuple[ArtifactKind, int], value: ValueT) -> ValueT:
         self._known[at] = value
