@@ -281,7 +281,7 @@ async def test_pauses_between_tries_grow_and_end_when_stopped():
 
 @pytest.mark.parametrize("concurrency", [1, 12, 13, 30, 48])
 def test_handlers_are_shared_out_evenly_over_the_workers(concurrency: int):
-    found = shares(concurrency)
+    found = shares(concurrency, 12)
     assert sum(found) == concurrency
     assert max(found) <= 12
     assert max(found) - min(found) <= 1

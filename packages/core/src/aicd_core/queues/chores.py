@@ -29,7 +29,7 @@ class ChoreScheduler:
         self._broker = broker
         self._check = check
         self._chores: Mapping[str, Chore] = {}
-        self._consumer = Consumer(broker, CHORES, self._process, HANDLERS_PER_WORKER)
+        self._consumer = Consumer(broker, CHORES, self._process, HANDLERS_PER_WORKER[broker.backend])
 
     async def run(self, chores: Sequence[Chore]) -> None:
         """As `Scheduler.run`; waits for a database or Redis that is down.

@@ -49,7 +49,7 @@ class Consumer:
         self._broker = broker
         self._queue = queue
         self._process = process
-        self._shares = shares(concurrency)
+        self._shares = shares(concurrency, HANDLERS_PER_WORKER[broker.backend])
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -129,7 +129,7 @@ async def _run(worker: Worker) -> None:
     await worker.run()
 
 
-def shares(concurrency: int) -> list[int]:
-    """How many handlers each worker has, as even as can be."""
-    workers = -(-concurrency // HANDLERS_PER_WORKER)
+def shares(concurrency: int, most: int) -> list[int]:
+    """How many handlers each worker has: `most` at the most, as even as can be."""
+    workers = -(-concurrency // most)
     return [concurrency // workers + (number < concurrency % workers) for number in range(workers)]

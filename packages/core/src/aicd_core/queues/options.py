@@ -43,8 +43,9 @@ LONGEST_WAIT = 1.0
 """Seconds that a worker waits for a delayed entry before it looks again: the Postgres backend waits for the one it
 saw, up to an hour, while an earlier one is added or the clock is set."""
 
-HANDLERS_PER_WORKER = 12
-"""A BullMQ worker has one connection for all that its handlers report; past this, another worker is opened."""
+HANDLERS_PER_WORKER: Mapping[str, int] = MappingProxyType({"postgres": 12, "redis": 25})
+"""By backend. A BullMQ worker has one connection for all that its handlers report; past this, another worker is opened,
+which asks for entries by itself, and often in vain. A Redis answers sooner, so there its connection serves more."""
 
 REDIS_WORKER_TIMEOUT = 15
 """Seconds a worker's Redis connection may be silent. By redis-py's own 5 s it gives up a wait that the server has not
