@@ -16,6 +16,7 @@ from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.readiness import ReadyCheck
 from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.db.pages import MAX_PAGE, PageRequest
 from aicd_core.ids import UserId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.accounts import logins
@@ -91,6 +92,13 @@ class World:
         async with self.stores.database.write(self.us.tenant) as session:
             await keys.revoke_key(session, self.us.tenant, SYSTEM, issued.key.id, datetime.now(UTC))
         return bearer(issued)
+
+    async def revoke_all_keys(self) -> None:
+        """No key of ours is good any more."""
+        async with self.stores.database.write(self.us.tenant) as session:
+            for key in (await keys.list_keys(session, self.us.tenant, PageRequest(limit=MAX_PAGE))).items:
+                if key.revoked_at is None:
+                    await keys.revoke_key(session, self.us.tenant, SYSTEM, key.id, datetime.now(UTC))
 
     async def as_revoked_session(self, role: Role) -> Headers:
         """Headers of a person whose login was revoked."""
