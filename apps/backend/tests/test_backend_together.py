@@ -31,7 +31,8 @@ def aicd(data: Path, *arguments: str) -> str:
 def up(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and the address that it says it listens on."""
     command = [str(AICD), "up", "--port", "0"]
-    with subprocess.Popen(command, env=environment(data), stderr=subprocess.PIPE, text=True) as process:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(data), **streams, text=True) as process:
         assert process.stderr is not None
         try:
             for line in process.stderr:
@@ -50,6 +51,9 @@ def test_it_answers_and_works_on_jobs_until_it_is_told_to_stop(tmp_path: Path) -
     issue.write_text(ISSUE)
     with up(data) as (process, address):
         assert httpx.get(f"{address}/readyz").status_code == 200
+        assert process.stdout is not None
+        headers = {"Authorization": f"Bearer {process.stdout.readline().strip()}"}
+        assert httpx.get(f"{address}/v1/organizations/local", headers=headers).status_code == 200
         aicd(data, "run", "--detach", "--repo", str(repo), "--issue-file", str(issue))
         deadline = time.monotonic() + PATIENCE
         while "pr_open" not in aicd(data, "jobs"):

@@ -14,9 +14,51 @@ from aicd_cli.process import run_process
 UP_EXAMPLE = "Example:  aicd up --port 8080 --concurrency 2"
 
 
+SERVE_EXAMPLE = "Example:  AICD_ENV=production aicd serve --host 0.0.0.0 --port 8080"
+BOOTSTRAP_EXAMPLE = "Example:  aicd admin bootstrap --org acme --email ada@example.org"
+
+admin = typer.Typer(help="What only whoever runs the server may do.", no_args_is_help=True)
+
+
 def register(app: typer.Typer) -> None:
-    """Adds `aicd up`."""
+    """Adds `aicd up`, `aicd serve` and `aicd admin`."""
     app.command("up", epilog=UP_EXAMPLE)(up_command)
+    app.command("serve", epilog=SERVE_EXAMPLE)(serve_command)
+    app.add_typer(admin, name="admin")
+
+
+def serve_command(
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 picks a free one.")] = 8080,
+) -> None:
+    """Run the API server alone; workers are processes of their own (`aicd worker`), on as many machines as you like.
+
+    SIGTERM lets requests at work end, AICD_SHUTDOWN_TIMEOUT seconds at the most. A database that is away is waited for.
+    """
+    raise typer.Exit(importlib.import_module("aicd_backend.server").main(["--host", host, "--port", str(port)]))
+
+
+@admin.command("bootstrap", epilog=BOOTSTRAP_EXAMPLE)
+def bootstrap_command(
+    email: Annotated[str, typer.Option(metavar="ADDRESS", help="The first owner's; he logs in with it.")],
+    org: Annotated[str, typer.Option("--org", metavar="SLUG", help="The organization; made if there is none.")],
+    name: Annotated[str, typer.Option(metavar="TEXT", help="The first owner's name.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Make an organization's first owner, and an API key that may do everything there.
+
+    You vouch for the address: whoever has verified it at a login provider comes in as the owner. The key alone is on
+    stdout, and is not shown again. An organization that has an owner gets no other one this way.
+    """
+
+    async def work() -> ExitCode:
+        bootstrap = importlib.import_module("aicd_backend.bootstrap")
+        token = await bootstrap.bootstrap(data_dir, org, email, name)
+        sys.stderr.write(f"{email} owns {org}. This API key may do everything there, and is not shown again:\n")
+        sys.stdout.write(f"{token.reveal()}\n")
+        return ExitCode.OK
+
+    run_process(work, as_json=False)
 
 
 def up_command(

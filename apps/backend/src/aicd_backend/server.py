@@ -4,7 +4,7 @@ import argparse
 import logging
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -15,6 +15,7 @@ from aicd_backend.ending import EndsStreams
 from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
+from aicd_cli.receiving import open_route
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import InvalidInputError, UnavailableError
 
@@ -66,11 +67,14 @@ def _configure(options: argparse.Namespace, stores: Stores) -> uvicorn.Config:
         await stores.system.refuse_unsafe_role()
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # A database that is away is waited for, and /readyz says so; a role that no wall holds is never served with.
         with suppress(UnavailableError):
             await ready()
-        yield
+        async with AsyncExitStack() as stack:
+            if stores.settings.github_webhook_secret is not None:
+                app.router.routes.append(await stack.enter_async_context(open_route(stores.settings, stores.system)))
+            yield
         await stores.database.close()
         await stores.system.close()
 
@@ -90,9 +94,9 @@ def _configure(options: argparse.Namespace, stores: Stores) -> uvicorn.Config:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m aicd_backend",
+        prog="aicd serve",
         description="The API server of AI-CD. Settings are read from AICD_* variables.",
-        epilog="example: AICD_DATABASE_URL=postgresql://aicd@db/aicd python -m aicd_backend --port 9000",
+        epilog="example: aicd serve --host 0.0.0.0 --port 9000",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", default=8080, type=_port, help="0 picks a free one (default: %(default)s)")

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
 
 from aicd_backend.app import create_app
+from aicd_backend.bootstrap import make_first_key
 from aicd_backend.ending import EndsStreamsWithin
 from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
@@ -16,7 +19,15 @@ from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
 from aicd_cli.http import listening
 from aicd_cli.receiving import open_route
-from aicd_cli.runtime import load_workers, make_parts, open_dispatch, open_store, require_disk_space
+from aicd_cli.runtime import (
+    LOCAL_ORGANIZATION,
+    Store,
+    load_workers,
+    make_parts,
+    open_dispatch,
+    open_store,
+    require_disk_space,
+)
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.orchestrator.lease import end
@@ -40,13 +51,14 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
             pool_size = concurrency + POOL_SPARE + REQUESTS
             store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
             require_disk_space(settings)
+            await _show_first_key(settings, store)
             await hosts.sandbox.check()
             hosts.guard(store)
             dispatch = await stack.enter_async_context(open_dispatch(settings, store))
             stores = Stores.of(store.database, store.system, settings, hosts, dispatch)
             app = create_app(stores, ready=store.database.refuse_unsafe_role)
             if settings.github_webhook_secret is not None:
-                app.router.routes.append(await stack.enter_async_context(open_route(settings, store)))
+                app.router.routes.append(await stack.enter_async_context(open_route(settings, store.system)))
             server = EndsStreamsWithin(
                 uvicorn.Config(
                     app,
@@ -71,6 +83,20 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
                 log.info("listening on http://%s:%d, and ready for %d job(s) at once", *address[:2], concurrency)
                 with stopped_by_signals(stop):
                     await _until_both_end(server.serve([listener]), worker.run(), stop)
+
+
+async def _show_first_key(settings: BackendSettings, store: Store) -> None:
+    """On the first start, says how to come in. In production nobody comes in that was not let in by name."""
+    if settings.env == "production":
+        return
+    token = await make_first_key(store.database, store.tenant, datetime.now(UTC))
+    if token is not None:
+        sys.stderr.write(
+            f"The first start: this API key may do everything in the organization {LOCAL_ORGANIZATION}, and is not "
+            "shown again. `aicd admin bootstrap` makes a person its owner.\n"
+        )
+        sys.stdout.write(f"{token.reveal()}\n")
+        sys.stdout.flush()
 
 
 async def _until_both_end(serving: Awaitable[None], working: Awaitable[None], stop: Callable[[], None]) -> None:

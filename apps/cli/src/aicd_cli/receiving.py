@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from starlette.routing import Route
 
-from aicd_cli.runtime import Store
+from aicd_core.db.database import SystemDatabase
 from aicd_core.deliveries.service import Announcer, store
 from aicd_core.deliveries.values import NewDelivery, Stored
 from aicd_core.errors import InvalidInputError
@@ -16,18 +16,18 @@ from aicd_github.webhooks.signature import Secrets
 
 
 @asynccontextmanager
-async def open_route(settings: Settings, place: Store) -> AsyncIterator[Route]:
+async def open_route(settings: Settings, system: SystemDatabase) -> AsyncIterator[Route]:
     """The route that GitHub delivers to, for as long as the block lasts.
 
     Raises:
         InvalidInputError: there is no secret that deliveries could be signed with.
     """
     secrets = secrets_of(settings)
-    async with open_bell(place.system, settings.redis_url, concurrency=1) as bell:
+    async with open_bell(system, settings.redis_url, concurrency=1) as bell:
         announcer = Announcer(bell)
 
         async def keep(new: NewDelivery) -> Stored:
-            stored = await store(place.system, new)
+            stored = await store(system, new)
             if stored is not Stored.REPEATED:
                 announcer.announce()
             return stored

@@ -49,7 +49,7 @@ async def serve(settings: Settings, host: str, port: int) -> None:
     """
     secrets_of(settings)
     with listening(host, port) as listener:
-        async with store_once_there(settings, POOL) as store, open_route(settings, store) as route:
+        async with store_once_there(settings, POOL) as store, open_route(settings, store.system) as route:
             config = uvicorn.Config(
                 Starlette(routes=[route, *health_routes(store.database.refuse_unsafe_role)]),
                 lifespan="off",

@@ -31,6 +31,21 @@ async def create_user(session: AccountsSession, fields: UserFields) -> UserView:
     return made
 
 
+async def ensure_user(session: AccountsSession, fields: UserFields) -> UserView:
+    """The user with this address, made when there is none; one who is there is left as he is.
+
+    Raises:
+        ForbiddenError: `email_differs`: a look-alike of the address is in use.
+        InvalidInputError, ConflictError: as `create_user`.
+    """
+    known = await repository.find_user_by_email(session, _checked(fields).email)
+    if known is None:
+        return await create_user(session, fields)
+    if not same_email(known.email, fields.email):
+        raise ForbiddenError("Another user has a look-alike of this e-mail address.", code="email_differs")
+    return known
+
+
 async def get_user(session: AccountsSession, user_id: UserId) -> UserView:
     """A user who is not deleted.
 

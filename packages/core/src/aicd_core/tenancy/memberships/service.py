@@ -63,6 +63,11 @@ async def find_member(session: ReadSession, tenant: Tenant, user_id: UserId) -> 
     return await repository.find_member(session, tenant, user_id)
 
 
+async def has_owner(session: WriteSession, tenant: Tenant) -> bool:
+    """Whether the organization has an owner whose account is not deleted; their rows are held until the end."""
+    return bool(await repository.lock_owners(session, tenant))
+
+
 async def list_members(session: ReadSession, tenant: Tenant, page: PageRequest) -> Page[MemberView]:
     """The members with their names, newest first."""
     return await repository.list_members(session, tenant, page)
