@@ -132,6 +132,12 @@ class GitHub:
     def pushed(self, branch: str, before: str, after: str) -> tuple[str, dict[str, Any]]:
         return "push", self._event(None, ref=f"refs/heads/{branch}", before=before, after=after)
 
+    def is_installed(self) -> tuple[str, dict[str, Any]]:
+        account = {"id": self.repo.owner.id, "login": "acme", "type": "Organization"}
+        repositories = [{"id": self.repo.id, "full_name": "acme/project"}]
+        installation = {"id": self.installed.id, "account": account}
+        return "installation", {"action": "created", "installation": installation, "repositories": repositories}
+
     def _event(self, action: str | None, **more: Any) -> dict[str, Any]:
         repository = {"id": self.repo.id, "full_name": "acme/project"}
         head = {"ref": self.pull.head, "sha": self.head(), "repo": repository}
@@ -141,12 +147,12 @@ class GitHub:
 
 
 @contextmanager
-def serving(root: Path, body: str = BODY) -> Iterator[GitHub]:
+def serving(root: Path, body: str = BODY, tests: str = "grep -q world greet.txt") -> Iterator[GitHub]:
     """A GitHub whose issue 1 asks for a change."""
     source = root / "source"
     source.mkdir()
     git(source, "init", "-q", "--initial-branch=main")
-    (source / ".aicd.yml").write_text("version: 1\ntests: ['grep -q world greet.txt']\n")
+    (source / ".aicd.yml").write_text(f"version: 1\ntests: ['{tests}']\n")
     (source / "greet.txt").write_text("one\nhello\nthree\n")
     git(source, "add", ".")
     git(source, "commit", "-qm", "Begin")

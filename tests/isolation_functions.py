@@ -26,6 +26,7 @@ from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSessio
 from aicd_core.deliveries.values import HANDLED, DeliveryView, NewDelivery
 from aicd_core.deliveries.values import Outcome as DeliveryOutcome
 from aicd_core.jobs.leases.values import Demand, Renewal
+from aicd_core.jobs.looks.values import Look
 from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
 from aicd_core.jobs.values import NewJob, Transition
@@ -139,6 +140,7 @@ BY_TYPE: dict[Any, Recipe] = {
     Transition: _transition,
     Demand: lambda who: Demand((who.word("new owner"),), 30.0, only=who.ids["job"], dead=(who.word("owner"),)),
     Renewal: lambda who: Renewal(who.ids["job"], who.word("owner"), 1.5),
+    Look: lambda who: Look(who.ids["org"], who.ids["job"], LATER),
     Wake: lambda who: Wake(org_id=who.tenant.org_id, job_id=who.ids["job"], key=who.word("key")),
     PageRequest: _cursor,
     NewInvitation: lambda who: NewInvitation(

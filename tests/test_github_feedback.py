@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,9 +18,12 @@ from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.jobs.models import ArtifactKind
-from aicd_core.orchestrator import Replay, read_bundle
+from aicd_core.orchestrator import JobReport, Replay, read_bundle, read_report
 from aicd_core.tenancy import Tenant
+from aicd_core.testing.databases import TestUrls
 from github_town import AGAIN, Following, GitHub, following, serving
+
+AICD = Path(sys.executable).with_name("aicd")
 
 
 @pytest.fixture
@@ -285,6 +291,60 @@ async def test_a_job_with_feedback_is_replayed_and_verified(job: Following, gith
     told = json.loads(base64.b64decode(bundle["payload"]))["predicate"]["repository"]
     assert told["parents"] == github.git("rev-parse", f"{github.head()}^@").split()
     assert told["head_sha"] == github.head()
+
+
+async def test_a_worker_that_is_killed_in_a_round_is_followed_by_one_that_ends_it(
+    database: Database, system: SystemDatabase, tenant: Tenant, database_urls: TestUrls, tmp_path: Path
+):
+    with serving(tmp_path, tests="sleep 2; grep -q world greet.txt") as github:
+        job = following(github, database, system, tenant, tmp_path / "data", load_agent)
+        await job.told(
+            github.is_installed()
+        )  # a worker for many opens only what the organization's installation covers
+        await job.begin()
+        first = github.head()
+        await job.told(github.comment("alice", f"@aicd\n\n{AGAIN}"))
+        await job.told(github.review("alice", "Wider."))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "AICD_DATABASE_URL": database_urls.app,
+            "AICD_SYSTEM_DATABASE_URL": database_urls.system,
+            **github.settings(),
+            "AICD_GITHUB_ACCOUNTS": "acme=acme",
+        }
+
+        def worker(name: str) -> "subprocess.Popen[bytes]":
+            command = [str(AICD), "worker", "--data-dir", str(tmp_path / name)]
+            return subprocess.Popen(command, env=environment, stderr=(tmp_path / f"{name}.log").open("wb"))
+
+        async def report() -> JobReport:
+            assert job.job_id is not None
+            return await read_report(database, tenant, job.job_id)
+
+        killed = worker("one")
+        try:
+            while (
+                (now := await report()).job.status.round < 2
+                or now.coded is None
+                or "wide" not in str(now.coded.change_set.patch)
+            ):
+                await asyncio.sleep(0.05)
+        finally:
+            killed.kill()
+            killed.wait()
+        assert (await report()).job.state is JobState.CODING
+        other = worker("two")
+        try:
+            while (now := await report()).job.state is not JobState.PR_OPEN:
+                await asyncio.sleep(0.1)
+        finally:
+            other.kill()
+            other.wait()
+        assert (now.job.code, now.job.status.round, now.job.status.feedback_rounds) == (None, 2, 1)
+        assert github.git("rev-parse", f"{github.head()}^") == first
+        assert (len(github.replies()), len(github.repo.pulls), len(github.living())) == (1, 1, 1)
+        assert [event.event for event in now.events].count(JobEvent.FEEDBACK) == 1
 
 
 class Doubter(DummyAgent):

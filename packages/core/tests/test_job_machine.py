@@ -38,7 +38,17 @@ def test_a_rejection_starts_the_next_round():
 
 def test_feedback_on_the_pull_request_starts_the_next_round():
     status = follow(JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.PUBLISHED, JobEvent.FEEDBACK)
-    assert status == JobStatus(JobState.CODING, round=2)
+    assert status == JobStatus(JobState.CODING, round=2, first_round=2, feedback_rounds=1)
+    assert (status.reviews, status.is_published) == (1, True)
+    again = decide(decide(status, JobEvent.CODED), JobEvent.REJECTED)
+    assert (again.reviews, again.first_round) == (2, 2)
+
+
+def test_feedback_that_comes_to_nothing_leaves_the_pull_request_open():
+    open_ = follow(JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.PUBLISHED)
+    coding = decide(open_, JobEvent.FEEDBACK)
+    for status in (open_, coding, decide(coding, JobEvent.CODED)):
+        assert decide(status, JobEvent.GIVEN_UP).state is JobState.PR_OPEN
 
 
 def test_a_plan_that_is_invalid_or_sent_back_is_counted():

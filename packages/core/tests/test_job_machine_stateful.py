@@ -25,7 +25,7 @@ WAITING = frozenset({JobState.AWAITING_APPROVAL, JobState.PAUSED, JobState.PR_OP
 BY_WORKERS = frozenset(
     {
         *(JobEvent.ADMITTED, JobEvent.PLAN_INVALID, JobEvent.PLAN_READY, JobEvent.APPROVAL_ASKED, JobEvent.CODED),
-        *(JobEvent.REJECTED, JobEvent.PUBLISHED, JobEvent.FAILED),
+        *(JobEvent.REJECTED, JobEvent.PUBLISHED, JobEvent.FAILED, JobEvent.GIVEN_UP),
     }
 )
 """What workers alone bring about."""

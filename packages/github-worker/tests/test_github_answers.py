@@ -101,6 +101,8 @@ async def talk_about_everything(hub: Hub, host, request_for, job_id: JobId) -> N
         (Question("GET", f"{repo}/collaborators/rita/permission"), person),
         (Question("GET", f"{repo}/pulls/{pull.issue.number}"), person),
         (reviewers, person),
+        (Question("POST", f"{repo}/issues/{pull.issue.number}/labels", {"labels": ["a b"]}), person),
+        (Question("DELETE", f"{repo}/issues/{pull.issue.number}/labels/a%20b"), person),
         (Question("PATCH", f"{repo}/pulls/{pull.issue.number}", {"title": "x"}), person),
     ):
         hub.server.world.user("rita")

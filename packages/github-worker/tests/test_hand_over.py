@@ -57,7 +57,7 @@ class Smith:
 
     async def commit(self, tree: str) -> str:
         async with self.repository.locked() as lock:
-            return await self.quarantine.commit_tree(tree, b"forged\n", Identity("a", "a@example.com"), 1, lock)
+            return await self.quarantine.commit_tree(tree, (), b"forged\n", Identity("a", "a@example.com"), 1, lock)
 
     async def hand_over(self, tree: str) -> None:
         commit = await self.commit(tree)

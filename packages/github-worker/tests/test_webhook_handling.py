@@ -14,7 +14,7 @@ from aicd_core.contracts import Bell
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.deliveries.models import DeliveryState
 from aicd_core.deliveries.service import DeliveryWorker, store
-from aicd_core.deliveries.values import HANDLED, DeliveryView, Outcome
+from aicd_core.deliveries.values import HANDLED, DeliveryView, Outcome, ignored
 from aicd_core.errors import InvalidInputError
 from aicd_core.ids import DeliveryId, new_uuid
 from aicd_core.tenancy import Tenant
@@ -371,7 +371,20 @@ def test_accounts_are_read_and_refused_with_a_sentence():
             parse_accounts(wrong, "local")
 
 
-def test_two_handlers_of_one_action_are_refused(place: Place):
-    twice = (Route(IssueEvent, ("labeled",), place.noting), Route(IssueEvent, ("labeled", "closed"), place.noting))
-    with pytest.raises(ValueError, match="labeled"):
-        Router(Tenants(place.database, place.system, API, {}), twice, FOREVER)
+async def test_every_handler_of_an_action_is_called_and_one_that_did_something_counts(place: Place):
+    async def useless(*_: object) -> Outcome:
+        return ignored("useless", "It is nothing to this one.")
+
+    routes = [Route(IssueEvent, ("labeled",), handler) for handler in (useless, place.noting, useless)]
+    router = Router(Tenants(place.database, place.system, API, place.accounts), routes, FOREVER)
+    issue = {"number": 1, "id": 1, "title": "x"}
+    payload = {
+        "action": "labeled",
+        "issue": issue,
+        "installation": {"id": 7},
+        "repository": {"id": 1, "full_name": "octocat/x"},
+    }
+    body = json.dumps(payload).encode()
+    view = DeliveryView(DeliveryId(new_uuid()), None, SOURCE, "x", "issues", None, None, body, 1, datetime.now(UTC))
+    assert (await router(view)).state is DeliveryState.HANDLED
+    assert len(place.noting.seen) == 1

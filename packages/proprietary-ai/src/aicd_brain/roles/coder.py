@@ -10,12 +10,13 @@ from aicd_brain.fence import fence
 from aicd_brain.loop.loop import Ended, Loop, Opening
 from aicd_brain.loop.speaker import Speaker
 from aicd_brain.models.messages import ToolSpec
+from aicd_brain.roles.outside import outside_for_coder
 from aicd_brain.roles.shown import commands_text, issue_text
 from aicd_brain.tools.editing import editing_tools
 from aicd_brain.tools.reading import reading_tools
 from aicd_brain.tools.tool import Said, Tool, schema_of
 from aicd_brain.tools.truncation import head_and_tail
-from aicd_core.contracts import Change, Feedback, Plan, Task, Workspace
+from aicd_core.contracts import Answer, Change, Feedback, Plan, Task, Workspace
 from aicd_core.contracts.values import Value
 
 DIFF_SHOWN = 10_000
@@ -27,6 +28,12 @@ class DoneArguments(Value):
     notes: tuple[str, ...] = ()
 
 
+class DoneWithAnswers(DoneArguments):
+    """How a round on feedback ends."""
+
+    answers: tuple[Answer, ...] = ()
+
+
 async def code(
     speaker: Speaker, task: Task, plan: Plan, feedback: Feedback | None, workspace: Workspace, turns: int
 ) -> Change:
@@ -35,7 +42,7 @@ async def code(
     Args:
         turns: calls of the model at the most.
     """
-    ending = Ending(plan, workspace)
+    ending = Ending(plan, workspace, DoneWithAnswers if feedback and feedback.is_outside else DoneArguments)
     loop = Loop(speaker, tools_of(workspace, ending), opening(task, plan, feedback), turns, keeps=True)
     ending.shown = any(call.name == DONE for turn in loop.conversation.turns for call in turn.said.calls())
     return _change(await loop.run())
@@ -43,7 +50,7 @@ async def code(
 
 def _change(ended: Ended) -> Change:
     if isinstance(ended.result, DoneArguments):
-        return Change(summary=ended.result.summary, complete=ended.result.complete, notes=ended.result.notes)
+        return Change(**ended.result.model_dump())
     note = f"The coder was stopped before it was done: {ended.why}."
     return Change(summary="An unfinished change.", complete=False, notes=(note,))
 
@@ -56,7 +63,13 @@ def opening(task: Task, plan: Plan, feedback: Feedback | None) -> Opening:
         issue=fence("issue", issue_text(task)),
         plan=fence("plan", plan.model_dump_json(indent=1)),
     )
-    return Opening.of((prompt, text), *([] if feedback is None else [_why(feedback)]))
+    return Opening.of((prompt, text), *([] if feedback is None else _again(feedback)))
+
+
+def _again(feedback: Feedback) -> list[tuple[Prompt, str]]:
+    """Why the last round fell; of feedback from outside, what it says, also in the rounds that the critic asks for."""
+    told = [] if feedback.outside is None else [outside_for_coder(feedback.outside)]
+    return told if feedback.is_outside else [*told, _why(feedback)]
 
 
 def _why(feedback: Feedback) -> tuple[Prompt, str]:
@@ -78,18 +91,19 @@ DONE = "done"
 class Ending:
     """The tool that ends coding: the first time it shows the diff and the criteria instead."""
 
-    def __init__(self, plan: Plan, workspace: Workspace) -> None:
+    def __init__(self, plan: Plan, workspace: Workspace, arguments: type[DoneArguments] = DoneArguments) -> None:
         self._plan = plan
+        self.arguments = arguments
         self._workspace = workspace
         self.shown = False
 
     async def use(self, arguments: dict[str, Any]) -> Said:
-        claim = DoneArguments.model_validate(arguments)
+        claim = self.arguments.model_validate(arguments)
         if self.shown:
             return Said("", result=claim)
         self.shown = True
         diff = (await self._workspace.diff()).decode("utf-8", "replace")
-        if not diff:
+        if not diff and self.arguments is DoneArguments:
             return Said(
                 "The tree is as it was: nothing has been changed. Make the change, then call done.", failed=True
             )
@@ -109,5 +123,5 @@ class Ending:
 def tools_of(workspace: Workspace, ending: Ending) -> tuple[Tool, ...]:
     """The coder's six tools."""
     search, view, _ = reading_tools(workspace)
-    spec = ToolSpec(DONE, "Ends your work.", schema_of(DoneArguments))
+    spec = ToolSpec(DONE, "Ends your work.", schema_of(ending.arguments))
     return (search, view, *editing_tools(workspace), Tool(spec, ending.use))

@@ -11,6 +11,7 @@ from aicd_brain.loop.speaker import Speaker
 from aicd_brain.models.messages import ToolSpec
 from aicd_brain.roles.convergence import converged
 from aicd_brain.roles.delta import patch_delta, without_binaries
+from aicd_brain.roles.outside import outside_for_critic
 from aicd_brain.roles.review_checks import faults_of, tests_failed
 from aicd_brain.roles.shown import commands_text, issue_text
 from aicd_brain.tools.tool import Said, Tool, schema_of
@@ -111,7 +112,8 @@ def opening(task: Task, plan: Plan, evidence: Evidence) -> Opening:
         diff=fence("diff", without_binaries(evidence.change_set.patch_text())),
         claim=fence("claim", head_and_tail("\n".join((change.summary, *change.notes)), CLAIM_SHOWN)),
     )
-    return Opening.of((prompt, text), *([_again(evidence)] if evidence.earlier else []))
+    outside = [] if evidence.outside is None else [outside_for_critic(evidence.outside, evidence.inherited)]
+    return Opening.of((prompt, text), *outside, *([_again(evidence)] if evidence.earlier else []))
 
 
 def _again(evidence: Evidence) -> tuple[Prompt, str]:
