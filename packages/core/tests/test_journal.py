@@ -1,10 +1,12 @@
 """A reply is kept with what it cost before it is used, found again, and never kept by who lost the job."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import psycopg
 import pytest
-from sqlalchemy.exc import DataError
+from psycopg import DataError
 
 from aicd_core.contracts import ModelReply, ModelRequest, Usage
 from aicd_core.db.database import Database, SystemDatabase
@@ -177,6 +179,28 @@ async def test_a_reply_whose_cost_cannot_be_booked_is_not_kept(desk: Desk):
         await desk.call(desk.journal(), b"what?", cost=Usage(input_tokens=2**70))
     assert desk.calls() == []
     assert desk.entries() == []
+
+
+async def test_a_call_that_costs_nothing_asks_no_budget_and_one_of_unknown_cost_does():
+    asked: list[int] = []
+
+    class Memory:
+        async def find_reply(self, call: Call) -> ModelReply | None: ...
+
+        async def keep_reply(self, call: Call, reply: ModelReply) -> None: ...
+
+    @asynccontextmanager
+    async def reserve(_: str, worst_case: int) -> AsyncIterator[None]:
+        asked.append(worst_case)
+        yield
+
+    async def send() -> ModelReply:
+        return ModelReply(content=b"", usage=Usage())
+
+    journal = StepJournal(Memory(), "code/1", 10, reserve)
+    for worst_case in (0, None, 7):
+        await journal.call(ModelRequest(model="m", content=b""), send, worst_case=worst_case)
+    assert asked == [0, 7]
 
 
 async def test_a_call_past_its_deadline_is_kept_nowhere_and_its_retry_has_its_number(desk: Desk):

@@ -2,18 +2,20 @@
 
 import json
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event
 
 from aicd_core.contracts import ModelReply, ModelRequest, Usage
+from aicd_core.db.calls import Call as Statement
 from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.db.pipeline import Pipeline
 from aicd_core.errors import AicdError
-from aicd_core.ids import JobId
+from aicd_core.ids import JobId, OrgId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.values import NewJob
 from aicd_core.journal import repository as journal
@@ -70,9 +72,11 @@ class Desk:
         """The records of a process that knows of nothing stored."""
         return Records(self.database, self.tenant, self.job_id, OWNER)
 
-    async def keep(self, number: int, content: bytes, reply: bytes, records: Records | None = None) -> Call:
+    async def keep(
+        self, number: int, content: bytes, reply: bytes, records: Records | None = None, usage: Usage = USAGE
+    ) -> Call:
         call = Call("code/1", number, ModelRequest(model="m", content=content))
-        await (records or self.records).keep_reply(call, ModelReply(content=reply, usage=USAGE))
+        await (records or self.records).keep_reply(call, ModelReply(content=reply, usage=usage))
         return call
 
     async def texts(self) -> list[tuple[bytes | None, bytes | None]]:
@@ -139,13 +143,21 @@ async def test_what_is_stored_grows_with_what_is_new_and_not_with_what_is_sent(d
     assert sizes[120] < len(request(120)) * 3
 
 
-async def test_a_call_is_kept_in_as_many_statements_as_before(desk: Desk):
+async def test_a_call_its_texts_and_what_it_cost_are_kept_in_one_round_trip(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
     await desk.keep(0, request(3), b"first")
-    said: list[str] = []
-    engine = desk.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: said.append(statement))
-    await desk.keep(1, request(4), b"second")
-    assert len(said) == 1, "one statement for call, request and reply; what it cost was nothing"
+    trips: list[int] = []
+    run = Pipeline.run
+
+    async def noted(self: Pipeline, org_id: OrgId | None, calls: Sequence[Statement]) -> Sequence[tuple]:
+        trips.append(len(calls))
+        return await run(self, org_id, calls)
+
+    monkeypatch.setattr(Pipeline, "run", noted)
+    monkeypatch.setattr(type(desk.database), "write", None)  # no transaction of several round trips is opened
+    await desk.keep(1, request(4), b"second", usage=Usage(cost_micro_usd=1))
+    assert trips == [2]
 
 
 async def test_a_damaged_text_is_an_error_that_names_the_call(desk: Desk):

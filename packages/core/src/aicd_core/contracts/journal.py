@@ -53,7 +53,7 @@ class Journal(Protocol):
     """Keeps each reply before anybody uses it."""
 
     async def call(
-        self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]], *, worst_case: int = 0
+        self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]], *, worst_case: int | None = None
     ) -> ModelReply:
         """The reply to the request: the one that is kept, or that of `send`, which is kept before it is returned.
 
@@ -63,7 +63,8 @@ class Journal(Protocol):
 
         Args:
             worst_case: the most that the call can cost, in micro-USD. It is reserved before `send` is awaited, and
-                given back when what the call did cost is on the ledger.
+                given back when what the call did cost is on the ledger. None is not known: it is sent unless a budget
+                is used up. 0 is for what costs nothing: no budget is asked.
 
         Raises:
             LimitReachedError: the worst case does not fit in the budget; nothing was sent. Let it pass: the job pauses.

@@ -1,5 +1,6 @@
 """SQL of the journal. What is stored, is stored for the holder of the job's lease only; nothing is ever changed."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -158,7 +159,7 @@ def _new_call(tenant: Tenant) -> Executable:
         **{name: bindparam(name, type_=Integer()) for name in ("number", "shared")},
         **{name: bindparam(name, type_=LargeBinary()) for name in ("request_hash", "request_sha256", "reply_sha256")},
         "base": cast(bindparam("base"), LargeBinary()),  # of NULL alone Postgres could not tell the type
-        "prompts": bindparam("prompts", type_=JSONB()),
+        "prompts": cast(bindparam("prompts", type_=String()), JSONB()),
         **{name: bindparam(name, type_=ARRAY(LargeBinary())) for name in ("request_pieces", "reply_pieces")},
     }
     job_id, owner = bindparam("job_id", type_=Uuid()), bindparam("owner", type_=String())
@@ -192,7 +193,7 @@ async def store_call(
         "request_hash": call.request_hash,
         "request_sha256": texts.request_sha256,
         "reply_sha256": texts.reply_sha256,
-        "prompts": [prompt.model_dump() for prompt in call.request.prompts],
+        "prompts": json.dumps([prompt.model_dump() for prompt in call.request.prompts]),
         "base": texts.base,
         "shared": texts.shared,
         "request_pieces": list(texts.own),

@@ -47,7 +47,7 @@ class StepJournal:
         self.under_way = 0
 
     async def call(
-        self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]], *, worst_case: int = 0
+        self, request: ModelRequest, send: Callable[[], Awaitable[ModelReply]], *, worst_case: int | None = None
     ) -> ModelReply:
         # The number is taken before anything is awaited: it tells in which order the calls were made.
         number = self.next_number
@@ -63,11 +63,13 @@ class StepJournal:
         finally:
             self.under_way -= 1
 
-    async def _answer(self, call: Call, send: Callable[[], Awaitable[ModelReply]], worst_case: int) -> ModelReply:
+    async def _answer(
+        self, call: Call, send: Callable[[], Awaitable[ModelReply]], worst_case: int | None
+    ) -> ModelReply:
         kept = await self._replies.find_reply(call)
         if kept is not None:
             return kept
-        async with self._reserve(call.entry_key, worst_case):
+        async with nullcontext() if worst_case == 0 else self._reserve(call.entry_key, worst_case or 0):
             reply = await self._send(call.request, send)
             await to_the_end(self._replies.keep_reply(call, reply))
         return reply

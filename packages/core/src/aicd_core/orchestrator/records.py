@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 from aicd_core.contracts import ModelReply, Usage
 from aicd_core.contracts.values import Value
 from aicd_core.db.database import Database
-from aicd_core.db.sessions import Courier, Parcel, ReadSession, WriteSession
+from aicd_core.db.sessions import Courier, Parcel, ReadSession
 from aicd_core.errors import ConflictError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs import repository as jobs
@@ -15,7 +15,7 @@ from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.journal import repository as journal
-from aicd_core.journal.texts import Known
+from aicd_core.journal.texts import Known, Texts
 from aicd_core.journal.values import Call, CallDigest, Checkpoint, Kept
 from aicd_core.orchestrator.patience import patiently
 from aicd_core.policy import Rules, organization_rules
@@ -168,30 +168,32 @@ class Records:
         return ModelReply(content=content, usage=booked or NOTHING)
 
     async def keep_reply(self, call: Call, reply: ModelReply) -> None:
-        """Stores a reply and books what it cost, once each, in one transaction.
+        """Stores a reply and books what it cost, once each, in one transaction and round trip.
 
         Raises:
             LeaseLostError: this worker no longer holds the job; nothing is stored.
         """
-
         at = (call.step, call.request.model)
         texts = self._texts.texts(*at, call.request.content, reply.content)
-
-        async def store(session: WriteSession) -> None:
-            key = (session, self._tenant, self._job_id)
-            if await journal.store_call(*key, self._owner, call, texts):
-                if reply.usage != NOTHING:
-                    await ledger.add_entry(*key, call.entry_key, reply.usage)
-            elif await journal.get_reply(*key, call) != reply.content:  # else it was kept unheard
-                raise self._lost()
-
         try:
-            await self._write(store)
+            await self._store_reply(call, texts, reply)
         except BaseException:
             self._calls.pop(call.step, None)  # to be read anew: it may be kept all the same
             raise
         self._texts.learn(*at, call.request_hash, texts)
         (await self._answered(call.step)).add((call.number, call.request_hash))
+
+    async def _store_reply(self, call: Call, texts: Texts, reply: ModelReply) -> None:
+        key = (self._tenant, self._job_id, self._owner)
+        parcel = Parcel()
+        if reply.usage != NOTHING:
+            await ledger.add_holders_entry(parcel, *key, call.entry_key, reply.usage)
+        courier = parcel.by(self._courier)
+        if await patiently(lambda: journal.store_call(courier, *key, call, texts), self._patience):
+            return
+        kept = await self._ask(lambda courier, tenant, job_id: journal.get_reply(courier, tenant, job_id, call))
+        if kept != reply.content:  # else it was kept unheard
+            raise self._lost()
 
     async def _answered(self, step: str) -> set[tuple[int, bytes]]:
         """Number and hash of the step's calls that are kept, read once: nobody but the holder of the lease adds any."""
@@ -230,13 +232,6 @@ class Records:
     async def _read(self, work: Callable[[ReadSession], Awaitable[ResultT]]) -> ResultT:
         async def once() -> ResultT:
             async with self._database.read(self._tenant) as session:
-                return await work(session)
-
-        return await patiently(once, self._patience)
-
-    async def _write(self, work: Callable[[WriteSession], Awaitable[ResultT]]) -> ResultT:
-        async def once() -> ResultT:
-            async with self._database.write(self._tenant) as session:
                 return await work(session)
 
         return await patiently(once, self._patience)

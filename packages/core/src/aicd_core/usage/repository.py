@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Date,
     Executable,
@@ -35,12 +36,13 @@ _JOBS = table("jobs", column("org_id", Uuid()), column("id", Uuid()), column("re
 """What the ledger needs of jobs, whose module stands beside this one, not below it."""
 
 
-def _new_entry(_: Tenant) -> Executable:
+def _new_entry(source: str, *more: BindParameter[str]) -> Executable:
+    """The statement that books an entry for each row of `source`, which has one or none."""
     return text(
         f"""
         WITH made AS (
             INSERT INTO usage_entries (org_id, job_id, entry_key, {", ".join(COUNTERS)})
-            VALUES (:of_tenant, :job_id, :key, {", ".join(f":{name}" for name in COUNTERS)})
+            SELECT :of_tenant, :job_id, :key, {", ".join(f":{name}" for name in COUNTERS)} {source}
             ON CONFLICT (org_id, job_id, entry_key) DO NOTHING
             RETURNING org_id, job_id, cost_micro_usd, created_at
         ), settled AS (
@@ -61,10 +63,17 @@ def _new_entry(_: Tenant) -> Executable:
         bindparam("job_id", type_=Uuid()),
         bindparam("key", type_=String()),
         *(bindparam(name, type_=BigInteger()) for name in COUNTERS),
+        *more,
     )
 
 
-_NEW_ENTRY = Prepared(_new_entry)
+_NEW_ENTRY = Prepared(lambda _: _new_entry(""))
+_HOLDERS_ENTRY = Prepared(
+    lambda _: _new_entry(
+        "FROM jobs j WHERE j.org_id = :of_tenant AND j.id = :job_id AND j.lease_owner = :owner FOR SHARE",
+        bindparam("owner", type_=String()),
+    )
+)
 
 
 async def add_entry(
@@ -75,6 +84,14 @@ async def add_entry(
     The sums that budgets are compared with grow with it, and what was reserved under its key is free again.
     """
     await session.call(Call.of(_NEW_ENTRY, tenant, job_id=job_id, key=entry_key, **usage.model_dump()))
+
+
+async def add_holders_entry(
+    session: WriteSession | Courier, tenant: Tenant, job_id: JobId, owner: str, entry_key: str, usage: Usage
+) -> None:
+    """As `add_entry`, for the holder of the job's lease only; nothing is booked when `owner` is not."""
+    values = {"owner": owner, "key": entry_key, **usage.model_dump()}
+    await session.call(Call.of(_HOLDERS_ENTRY, tenant, job_id=job_id, **values))
 
 
 async def get_entry(session: ReadSession, tenant: Tenant, job_id: JobId, entry_key: str) -> Usage | None:
