@@ -1,6 +1,6 @@
 """A code host, a work tree and an agent that do nothing, in process: no git, no sandbox, no model."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any
@@ -56,7 +56,8 @@ class NoCheckout:
 
     async def restore(self, change_set: ChangeSet | None) -> None: ...
 
-    async def capture(self, planned: Collection[str]) -> ChangeSet:
+    async def capture(self, planned: Collection[str], on_taken: Callable[[], None] = lambda: None) -> ChangeSet:
+        on_taken()
         return CHANGE
 
     async def paths_at_base(self) -> frozenset[str]:

@@ -3,7 +3,7 @@
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from aicd_core.errors import AicdError, StepFailedError
 from aicd_core.ids import JobId
 from aicd_github.checkout import GitCheckout
+from aicd_github.git.loose import write_blob
 from aicd_github.tree import survey as surveying
 from aicd_github.tree import taking
 from aicd_github.tree.beneath import Beneath
@@ -97,6 +98,10 @@ async def test_a_link_swapped_in_while_the_tree_is_read_lets_nothing_in(
     assert not await has_object(checkout, secret_sha)
 
 
+def never(name: str, size: int, pieces: Iterable[bytes]) -> None:
+    raise AssertionError(f"{name} was stored")
+
+
 def test_a_folder_that_became_a_link_is_not_entered(tmp_path: Path, outside: Path) -> None:
     tree = tmp_path / "tree"
     (tree / "src").mkdir(parents=True)
@@ -104,11 +109,8 @@ def test_a_folder_that_became_a_link_is_not_entered(tmp_path: Path, outside: Pat
     found = surveying.survey(tree)
     (tree / "src").rename(tmp_path / "moved")
     (tree / "src").symlink_to(outside)
-    into = tmp_path / "into"
-    into.mkdir()
     with pytest.raises(taking.TreeMovedError):
-        taking.take(tree, found, {}, into, "sha1")
-    assert list(into.iterdir()) == []
+        taking.take(tree, found, {}, never, "sha1")
 
 
 @pytest.mark.parametrize("target", ["link", "fifo", "folder"])
@@ -124,11 +126,23 @@ def test_a_file_that_became_something_else_is_not_read(tmp_path: Path, outside: 
         os.mkfifo(tree / "a.txt")
     else:
         (tree / "a.txt").mkdir()
-    into = tmp_path / "into"
-    into.mkdir()
     with pytest.raises(taking.TreeMovedError):
-        taking.take(tree, found, {}, into, "sha1")
-    assert list(into.iterdir()) == []
+        taking.take(tree, found, {}, never, "sha1")
+
+
+def test_a_file_that_is_changed_between_two_reads_of_it_is_not_stored(tmp_path: Path) -> None:
+    tree, objects = tmp_path / "tree", tmp_path / "objects"
+    tree.mkdir()
+    objects.mkdir()
+    (tree / "a.txt").write_bytes(b"first\n")
+
+    def change_and_store(name: str, size: int, pieces: Iterable[bytes]) -> None:
+        (tree / "a.txt").write_bytes(b"other\n")
+        write_blob(objects, name, size, pieces)
+
+    with pytest.raises(taking.TreeMovedError):
+        taking.take(tree, surveying.survey(tree), {}, change_and_store, "sha1")
+    assert [path for path in objects.rglob("*") if path.is_file()] == []
 
 
 def test_a_folder_moved_out_of_the_tree_does_not_lead_out(tmp_path: Path, outside: Path) -> None:

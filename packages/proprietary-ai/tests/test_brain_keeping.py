@@ -1,6 +1,7 @@
-"""A turn is kept while the model is asked on, and nothing touches the tree before it is."""
+"""A turn is kept while the model is asked on, and nothing touches the tree before it was read."""
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import cast
 
@@ -21,28 +22,30 @@ class Result(Value):
 
 
 class Talk:
-    """A model, a session and two tools that note what happens; the checkpoint ends when it is let."""
+    """A model, a session and two tools that note what happens; a checkpoint goes on when it is let."""
 
     def __init__(self) -> None:
         self.noted: list[str] = []
-        self.stored = asyncio.Event()
+        self.read, self.stored = asyncio.Event(), asyncio.Event()
         self.asked_again = asyncio.Event()
         self.history = ()
         self.gateway = SimpleNamespace(session=self)
         self.model, self.context = "m", 1000
-        self._turns = iter(["change", "done"])
+        self._turns = iter(["change", "again", "done"])
 
     def emit(self, message: str) -> None:
         """Nobody watches."""
 
-    async def checkpoint(self, history: bytes) -> None:
+    async def checkpoint(self, history: bytes, on_taken: Callable[[], None]) -> None:
         self.noted.append("keeping")
+        await self.read.wait()
+        on_taken()
         await self.stored.wait()
         self.noted.append("kept")
 
     async def ask(self, *_: object) -> Answer:
         name = next(self._turns)
-        if name == "done":
+        if name == "again":
             self.asked_again.set()
         await asyncio.sleep(0)
         self.noted.append(f"answered {name}")
@@ -57,26 +60,47 @@ class Talk:
         return Tool(ToolSpec(name, name, {}), use, changes=True)
 
 
-async def test_the_next_call_is_made_while_a_turn_is_kept_but_no_tool_is_used_before_it_is():
-    talk = Talk()
-    tools = (talk.tool("change"), talk.tool("done", Result()))
-    running = asyncio.ensure_future(Loop(cast("Speaker", talk), tools, Opening(say("go"), ()), 9, keeps=True).run())
-    await talk.asked_again.wait()
+async def settle() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
-    assert talk.noted == ["answered change", "used change", "keeping", "answered done"]
+
+
+async def test_the_next_turn_goes_on_while_one_is_kept_but_no_tool_is_used_before_the_tree_was_read():
+    talk = Talk()
+    tools = (talk.tool("change"), talk.tool("again"), talk.tool("done", Result()))
+    running = asyncio.ensure_future(Loop(cast("Speaker", talk), tools, Opening(say("go"), ()), 9, keeps=True).run())
+    await talk.asked_again.wait()
+    await settle()
+    assert talk.noted == ["answered change", "used change", "keeping", "answered again"]
+    talk.read.set()
+    await settle()
+    assert talk.noted[4:] == ["used again"], "one turn is kept at a time"
     talk.stored.set()
     assert (await running).result == Result()
-    assert talk.noted[4:] == ["kept", "used done"]
+    assert talk.noted[5:8] == ["kept", "keeping", "kept"]
+    assert talk.noted[-1] == "used done"
+
+
+async def test_a_turn_that_could_not_be_read_ends_the_conversation_before_a_tool_is_used():
+    talk = Talk()
+
+    async def refuse(history: bytes, on_taken: object) -> None:
+        raise ValueError("a repository in it")
+
+    talk.checkpoint = refuse
+    tools = (talk.tool("change"), talk.tool("again"))
+    with pytest.raises(ValueError, match="a repository in it"):
+        await Loop(cast("Speaker", talk), tools, Opening(say("go"), ()), 9, keeps=True).run()
+    assert "used again" not in talk.noted
 
 
 async def test_what_went_wrong_while_a_turn_was_kept_ends_the_conversation():
-    async def fail() -> None:
+    async def fail(_: object) -> None:
         raise ValueError("the disk is full")
 
     async def work() -> None:
         async with Keeping() as keeping:
-            keeping.begin(fail())
+            keeping.begin(fail)
 
     with pytest.raises(ValueError, match="the disk is full"):
         await work()
@@ -85,13 +109,13 @@ async def test_what_went_wrong_while_a_turn_was_kept_ends_the_conversation():
 async def test_an_error_beside_it_waits_until_the_turn_is_kept():
     kept: list[bool] = []
 
-    async def keep() -> None:
+    async def keep(_: object) -> None:
         await asyncio.sleep(0)
         kept.append(True)
 
     async def work() -> None:
         async with Keeping() as keeping:
-            keeping.begin(keep())
+            keeping.begin(keep)
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
@@ -102,7 +126,7 @@ async def test_an_error_beside_it_waits_until_the_turn_is_kept():
 async def test_a_cancellation_ends_the_keeping_however_often_it_comes():
     begun, ended = asyncio.Event(), asyncio.Event()
 
-    async def keep() -> None:
+    async def keep(_: object) -> None:
         begun.set()
         try:
             await asyncio.Event().wait()
@@ -113,7 +137,7 @@ async def test_a_cancellation_ends_the_keeping_however_often_it_comes():
 
     async def work() -> None:
         async with Keeping() as keeping:
-            keeping.begin(keep())
+            keeping.begin(keep)
             await asyncio.Event().wait()
 
     task = asyncio.ensure_future(work())

@@ -1,7 +1,7 @@
 """A job's work tree as the Body sees it: laid out, measured, committed."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 
@@ -28,6 +28,10 @@ _MAX_READ = 16 * 1024 * 1024
 _MAX_LINKS_AT_BASE = 10
 _TRAILER = re.compile(r"[A-Za-z0-9-]+: \S")
 IDENTITY = Identity("AI-CD", "aicd@localhost")
+
+
+def _nothing() -> None:
+    """What is done about a tree that was read, when nobody waits to change it."""
 
 
 class GitCheckout:
@@ -58,6 +62,7 @@ class GitCheckout:
         self._work_tree = WorkTree(repository, entries, self._files, sandbox.owner)
         self._marker = repository.folder / "laid"
         self._pristine: str | None = None
+        self._touches = 0
         self._staged: ChangeSet | None = None
         self._measured: ChangeSet | None = None
         self._sandbox = StepSandbox(sandbox, repository.tree, repository.folder / "logs", cache)
@@ -91,6 +96,7 @@ class GitCheckout:
 
     def touched(self) -> None:
         """Notes that the tree may have changed since it was laid or measured."""
+        self._touches += 1
         self._pristine = None
         self._staged = None
 
@@ -136,8 +142,8 @@ class GitCheckout:
         with disk_errors(self._marker):
             self._marker.write_text(self._repository.base_sha)
 
-    async def capture(self, planned: Collection[str]) -> ChangeSet:
-        """Measures the tree against the base.
+    async def capture(self, planned: Collection[str], on_taken: Callable[[], None] = _nothing) -> ChangeSet:
+        """Measures the tree against the base; see `Checkout.capture`.
 
         Raises:
             StepFailedError: `nested_repository`, `submodule_changed`, `symlink_leads_out`, `path_not_utf8`,
@@ -145,11 +151,12 @@ class GitCheckout:
             UnavailableError: the disk refused.
         """
         async with self._repository.locked() as lock:
-            tree_sha = await self._take_in(planned, lock)
+            touches = self._touches
+            tree_sha = await self._take_in(planned, lock, on_taken)
             if self._measured is None or self._measured.tree_sha != tree_sha:
                 self._measured = await self._measure(tree_sha)
-            self._staged = self._measured
-            return self._staged
+            self._staged = self._measured if self._touches == touches else None
+            return self._measured
 
     async def _measure(self, tree_sha: str) -> ChangeSet:
         """The change that leads from the base to a tree that was just taken in; raises as `capture`."""
@@ -168,12 +175,12 @@ class GitCheckout:
     async def diff(self) -> bytes:
         """The patch from the base to the tree as it is now."""
         async with self._repository.locked() as lock:
-            tree_sha = await self._take_in((), lock)
+            tree_sha = await self._take_in((), lock, _nothing)
             return (await self._repository.quarantine.delta(tree_sha)).patch
 
-    async def _take_in(self, planned: Collection[str], lock: int) -> str:
+    async def _take_in(self, planned: Collection[str], lock: int, on_taken: Callable[[], None]) -> str:
         await in_thread(self._guard_submodules, planned)
-        return await self._work_tree.take_in(planned, lock)
+        return await self._work_tree.take_in(planned, lock, on_taken)
 
     def _guard_submodules(self, planned: Collection[str]) -> None:
         """A submodule's folder is not taken in: what is in it would be lost without a word."""

@@ -1,6 +1,6 @@
 """The plug-in that thinks: everything an agent author implements or is given."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -57,14 +57,18 @@ class AgentSession(Protocol):
         """What was left when the last call was sent. It differs from run to run: what is made of it, is to be kept."""
         ...
 
-    def checkpoint(self, history: bytes) -> Awaitable[None]:
+    def checkpoint(self, history: bytes, on_taken: Callable[[], None] = ...) -> Awaitable[None]:
         """Keeps how far coding came: the tree as it is now, and what was added to the message history since the last.
 
         A round that starts over, on this or another machine, goes on from there. Made after each action that changed
         the tree, between two calls of the model. New files that the repository ignores are not kept unless planned.
 
         Which calls come before it is settled when this is called; so the next call may be made while it is awaited,
-        if only the tree is left alone until it has ended, and it has ended before the round has.
+        if only the tree is left alone until it was taken, and the checkpoint has ended before the round has. A crash
+        before its end goes on from the checkpoint before.
+
+        Args:
+            on_taken: called when the tree has been read, and may be changed again while the checkpoint is stored.
 
         Raises:
             InvalidInputError: code `no_checkpoint_here`: the step is not coding; `call_under_way`: a call of the model

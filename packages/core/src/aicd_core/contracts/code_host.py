@@ -168,10 +168,14 @@ class Checkout(Protocol):
         """Ends every process that runs in the tree. The next command begins with a new sandbox."""
         ...
 
-    async def capture(self, planned: Collection[str]) -> ChangeSet:
+    async def capture(self, planned: Collection[str], on_taken: Callable[[], None] = ...) -> ChangeSet:
         """Measures the tree against the base.
 
         New files that the repository ignores are left out unless they are in `planned`.
+
+        Args:
+            on_taken: called when the tree has been read: from then on it may be changed, what is measured is what it
+                was. Not called when the tree is refused before.
 
         Raises:
             StepFailedError: the tree holds what must never be committed (a nested repository, a symlink

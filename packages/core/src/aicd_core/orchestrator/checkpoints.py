@@ -1,7 +1,7 @@
 """How far a coding round came, kept so that this or another machine goes on from there."""
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from aicd_core.contracts import ChangeSet, Checkout
@@ -52,8 +52,8 @@ class Trail:
         self._journal.next_number = kept.calls
         await self._checkout.restore(kept.change_set or before)
 
-    def add(self, history: bytes) -> Awaitable[None]:
-        """Appends a checkpoint: what it costs does not depend on how many there are.
+    def add(self, history: bytes, on_taken: Callable[[], None]) -> Awaitable[None]:
+        """Appends a checkpoint: what it costs does not depend on how many there are. `on_taken`: as `capture` has it.
 
         The calls that come before it are counted at once; whoever goes on from it finds the others in the journal.
 
@@ -67,10 +67,10 @@ class Trail:
                 "A checkpoint was asked for while a call of the model was under way. Make it between two calls.",
                 code="call_under_way",
             )
-        return self._keep(history, self._journal.next_number)
+        return self._keep(history, self._journal.next_number, on_taken)
 
-    async def _keep(self, history: bytes, calls: int) -> None:
+    async def _keep(self, history: bytes, calls: int, on_taken: Callable[[], None]) -> None:
         async with self._one_at_a_time:
-            change_set = await self._checkout.capture(self._planned)
+            change_set = await self._checkout.capture(self._planned, on_taken)
             await self._store.keep_checkpoint(Checkpoint(self._number, len(self._history), calls, change_set, history))
             self._history.append(history)

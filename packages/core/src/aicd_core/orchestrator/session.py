@@ -43,10 +43,10 @@ class StepSession:
     def left(self) -> Left:
         return self._left()
 
-    def checkpoint(self, history: bytes) -> Awaitable[None]:
+    def checkpoint(self, history: bytes, on_taken: Callable[[], None] = lambda: None) -> Awaitable[None]:
         if self._trail is None:
             raise InvalidInputError("Only coding changes the tree and can be kept.", code="no_checkpoint_here")
-        return self._trail.add(history)
+        return self._trail.add(history, on_taken)
 
     def follow(self, trail: Trail) -> None:
         """From now on checkpoints go there."""

@@ -1,11 +1,11 @@
 """Where git works on what an agent made: a bare repository that nothing else reads from.
 
-No git process ever runs in an agent's tree. Its files come in as copies, are stored here as objects, measured and put
-together to a commit; only what `git fsck` finds well-formed goes on, into the job's trusted repository.
+No git process ever runs in an agent's tree. Its files are stored here as objects, measured and put together to a commit;
+only what `git fsck` finds well-formed goes on, into the job's trusted repository.
 """
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from aicd_core.contracts.change import ChangeSet
 from aicd_core.errors import StepFailedError
 from aicd_github.faults import disk_errors
 from aicd_github.git.delta import DELTA_OPTIONS, Delta, RawChange, TreeEntry, parse_batch, parse_delta, parse_tree
+from aicd_github.git.loose import write_blob
 from aicd_github.git.runner import Git, GitCall, GitFailedError, Place
 
 _UMASK = 0o022
@@ -130,13 +131,9 @@ class Quarantine:
         names = result.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
         return frozenset(name.removeprefix("./") for name in names)
 
-    async def store(self, copies: Sequence[Path], lock: int) -> list[str]:
-        """Stores the files' content byte for byte; the objects' names in the same order."""
-        if not copies:
-            return []
-        listing = "".join(f"{copy}\n" for copy in copies).encode("utf-8", "surrogateescape")
-        call = self._call("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=listing, lock=lock)
-        return (await self._git.do(call, "The changed files could not be stored")).text().splitlines()
+    def store(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
+        """Stores a file's content byte for byte, under the object name that was made of it; see `write_blob`."""
+        write_blob(self.path / "objects", name, size, pieces)
 
     async def write_tree(self, gone: Collection[str], there: Mapping[str, tuple[str, str]], lock: int) -> str:
         """Stores the base's tree without the paths `gone` and with (mode, object) at the others.

@@ -1,10 +1,10 @@
-"""Taking files of a hostile tree into a folder that nobody but the host can reach."""
+"""Taking files of a hostile tree to where nobody but the host can reach them."""
 
 import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,25 +35,27 @@ class Taken:
         stamp: taken before the content.
         settled: whether the stamp was so when it was taken; else it does not tell this content from the next one.
         sha: the content's object name.
-        copy: None when the name is the known one.
     """
 
     path: str
     stamp: Stamp
     settled: bool
     sha: str
-    copy: Path | None
+
+
+Store = Callable[[str, int, Iterable[bytes]], None]
+"""Stores a content: its object name, its size in bytes, its pieces. What reading them raises passes through, and then
+nothing is stored."""
 
 
 def take(
-    root: Path, wanted: Sequence[Found], known: Mapping[str, str], into: Path, form: Literal["sha1", "sha256"]
+    root: Path, wanted: Sequence[Found], known: Mapping[str, str], store: Store, form: Literal["sha1", "sha256"]
 ) -> list[Taken]:
-    """Reads the files, and copies those whose content is not the known one.
+    """Reads the files, and stores those whose content is not the known one.
 
     Args:
         wanted: files and links, as surveyed.
-        known: the object name that a path had; such a content is not copied.
-        into: an empty folder that nobody else can reach.
+        known: the object name that a path had; such a content is not stored.
 
     Raises:
         TreeMovedError: the tree was changed meanwhile.
@@ -63,11 +65,11 @@ def take(
     owner = root.stat(follow_symlinks=False).st_uid
     taken = []
     with Beneath(root) as beneath:
-        for number, found in enumerate(wanted):
+        for found in wanted:
             try:
                 folder, name = beneath.folder_of(found.path)
-                copier = _Copier(found.path, known.get(found.path), into / str(number), form, owner)
-                taken.append(copier.take(folder, name, link=stat.S_ISLNK(found.stamp.mode)))
+                taker = _Taker(found.path, known.get(found.path), store, form, owner)
+                taken.append(taker.take(folder, name, link=stat.S_ISLNK(found.stamp.mode)))
             except OSError as error:
                 raise _fault(error, found.path) from error
     return taken
@@ -99,10 +101,10 @@ def require_bounded(wanted: Sequence[Found], base_sizes: Mapping[str, int | None
 
 
 @dataclass(frozen=True)
-class _Copier:
+class _Taker:
     path: str
     known: str | None
-    copy: Path
+    store: Store
     form: Literal["sha1", "sha256"]
     owner: int
 
@@ -129,17 +131,24 @@ class _Copier:
             os.close(descriptor)
 
     def _taken(self, stamp: Stamp, settled: bool, size: int, read: Callable[[], Iterator[bytes]]) -> Taken:
-        """Hashes first: after a restart most files are what they were, and need no copy."""
-        digest = hashlib.new(self.form, b"blob %d\0" % size, usedforsecurity=False)
+        """Hashes first: after a restart most files are what they were, and need not be stored."""
+        head = b"blob %d\0" % size
+        digest = hashlib.new(self.form, head, usedforsecurity=False)
         for piece in read():
             digest.update(piece)
         sha = digest.hexdigest()
-        if sha == self.known:
-            return Taken(self.path, stamp, settled, sha, None)
-        with self.copy.open("xb") as copy:
-            for piece in read():
-                copy.write(piece)
-        return Taken(self.path, stamp, settled, sha, self.copy)
+        if sha != self.known:
+            again = hashlib.new(self.form, head, usedforsecurity=False)
+            self.store(sha, size, self._same(read(), again, sha))
+        return Taken(self.path, stamp, settled, sha)
+
+    def _same(self, pieces: Iterator[bytes], digest: "hashlib._Hash", sha: str) -> Iterator[bytes]:
+        """The pieces, if in the end they are what they were when they were read before."""
+        for piece in pieces:
+            digest.update(piece)
+            yield piece
+        if digest.hexdigest() != sha:
+            raise TreeMovedError(self.path)
 
 
 def _pieces(descriptor: int, size: int) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import shutil
 import stat
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -101,10 +101,13 @@ class WorkTree:
         with disk_errors(self._root):
             await in_thread(keep_only, self._root, files, self.gitlinks())
 
-    async def take_in(self, planned: Collection[str], lock: int) -> str:
+    async def take_in(self, planned: Collection[str], lock: int, on_taken: Callable[[], None]) -> str:
         """Stores the tree in the quarantine and returns the object name of what it is.
 
         New files that the repository ignores are left out unless they are in `planned`.
+
+        Args:
+            on_taken: called when the tree has been read, and may be changed again.
 
         Raises:
             StepFailedError: `nested_repository`, `uncommittable_tree`, `file_too_large`, `change_too_large`,
@@ -113,7 +116,7 @@ class WorkTree:
         """
         for _ in range(_ATTEMPTS):
             try:
-                return await self._take_in(planned, lock)
+                return await self._take_in(planned, lock, on_taken)
             except TreeMovedError:
                 continue
         raise StepFailedError(
@@ -121,14 +124,14 @@ class WorkTree:
             code="tree_unsteady",
         )
 
-    async def _take_in(self, planned: Collection[str], lock: int) -> str:
+    async def _take_in(self, planned: Collection[str], lock: int, on_taken: Callable[[], None]) -> str:
         with disk_errors(self._root):
             found = await in_thread(survey, self._root, self.gitlinks())
             chosen = choose(found, self._entries, await self._ignored(found), self._kept.union(planned))
             unread, new = self._compared(chosen)
             require_bounded(unread, {one.path: entry.size for one in unread if (entry := self._entries.get(one.path))})
             taken = await in_thread(self._take, unread)
-        await self._store([one for one in taken if one.copy is not None], lock)
+        on_taken()
         self._known.learn(taken)
         new |= {one.path: (one.stamp.git_mode(), one.sha) for one in taken if not self._as_at_base(one, one.sha)}
         tree_sha = await self._quarantine.write_tree(gone(chosen, self._entries), new, lock)
@@ -175,16 +178,8 @@ class WorkTree:
                 copy.write_bytes(content)
 
     def _take(self, unread: list[Found]) -> list[Taken]:
-        intake = self._repository.folder / "intake"
-        _make_empty(intake)
         known = {one.path: entry.sha for one in unread if (entry := self._entries.get(one.path))}
-        return take(self._root, unread, known, intake, self._repository.form)
-
-    async def _store(self, taken: list[Taken], lock: int) -> None:
-        shas = await self._quarantine.store([one.copy for one in taken if one.copy is not None], lock)
-        assert shas == [one.sha for one in taken]
-        with disk_errors(self._root):
-            await in_thread(_make_empty, self._repository.folder / "intake")
+        return take(self._root, unread, known, self._quarantine.store, self._repository.form)
 
 
 def _make_empty(folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""Keeping a turn while the model is asked for the next one."""
+"""Keeping a turn while the model is asked for the next one, and its tools are used."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
@@ -14,10 +14,24 @@ class Keeping:
 
     def __init__(self) -> None:
         self._task: asyncio.Future[None] | None = None
+        self._taken = asyncio.Event()
 
-    def begin(self, work: Awaitable[None]) -> None:
-        """Has something kept from now on; what was begun before must have been waited for."""
-        self._task = asyncio.ensure_future(work)
+    def begin(self, keep: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+        """Has something kept from now on; what was begun before must have been waited for.
+
+        Args:
+            keep: keeps it, and calls what it is given when it has read it.
+        """
+        self._taken = asyncio.Event()
+        self._task = asyncio.ensure_future(keep(self._taken.set))
+        self._task.add_done_callback(lambda _, taken=self._taken: taken.set())
+
+    async def taken(self) -> None:
+        """Returns when what is kept was read, and may be changed; raises what went wrong by then."""
+        if self._task is not None:
+            await self._taken.wait()
+            if self._task.done():
+                await self.ended()
 
     async def ended(self) -> None:
         """Returns when it is kept; raises what it raised. Cancelled, it cancels it, too."""

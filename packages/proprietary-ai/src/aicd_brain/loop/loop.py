@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 from pydantic import BaseModel
 from pydantic_core import from_json
@@ -63,8 +64,8 @@ class Loop:
 
     Args:
         keeps: whether turns that changed the tree are kept as checkpoints; `session.history` is gone on from then. A
-            turn is kept while the model thinks about the next one: a crash in between costs no call, only the turn's
-            commands once more.
+            turn is kept while the model thinks about the next one, and that one is carried out: a crash in between
+            costs no call, only the commands of both once more.
     """
 
     speaker: Speaker
@@ -94,7 +95,7 @@ class Loop:
         async with self._keeping:
             while len(self.conversation.turns) < self.max_turns:
                 answer, overflowed = await self._ask()
-                await self._keeping.ended()  # the tree is not touched again before
+                await self._keeping.taken()  # the tree is not touched again before
                 assert answer.reply is not None, "asking ends with a reply"
                 if answer.reply.stop is Stop.REFUSAL:
                     return Ended(None, Why.REFUSED)
@@ -139,7 +140,9 @@ class Loop:
             return Ended(None, Why.CIRCLES)
         self.conversation.add(turn)
         if changed and self.keeps:
-            self._keeping.begin(self._session.checkpoint(to_fragment(self.conversation.turns[self._kept :])))
+            await self._keeping.ended()
+            fragment = to_fragment(self.conversation.turns[self._kept :])
+            self._keeping.begin(partial(self._session.checkpoint, fragment))
             self._kept = len(self.conversation.turns)
         return Ended(None, Why.SILENT) if self._is_silent() else None
 
