@@ -1,14 +1,15 @@
 """A turn is kept while the model is asked on, and nothing touches the tree before it was read."""
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from aicd_brain.loop.keeping import Keeping
-from aicd_brain.loop.loop import Loop, Opening
+from aicd_brain.loop.loop import TOGETHER, Loop, Opening
 from aicd_brain.loop.speaker import Speaker
 from aicd_brain.models.gateway import Answer
 from aicd_brain.models.messages import Message, Reply, Stop, Tokens, ToolCall, ToolSpec, say
@@ -24,20 +25,20 @@ class Result(Value):
 class Talk:
     """A model, a session and two tools that note what happens; a checkpoint goes on when it is let."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Sequence[str] = ("change", "again", "done")) -> None:
         self.noted: list[str] = []
         self.read, self.stored = asyncio.Event(), asyncio.Event()
         self.asked_again = asyncio.Event()
         self.history = ()
         self.gateway = SimpleNamespace(session=self)
         self.model, self.context = "m", 1000
-        self._turns = iter(["change", "again", "done"])
+        self._turns = iter(turns)
 
     def emit(self, message: str) -> None:
         """Nobody watches."""
 
     async def checkpoint(self, history: bytes, on_taken: Callable[[], None]) -> None:
-        self.noted.append("keeping")
+        self.noted.append(f"keeping {len(json.loads(history))}")
         await self.read.wait()
         on_taken()
         await self.stored.wait()
@@ -49,7 +50,9 @@ class Talk:
             self.asked_again.set()
         await asyncio.sleep(0)
         self.noted.append(f"answered {name}")
-        said = Message(role="assistant", parts=(ToolCall(id=name, name=name, arguments="{}"),))
+        said = Message(
+            role="assistant", parts=(ToolCall(id=name, name=name, arguments=json.dumps({"at": len(self.noted)})),)
+        )
         return Answer(Reply(message=said, stop=Stop.TOOLS, tokens=Tokens()), Left(seconds=100))
 
     def tool(self, name: str, result: Result | None = None) -> Tool:
@@ -71,14 +74,29 @@ async def test_the_next_turn_goes_on_while_one_is_kept_but_no_tool_is_used_befor
     running = asyncio.ensure_future(Loop(cast("Speaker", talk), tools, Opening(say("go"), ()), 9, keeps=True).run())
     await talk.asked_again.wait()
     await settle()
-    assert talk.noted == ["answered change", "used change", "keeping", "answered again"]
+    assert talk.noted == ["answered change", "used change", "keeping 1", "answered again"]
     talk.read.set()
     await settle()
-    assert talk.noted[4:] == ["used again"], "one turn is kept at a time"
+    assert talk.noted[4:] == ["used again", "answered done", "used done"]
     talk.stored.set()
     assert (await running).result == Result()
-    assert talk.noted[5:8] == ["kept", "keeping", "kept"]
-    assert talk.noted[-1] == "used done"
+    assert talk.noted[4:-1] == ["used again", "answered done", "used done"]
+    assert talk.noted[-1] == "kept", "the conversation has ended when all of it is kept"
+
+
+async def test_turns_that_are_quicker_than_keeping_go_together_but_not_without_end():
+    talk = Talk(["change"] * (TOGETHER + 3) + ["done"])
+    talk.read.set()
+    tools = (talk.tool("change"), talk.tool("done", Result()))
+    running = asyncio.ensure_future(Loop(cast("Speaker", talk), tools, Opening(say("go"), ()), 99, keeps=True).run())
+    await settle()
+    await settle()
+    assert talk.noted.count("used change") == 1 + TOGETHER
+    assert "keeping 1" in talk.noted
+    talk.stored.set()
+    await running
+    kept = [int(word.split()[1]) for word in talk.noted if word.startswith("keep")]
+    assert (kept[:2], sum(kept)) == ([1, TOGETHER], TOGETHER + 3)
 
 
 async def test_a_turn_that_could_not_be_read_ends_the_conversation_before_a_tool_is_used():

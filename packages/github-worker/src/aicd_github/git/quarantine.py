@@ -1,7 +1,7 @@
 """Where git works on what an agent made: a bare repository that nothing else reads from.
 
-No git process ever runs in an agent's tree. Its files are stored here as objects, measured and put together to a commit;
-only what `git fsck` finds well-formed goes on, into the job's trusted repository.
+No git process ever runs in an agent's tree. Its files are stored here as objects, measured and put together to a
+commit; only what `git fsck` finds well-formed goes on, into the job's trusted repository.
 """
 
 import shutil

@@ -22,9 +22,14 @@ class Keeping:
         Args:
             keep: keeps it, and calls what it is given when it has read it.
         """
-        self._taken = asyncio.Event()
-        self._task = asyncio.ensure_future(keep(self._taken.set))
-        self._task.add_done_callback(lambda _, taken=self._taken: taken.set())
+        taken = self._taken = asyncio.Event()
+        self._task = asyncio.ensure_future(keep(taken.set))
+        self._task.add_done_callback(lambda _: taken.set())
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is just being kept."""
+        return self._task is not None and not self._task.done()
 
     async def taken(self) -> None:
         """Returns when what is kept was read, and may be changed; raises what went wrong by then."""

@@ -26,6 +26,9 @@ OBSERVATION = "observation"
 SILENT = 3
 """Answers without a tool call, in a row, after which nothing more is expected."""
 
+TOGETHER = 5
+"""Turns that are kept in one checkpoint at most, when each is quicker than keeping those before it."""
+
 
 class Why(StrEnum):
     """Why a conversation ended without a result, in words that a person reads."""
@@ -64,8 +67,8 @@ class Loop:
 
     Args:
         keeps: whether turns that changed the tree are kept as checkpoints; `session.history` is gone on from then. A
-            turn is kept while the model thinks about the next one, and that one is carried out: a crash in between
-            costs no call, only the commands of both once more.
+            turn is kept while the conversation goes on: a crash in between costs no call, only the commands since the
+            last checkpoint once more.
     """
 
     speaker: Speaker
@@ -75,6 +78,7 @@ class Loop:
     keeps: bool = False
     conversation: Conversation = field(init=False)
     _kept: int = field(init=False, default=0)
+    _changed: bool = field(init=False, default=False)
     _keeping: Keeping = field(init=False, default_factory=Keeping)
 
     def __post_init__(self) -> None:
@@ -139,12 +143,20 @@ class Loop:
         if turn is None:
             return Ended(None, Why.CIRCLES)
         self.conversation.add(turn)
-        if changed and self.keeps:
-            await self._keeping.ended()
-            fragment = to_fragment(self.conversation.turns[self._kept :])
-            self._keeping.begin(partial(self._session.checkpoint, fragment))
-            self._kept = len(self.conversation.turns)
+        self._changed = self._changed or changed
+        if self.keeps and self._changed:
+            await self._keep()
         return Ended(None, Why.SILENT) if self._is_silent() else None
+
+    async def _keep(self) -> None:
+        """Begins to keep what is new; or leaves it to the next turn, if this was quicker than keeping those before."""
+        new = self.conversation.turns[self._kept :]
+        if self._keeping.busy and len(new) < TOGETHER:
+            return
+        await self._keeping.ended()
+        self._keeping.begin(partial(self._session.checkpoint, to_fragment(new)))
+        self._kept += len(new)
+        self._changed = False
 
     async def _use(self, call: ToolCall, *, cut: bool) -> Said:
         if cut:
