@@ -21,6 +21,7 @@ from aicd_core.db.database import SystemDatabase
 from aicd_core.errors import UnavailableError
 from aicd_core.jobs.machine import JobState
 from aicd_core.orchestrator import JobReport, Message
+from aicd_core.orchestrator.chores import let_go
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.organizations.service import ensure_organization
 from aicd_core.testing.databases import TestUrls
@@ -183,6 +184,39 @@ async def test_verify_finds_what_was_changed_since(body: Body, source: Path, mod
     assert differing(verify(body, database_urls, str(bundle), "--json")) == ["journal (7 calls)"]
     alter(database_urls, "UPDATE usage_entries SET cost_micro_usd = cost_micro_usd + 1 WHERE entry_key LIKE '%plan/0%'")
     assert differing(verify(body, database_urls, str(bundle), "--json")) == ["journal (7 calls)", "ledger"]
+
+
+LET_GO = """WITH ended AS (UPDATE jobs SET state = 'merged', updated_at = now() - interval '31 days' RETURNING id)
+    UPDATE journal_contents SET created_at = now() - interval '32 days' WHERE job_id IN (SELECT id FROM ended)"""
+
+
+async def test_evidence_holds_when_the_texts_were_let_go_of_and_what_is_left_is_still_compared(
+    body: Body, source: Path, model: PaidModel, database_urls: TestUrls
+):
+    report = await paid_job(body, source, model)
+    bundle = str(bundle_of(report))
+    alter(database_urls, LET_GO)
+    await let_go(body.parts())
+    assert journal_rows(database_urls) == 0
+    done = verify(body, database_urls, bundle, "--json")
+    assert differing(done) == []
+    (journal,) = [one for one in json.loads(done.stdout)["checks"] if one["name"] == "journal (7 calls)"]
+    assert "AICD_JOURNAL_DAYS" in journal["detail"]
+    alter(database_urls, "UPDATE model_calls SET reply_sha256 = sha256('other') WHERE step = 'plan/0'")
+    assert differing(verify(body, database_urls, bundle, "--json")) == ["journal (7 calls)"]
+
+
+async def test_texts_that_are_gone_before_the_job_has_ended_were_taken_away(
+    body: Body, source: Path, model: PaidModel, database_urls: TestUrls
+):
+    report = await paid_job(body, source, model)
+    alter(database_urls, "DELETE FROM journal_contents")
+    assert differing(verify(body, database_urls, str(bundle_of(report)), "--json")) == ["journal (7 calls)"]
+
+
+def journal_rows(urls: TestUrls) -> int:
+    with psycopg.connect(urls.admin) as connection:
+        return connection.execute("SELECT count(*) FROM journal_contents").fetchall()[0][0]
 
 
 async def test_verify_without_the_database_checks_signature_and_commit(body: Body, source: Path, tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aicd_core.contracts import ModelReply, ModelRequest, Usage
+from aicd_core.contracts import ChangeSet, ModelReply, ModelRequest, Usage
 from aicd_core.db.calls import Call as Statement
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.pipeline import Pipeline
@@ -21,8 +21,9 @@ from aicd_core.jobs.values import NewJob
 from aicd_core.journal import repository as journal
 from aicd_core.journal.errors import JournalDamagedError
 from aicd_core.journal.pieces import LEAST, MOST, cut, name_of
-from aicd_core.journal.values import Call
+from aicd_core.journal.values import Call, Checkpoint
 from aicd_core.orchestrator.records import Records, is_let_go
+from aicd_core.portability import erase
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories import repository as repositories
 from aicd_core.testing.databases import TestUrls
@@ -206,3 +207,30 @@ async def test_texts_of_a_job_that_ended_long_ago_go_in_batches_and_all_others_s
     async with desk.database.read(desk.tenant) as session:
         assert await is_let_go(session, desk.tenant, desk.job_id) is goes
         assert len(await journal.list_digests(session, desk.tenant, desk.job_id)) == 3
+
+
+async def test_erasing_an_organization_takes_all_of_its_texts_and_none_of_another_that_has_the_same(
+    database: Database, tenant: Tenant, rival: Tenant, database_urls: TestUrls
+):
+    told = [(request(turns), b"answer %d" % turns) for turns in range(1, 4)]
+    desks = [await desk_of(database, who, database_urls) for who in (tenant, rival)]
+    for desk in desks:
+        for number, (asked, answered) in enumerate(told):
+            await desk.keep(number, asked, answered)
+        change = ChangeSet(base_sha="a" * 40, tree_sha="b" * 40, files=(), patch=b"the same in both")
+        await desk.records.keep_checkpoint(Checkpoint(1, 0, 3, change, b"said"))
+    ours, theirs = desks
+    names = "SELECT sha256 FROM journal_contents WHERE org_id = '{}' ORDER BY sha256"
+    assert ours.ask(names.format(tenant.org_id)) == ours.ask(names.format(rival.org_id)) != []
+    owner = Database.connect(database_urls.admin, pool_size=1)
+    try:
+        await erase(owner, tenant, now=datetime.now(UTC), force=True, batch=2)
+    finally:
+        await owner.close()
+    left = {
+        table: ours.ask(f"SELECT DISTINCT org_id FROM {table}")
+        for table in ("journal_contents", "model_calls", "checkpoints", "usage_entries", "jobs")
+    }
+    assert [orgs for orgs in left.values() if (tenant.org_id,) in orgs] == []
+    assert await theirs.texts() == told
+    assert (await theirs.records.checkpoints(1)).history == (b"said",)

@@ -1,11 +1,13 @@
 """What a verifier compares a statement with: the commit in a repository, and what is stored of the job. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from aicd_core.attestation.statement import CommandEvidence, LedgerLine, Predicate, Sha256
 from aicd_core.contracts import PolicyVerdict, PromptUse, Usage
+
+TEXTS_GONE = "(Only hashes were compared: the texts are gone, AICD_JOURNAL_DAYS after the job has ended.)"
 
 
 class Result(StrEnum):
@@ -45,7 +47,7 @@ class StoredFacts:
     """What is stored of a job.
 
     `journal` is the chain over as many calls as the statement counts, and `prompts` are those of these calls; None when
-    there are fewer.
+    there are fewer. `texts_gone`: the calls' texts were let go of, and only the hashes that are left were compared.
     """
 
     bundle: bytes | None
@@ -56,6 +58,7 @@ class StoredFacts:
     plan_sha256: Sha256 | None
     commands: tuple[CommandEvidence, ...] | None
     policy: PolicyVerdict | None
+    texts_gone: bool = False
 
 
 def check_commit(told: Predicate, found: CommitFacts | None) -> Iterator[Check]:
@@ -81,7 +84,8 @@ def check_stored(told: Predicate, raw: bytes, found: StoredFacts) -> Iterator[Ch
     yield Check("stored bundle", Result.OK if same else Result.DIFFERS, kept)
     calls = told.journal.calls
     stored = "fewer calls" if found.journal is None else found.journal
-    yield _compared(f"journal ({calls} calls)", told.journal.sha256, stored)
+    journal = _compared(f"journal ({calls} calls)", told.journal.sha256, stored)
+    yield replace(journal, detail=f"{journal.detail} {TEXTS_GONE}") if found.texts_gone and calls else journal
     yield _prompts(told, found)
     yield _ledger(told, found)
     yield _compared("issue", told.issue.sha256, found.issue_sha256)

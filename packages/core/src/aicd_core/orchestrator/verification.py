@@ -12,6 +12,7 @@ from aicd_core.errors import NotFoundError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
+from aicd_core.jobs.machine import TERMINAL
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.journal import repository as journal
 from aicd_core.journal.digest import chain
@@ -50,7 +51,8 @@ async def read_stored_facts(database: Database, tenant: Tenant, job_id: JobId, t
         tests = await artifacts.get_artifact(*key, ArtifactKind.TEST_REPORT, told.round)
         policy = await artifacts.get_artifact(*key, ArtifactKind.POLICY_REPORT, told.round)
         books = await read_books(*key)
-        there = books.calls if await is_let_go(*key) else await _as_they_are(*key, books.calls)
+        gone = job.state in TERMINAL and await is_let_go(*key)  # of a job that goes on, nobody lets go
+        there = books.calls if gone else await _as_they_are(*key, books.calls)
     told_calls = there[: told.journal.calls]
     enough = len(there) >= told.journal.calls
     return StoredFacts(
@@ -62,6 +64,7 @@ async def read_stored_facts(database: Database, tenant: Tenant, job_id: JobId, t
         plan_sha256=Plan.model_validate_json(plan).structure_hash() if plan else None,
         commands=commands_of(TestReport.model_validate_json(tests)) if tests else None,
         policy=PolicyReport.model_validate_json(policy).verdict if policy else None,
+        texts_gone=gone,
     )
 
 
