@@ -121,6 +121,9 @@ def test_jobs_and_show_tell_the_story(shop: Shop):
     assert re.search(rf"^{job}  pr_open .*Greet the world$", shop.run("jobs").stdout, re.MULTILINE)
     assert [row["job_id"] for row in json.loads(shop.run("jobs", "--json").stdout)["jobs"]] == [job]
     assert shop.run("jobs", "--state", "failed").stdout.startswith("No failed job")
+    unknown = shop.run("jobs", "--state", "bogus")
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith("aicd: 'bogus' is no state of a job. There are: queued, planning,")
     story = shop.run("show", job).stdout
     for part in ("History", "Plan", "modify greet.txt", "Tests", "Policy: allow", "Review of round 1: approve"):
         assert part in story

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import psycopg
 import pytest
@@ -15,7 +16,8 @@ from aicd_core.contracts import Change, ModelReply, ModelRequest, Review, Review
 from aicd_core.errors import InvalidInputError, NotFoundError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs.machine import JobState
-from aicd_core.orchestrator import JobReport, Redaction, Replay, Replayed, export_cassette
+from aicd_core.orchestrator import Cassette, JobReport, Redaction, Replay, Replayed, export_cassette
+from aicd_core.orchestrator.cassette_format import Difference, Head, RecordedCall, read_lines
 from aicd_core.orchestrator.chores import let_go
 from aicd_core.testing.agents import ScriptedAgent, plan_for
 from aicd_core.testing.cassettes import play, require_identical
@@ -325,7 +327,46 @@ def test_the_commands_write_a_cassette_and_play_it(tmp_path: Path, source: Path,
     played = aicd(tmp_path / "other", database_urls, "replay", "--cassette", file, "--repo", str(source))
     assert played.returncode == 0, played.stderr
     assert "all 9 are identical" in played.stdout
+    assert Path(file).stat().st_mode & 0o777 == 0o600
+    other = make_greeting(tmp_path / "another")
+    git(other, "commit", "-q", "--amend", "-m", "Another history")
+    elsewhere = aicd(tmp_path / "other", database_urls, "replay", "--cassette", file, "--repo", str(other))
+    assert elsewhere.returncode == 2
+    assert "does not have the commit" in elsewhere.stderr
+    assert "--repo" in elsewhere.stderr
     assert aicd(data, database_urls, "replay").returncode == 2
+
+
+def test_the_calls_of_a_job_without_a_plan_are_exported_to_be_read(
+    tmp_path: Path, source: Path, database_urls: TestUrls
+):
+    data, file = tmp_path / "data", str(tmp_path / "job.jsonl")
+    ran = json.loads(aicd(data, database_urls, "run", "--repo", str(source), "--issue", "No diff", "--json").stdout)
+    assert ran["code"] == "no_usable_diff"
+    exported = aicd(data, database_urls, "journal", "export", ran["job_id"], "--to", file)
+    assert exported.returncode == 0, exported.stderr
+    assert "no plan, so there is nothing to replay" in exported.stdout
+    played = aicd(data, database_urls, "replay", "--cassette", file, "--repo", str(source))
+    assert (played.returncode, "has no plan yet" in played.stderr) == (2, True)
+
+
+def test_lines_that_make_much_of_little_are_refused(monkeypatch: pytest.MonkeyPatch):
+    call = RecordedCall(
+        step="code/1", number=0, model="m", request=Difference(begins=0, ends=0, new="x" * 900), reply="", usage=Usage()
+    )
+    again = call.model_copy(update={"number": 1, "request": Difference(begins=900, ends=0, new="")})
+    cassette = Cassette(cast("Head", None), Redaction())
+    monkeypatch.setattr("aicd_core.orchestrator.cassette.MOST_TEXT", 2000)
+    cassette.add({"call": call})
+    cassette.add({"call": again})
+    with pytest.raises(ValueError, match="more than 2,000 characters together"):
+        cassette.add({"call": again})
+
+
+def test_a_file_that_is_too_long_for_a_cassette_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("aicd_core.orchestrator.cassette_format.LONGEST", 10)
+    with pytest.raises(InvalidInputError, match="longer than 10 bytes"):
+        read_lines(b"[" * 11, "job.jsonl")
 
 
 def aicd(data: Path, urls: TestUrls, *arguments: str) -> subprocess.CompletedProcess[str]:

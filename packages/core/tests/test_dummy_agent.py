@@ -551,7 +551,7 @@ async def test_diffs_of_no_use_are_skipped_and_named(bench: Bench) -> None:
         ),
     )
     change = await bench.code(task, plan)
-    assert change.summary == "Applied diff 2 of the issue (1 files)."
+    assert change.summary == "Applied diff 2 of the issue (1 file)."
     review = await bench.review(task, plan, bench.evidence())
     assert review.verdict is ReviewVerdict.APPROVE
 

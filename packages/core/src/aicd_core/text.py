@@ -21,6 +21,11 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n"))
 
 
+def number_of(count: int, noun: str) -> str:
+    """A number of things: `1 file`, `2 files`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def require_text(text: str, what: str, *, most: int, least: int = 0) -> str:
     """The text itself, if the database can store it exactly.
 

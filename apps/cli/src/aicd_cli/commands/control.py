@@ -35,7 +35,11 @@ def cancel_command(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a job in any state. Its worker stops within seconds; the branch goes unless a pull request stands on it."""
+    """End a job in any state. Its worker stops within seconds; the branch goes unless a pull request stands on it.
+
+    Exit codes: 0 it is cancelled, 1 it had ended otherwise before, or something went wrong, 2 usage, such as no such
+    job.
+    """
 
     async def work() -> ExitCode:
         async with _control(data_dir) as control:
@@ -59,7 +63,11 @@ def approve_command(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a job go on whose plan waits for approval, or send the plan back with a comment for the planner."""
+    """Let a job go on whose plan waits for approval, or send the plan back with a comment for the planner.
+
+    Exit codes: 0 it goes on, 1 no plan of it waits for approval, or another one than --plan names, or something went
+    wrong, 2 usage, such as no such job.
+    """
 
     async def work() -> ExitCode:
         async with _control(data_dir) as control:
@@ -85,7 +93,10 @@ def resume_command(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a paused job back to the state that it left, with its limits raised."""
+    """Take a paused job back to the state that it left, with its limits raised.
+
+    Exit codes: 0 it goes on, 1 it is not paused, or something went wrong, 2 usage, such as no such job.
+    """
 
     async def work() -> ExitCode:
         cost_limit = None if budget is None else round(budget * MICRO_USD)

@@ -23,7 +23,9 @@ SHOW_EXAMPLE = "Example:  aicd show 01a20a19-b883-7345-9527-cba0433a3c7f"
 
 
 def list_command(
-    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help=f"Only jobs in this state: {', '.join(JobState)}.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="At most so many, the newest first.")] = 20,
     after: Annotated[
         str | None,
@@ -35,14 +37,15 @@ def list_command(
     """List jobs, the newest first."""
 
     async def work() -> ExitCode:
+        wanted = _parse_state(state)
         async with open_store(load_settings(data_dir)) as store, store.database.read(store.tenant) as session:
-            page = await jobs.list_jobs(session, store.tenant, PageRequest(limit, after), state=state)
+            page = await jobs.list_jobs(session, store.tenant, PageRequest(limit, after), state=wanted)
         if as_json:
             fields = [(str(job.id), job.state.value, job.title, job.reason) for job in page.items]
             rows = [dict(zip(("job_id", "state", "title", "reason"), values, strict=True)) for values in fields]
             show({"jobs": rows, "next_cursor": page.next_cursor})
         else:
-            none = f"No {state.value} job." if state else "No job yet. Start one:  aicd run --repo . --issue-file F"
+            none = f"No {state} job." if state else "No job yet. Start one:  aicd run --repo . --issue-file F"
             lines = [job_line(job) for job in page.items] or [none]
             if page.next_cursor:
                 lines.append(f"more:  aicd jobs --after {page.next_cursor}")
@@ -76,6 +79,14 @@ def show_command(
         return ExitCode.OK
 
     run_process(work, as_json=as_json)
+
+
+def _parse_state(text: str | None) -> JobState | None:
+    try:
+        return None if text is None else JobState(text)
+    except ValueError as error:
+        known = ", ".join(JobState)
+        raise InvalidInputError(f"{text!r} is no state of a job. There are: {known}.", code="no_such_state") from error
 
 
 def parse_job_id(text: str) -> JobId:

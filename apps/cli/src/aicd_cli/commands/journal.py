@@ -15,8 +15,11 @@ from aicd_cli.process import run_process
 from aicd_cli.runtime import load_settings, open_store
 from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import export_cassette, redaction_of
+from aicd_core.text import number_of
 
 EXPORT_EXAMPLE = "Example:  aicd journal export 01a20a19-b883-7345-9527-cba0433a3c7f --to job.jsonl"
+
+PLAN_LINE = '{"result":{"kind":"plan"'
 
 app = typer.Typer(help="Take what was said to models out as a file.", epilog=EXPORT_EXAMPLE, no_args_is_help=True)
 
@@ -43,15 +46,17 @@ def export_command(
         settings = load_settings(data_dir)
         redaction = redaction_of(settings, os.environ)
         job_id = parse_job_id(job)
-        lines = 0
+        lines, planned = 0, False
         async with open_store(settings) as store:
             opened = False
             try:
-                with to.open("x", encoding="utf-8") as file:
+                # It holds source and prompts: its owner's alone.
+                with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                     opened = True
                     async for line in export_cassette(store.database, store.tenant, job_id, redaction):
                         file.write(line)
                         lines += 1
+                        planned = planned or line.startswith(PLAN_LINE)
             except BaseException as error:
                 if opened:
                     with suppress(OSError):
@@ -62,7 +67,9 @@ def export_command(
                     f"{to} cannot be written: {error.strerror}. Name a new file in a folder that is there.",
                     code="bad_output",
                 ) from error
-        sys.stdout.write(f"{lines} lines are in {to}. Play them:  aicd replay --cassette {to} --repo .\n")
+        play = f"Play them:  aicd replay --cassette {to} --repo ."
+        none = "The job has no plan, so there is nothing to replay; what was said to models is there to be read."
+        sys.stdout.write(f"{number_of(lines, 'line')} are in {to}. {play if planned else none}\n")
         return ExitCode.OK
 
     run_process(work, as_json=False)

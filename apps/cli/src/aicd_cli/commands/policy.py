@@ -19,6 +19,7 @@ from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.organizations.service import require_by_slug
 from aicd_core.tenancy.policies import service as policies
+from aicd_core.text import number_of
 
 TEST_EXAMPLE = "Example:  aicd policy test --repo . --last 50"
 
@@ -111,7 +112,7 @@ def past_command(
             show({"repo": repo, "counts": counts, "commits": [item.as_json() for item in judged]})
         else:
             sums = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-            sys.stdout.write(f"{len(judged)} commits: {sums}\n")
+            sys.stdout.write(f"{number_of(len(judged), 'commit')}: {sums}\n")
         return ExitCode.OK
 
     run_process(work, as_json=as_json)

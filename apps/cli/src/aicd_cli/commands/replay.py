@@ -19,8 +19,8 @@ from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, make_parts, open_store, prepare_data_dir, require_disk_space
 from aicd_cli.views import open_view
 from aicd_core.agents.registry import load_agent
-from aicd_core.errors import InvalidInputError
-from aicd_core.orchestrator import Observer, Player, Replay, Replayed, read_cassette, redaction_of
+from aicd_core.errors import InvalidInputError, StepFailedError
+from aicd_core.orchestrator import LONGEST, Observer, Player, Replay, Replayed, read_cassette, redaction_of
 from aicd_core.settings import Settings
 from aicd_core.text import one_line
 
@@ -83,17 +83,32 @@ async def _replay(settings: Settings, job: str, observe: Observer) -> Replayed:
 
 async def _play(settings: Settings, file: Path, repo: str, observe: Observer) -> Replayed:
     """A cassette."""
-    try:
-        content = await asyncio.to_thread(file.read_bytes)
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror}. Name a file that `aicd journal export` wrote."
-        raise InvalidInputError(message, code="bad_cassette") from error
+    content = await asyncio.to_thread(_read, file)
     played = read_cassette(content, str(file), partial(redaction_of, settings, os.environ))
     hosts = Hosts(settings)
     prepare_data_dir(settings)
     require_disk_space(settings)
     await hosts.sandbox.check()
-    return await Player(hosts, load_agent, settings, observe).play(played, _source(repo))
+    try:
+        return await Player(hosts, load_agent, settings, observe).play(played, _source(repo))
+    except StepFailedError as error:
+        if error.code != "base_gone":
+            raise
+        raise InvalidInputError(
+            f"{repo} does not have the commit {played.job.base_sha} that the recorded job started from. Name the "
+            "repository that the job worked on with --repo.",
+            code="wrong_repository",
+        ) from error
+
+
+def _read(file: Path) -> bytes:
+    """The bytes of a cassette, and one more than there may be where it is too long."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LONGEST + 1)
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror}. Name a file that `aicd journal export` wrote."
+        raise InvalidInputError(message, code="bad_cassette") from error
 
 
 def _source(repo: str) -> str:

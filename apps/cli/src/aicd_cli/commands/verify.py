@@ -21,7 +21,7 @@ from aicd_core.errors import InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.orchestrator import read_bundle, read_stored_facts
 from aicd_core.settings import Settings
-from aicd_core.text import one_line
+from aicd_core.text import number_of, one_line
 from aicd_github.local.commits import read_commit
 
 EXAMPLE = "Example:  aicd verify 1.evidence.json --key aicd-public-keys.txt --repo ."
@@ -143,6 +143,6 @@ def _print(checks: Sequence[Check], told: Predicate | None) -> None:
         lines.append(f"{whose}: {differing} of {len(checks)} checks differ. Do not trust it.\n")
     else:
         skipped = sum(check.result is Result.SKIPPED for check in checks)
-        lines.append(f"{whose}: holds, {len(checks) - skipped} checks, {skipped} skipped.\n")
+        lines.append(f"{whose}: holds, {number_of(len(checks) - skipped, 'check')}, {skipped} skipped.\n")
     with suppress(OSError):  # nobody may be reading any more
         sys.stdout.writelines(lines)

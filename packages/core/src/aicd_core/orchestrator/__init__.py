@@ -2,6 +2,7 @@
 
 from aicd_core.orchestrator.budget import LIMIT_CODES
 from aicd_core.orchestrator.cassette import Cassette, read_cassette
+from aicd_core.orchestrator.cassette_format import LONGEST
 from aicd_core.orchestrator.control import Control
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
 from aicd_core.orchestrator.exporting import export_cassette
@@ -24,6 +25,7 @@ from aicd_core.orchestrator.worker import Worker, WorkerOptions
 
 __all__ = [
     "LIMIT_CODES",
+    "LONGEST",
     "Cassette",
     "CodeHosts",
     "CommandEnded",

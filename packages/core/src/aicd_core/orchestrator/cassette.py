@@ -17,6 +17,7 @@ from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.journal.values import Call
 from aicd_core.orchestrator.cassette_format import (
+    MOST_TEXT,
     RESULTS,
     Difference,
     End,
@@ -99,6 +100,7 @@ class Cassette:
         self._results: dict[ArtifactKind, dict[int, bytes]] = {kind: {} for kind in RESULTS}
         self._calls: dict[tuple[str, int], list[tuple[ModelRequest, ModelReply]]] = {}
         self._before: dict[tuple[str, str], str] = {}
+        self._characters = 0
 
     def add(self, line: Mapping[str, Value]) -> None:
         """Takes a line in, after those before it.
@@ -115,6 +117,9 @@ class Cassette:
             case {"call": RecordedCall() as call}:
                 at = (call.step, call.model)
                 asked = self._before[at] = call.request.applied(self._before.get(at, ""))
+                self._characters += len(asked)
+                if self._characters > MOST_TEXT:
+                    raise ValueError(f"its requests have more than {MOST_TEXT:,} characters together")
                 content = self._redaction.bytes(bytes_of(asked, latin1=call.request_latin1))
                 reply = ModelReply(content=bytes_of(call.reply, latin1=call.reply_latin1), usage=call.usage)
                 kept = (ModelRequest(model=call.model, content=content), reply)

@@ -18,6 +18,10 @@ from aicd_core.orchestrator.comparison import common_ends
 from aicd_core.policy import Rules
 
 FORMAT, VERSION = "aicd-cassette", 1
+LONGEST = 512 * 1024 * 1024
+"""Bytes of a file. 200 steps with 2 kB of new output each make 1 MB."""
+MOST_TEXT = 1024 * 1024 * 1024
+"""Characters of all requests of a file together, each made by a line of it. 200 such steps have 50 MB."""
 
 RESULTS: Mapping[ArtifactKind, type[Value]] = MappingProxyType(
     {
@@ -134,6 +138,8 @@ def read_lines(content: bytes, name: str) -> tuple[Head, list[Mapping[str, Value
     Raises:
         InvalidInputError: code `bad_cassette`: it is none, of a newer version, or cut off; the line is named.
     """
+    if len(content) > LONGEST:
+        raise _bad(name, f"it is longer than {LONGEST:,} bytes")
     lines: list[Mapping[str, Value]] = []
     for number, text in enumerate(content.splitlines(), 1):
         try:

@@ -13,6 +13,7 @@ from aicd_brain.retrieval.settings import RetrievalSettings
 from aicd_brain.retrieval.values import Chunk, Hit, SourceFile
 from aicd_brain.retrieval.vectors import VectorIndexError, open_vectors
 from aicd_core.contracts import AgentSession
+from aicd_core.text import number_of
 
 PATIENCE = 120.0
 CHUNKS_PER_FILE = 4
@@ -57,7 +58,7 @@ async def open_meaning(
     try:
         unknown = await asyncio.to_thread(_unknown, settings, place, files)
         if unknown:
-            session.emit(f"Embedding {len(unknown)} files for the search by meaning")
+            session.emit(f"Embedding {number_of(len(unknown), 'file')} for the search by meaning")
         async with Embedder(settings, session.spend) as embedder:
             for batch in _batches(unknown, settings.embedding_batch):
                 vectors = await _embedded(embedder, [chunk for _, chunks in batch for chunk in chunks], settings)

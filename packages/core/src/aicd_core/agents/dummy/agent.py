@@ -24,6 +24,7 @@ from aicd_core.contracts.review import Review
 from aicd_core.contracts.task import Task
 from aicd_core.contracts.workspace import Workspace
 from aicd_core.errors import StepFailedError
+from aicd_core.text import number_of
 
 _REASON: Final = 1_500
 """Characters of an earlier round's findings that the last error repeats."""
@@ -63,7 +64,9 @@ class DummyAgent:
         result = await apply_candidate(placed, workspace)
         if not result.ok:
             raise _stale(candidate, git_reasons(result.output))
-        return Change(summary=f"Applied diff {candidate.number} of the issue ({len(candidate.files)} files).")
+        return Change(
+            summary=f"Applied diff {candidate.number} of the issue ({number_of(len(candidate.files), 'file')})."
+        )
 
     async def review(self, task: Task, plan: Plan, evidence: Evidence, session: AgentSession) -> Review:
         candidate = await asyncio.to_thread(_candidate_of_round, task, plan, evidence.round)

@@ -11,7 +11,7 @@ from aicd_core.contracts.evidence import CommandResult, Evidence, TestReport
 from aicd_core.contracts.plan import Plan
 from aicd_core.contracts.review import CriterionResult, Review, ReviewFinding, ReviewVerdict
 from aicd_core.patches import PatchError, parse_patch
-from aicd_core.text import one_line
+from aicd_core.text import number_of, one_line
 
 _MOST_FINDINGS: Final = 20
 _COMMAND: Final = 200
@@ -85,7 +85,7 @@ def _patch_result(candidate: Candidate, change_set: ChangeSet, findings: Sequenc
     removed = sum(file.removed_count for file in candidate.files)
     evidence = (
         f"The tree {change_set.tree_sha[:12]} is the base with diff {candidate.number} applied in full: "
-        f"{len(candidate.files)} files, {added} lines added, {removed} removed."
+        f"{number_of(len(candidate.files), 'file')}, {number_of(added, 'line')} added, {removed} removed."
     )
     return CriterionResult(id=PATCH_APPLIED, met=True, evidence=evidence)
 
