@@ -143,17 +143,21 @@ def command(
     run_process(begin, as_json=as_json)
 
 
-async def run(settings: Settings, request: RunRequest) -> ExitCode:
-    """Checks everything that can be wrong before a job is made, then drives it; returns the exit code."""
-    load_agent(request.agent)
+def _require_nameable(source: str) -> None:
     try:
-        request.source.encode()
+        source.encode()
         Path.cwd()
     except (UnicodeEncodeError, FileNotFoundError) as error:
         raise InvalidInputError(
-            f"The repository {request.source!r} cannot be named: its path is not UTF-8, or the current folder is gone.",
+            f"The repository {source!r} cannot be named: its path is not UTF-8, or the current folder is gone.",
             code="bad_path",
         ) from error
+
+
+async def run(settings: Settings, request: RunRequest) -> ExitCode:
+    """Checks everything that can be wrong before a job is made, then drives it; returns the exit code."""
+    load_agent(request.agent)
+    _require_nameable(request.source)
     hosts = Hosts(settings)
     wanted = await read_wanted(settings, hosts, request.source, request.issue, request.github)
     prepare_data_dir(settings)

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/chat
 
 from typing import Any
 
+from aicd_brain.models import openai_shared
 from aicd_brain.models.messages import Message, Part, Reply, Request, Stop, Text, Tokens, ToolCall, ToolResult
 from aicd_brain.models.provider import Fault, ProviderError, Wire
 
@@ -46,8 +47,7 @@ def _part(part: Part) -> Wire | None:
     if isinstance(part, Text):
         return {"role": "user", "content": part.text}
     if isinstance(part, ToolResult):
-        text = f"ERROR: {part.text}" if part.failed else part.text
-        return {"role": "tool", "tool_call_id": part.call_id, "content": text}
+        return {"role": "tool", "tool_call_id": part.call_id, "content": openai_shared.answer_of(part)}
     return None
 
 
@@ -71,15 +71,7 @@ def to_reply(wire: Wire) -> Reply:
 
 
 def to_tokens(usage: dict[str, Any]) -> Tokens:
-    """OpenAI counts what is cached, and what is written to the cache, as part of the prompt."""
-    detail = usage.get("prompt_tokens_details") or {}
-    cached, written = detail.get("cached_tokens") or 0, detail.get("cache_write_tokens") or 0
-    return Tokens(
-        input=max(0, (usage.get("prompt_tokens") or 0) - cached - written),
-        cached_input=cached,
-        cache_write=written,
-        output=usage.get("completion_tokens") or 0,
-    )
+    return openai_shared.to_tokens(usage, "prompt_tokens", "completion_tokens")
 
 
 class Assembly:

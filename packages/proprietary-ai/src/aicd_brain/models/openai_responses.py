@@ -7,6 +7,7 @@ with each request, and the model's thoughts come back to it encrypted.
 import json
 from typing import Any
 
+from aicd_brain.models import openai_shared
 from aicd_brain.models.messages import Message, Native, Part, Reply, Request, Stop, Text, Tokens, ToolCall, ToolResult
 from aicd_brain.models.provider import Wire
 
@@ -46,8 +47,8 @@ def _item(role: str, part: Part) -> Wire | None:
         case ToolCall():
             return {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": part.arguments}
         case ToolResult():
-            output = f"ERROR: {part.text}" if part.failed else part.text
-            return {"type": "function_call_output", "call_id": part.call_id, "output": output}
+            answer = openai_shared.answer_of(part)
+            return {"type": "function_call_output", "call_id": part.call_id, "output": answer}
         case Native():
             return dict(json.loads(part.block)) if part.vendor == VENDOR else None
 
@@ -86,12 +87,4 @@ def _stop(wire: Wire, parts: list[Part], *, refused: bool) -> Stop:
 
 
 def to_tokens(usage: dict[str, Any]) -> Tokens:
-    """OpenAI counts what is cached, and what is written to the cache, as part of the input."""
-    detail = usage.get("input_tokens_details") or {}
-    cached, written = detail.get("cached_tokens") or 0, detail.get("cache_write_tokens") or 0
-    return Tokens(
-        input=max(0, (usage.get("input_tokens") or 0) - cached - written),
-        cached_input=cached,
-        cache_write=written,
-        output=usage.get("output_tokens") or 0,
-    )
+    return openai_shared.to_tokens(usage, "input_tokens", "output_tokens")
