@@ -49,8 +49,8 @@ class PastCommit:
 class History:
     """Reads commits through a bare repository of its own that borrows the source's objects.
 
-    So nothing that the source's configuration, attributes or hooks name has a part in it. Of a partial clone, what is not
-    on this machine is told, and not fetched: InvalidInputError, code `partial_clone`, from every method.
+    So nothing that the source's configuration, attributes or hooks name has a part in it. Of a partial clone, what is
+    not on this machine is told, and not fetched: InvalidInputError, code `partial_clone`, from every method.
     """
 
     def __init__(self, git: Git, place: Path, head: str, form: ObjectFormat, *, partial: bool) -> None:

@@ -32,6 +32,8 @@ class GitServer:
     port: int = 0
     requests: list[str] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of the contents of its answers."""
 
     def url(self, repository: str) -> str:
         """The URL of one of its repositories."""
@@ -161,6 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (*headers, ("Content-Length", str(len(content)))):
             self.send_header(name, value)
         self.end_headers()
+        self.behaviour.sent += len(content)
         self.wfile.write(content)
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
