@@ -31,6 +31,7 @@ format: install ## format, and mend what the linter can
 
 bench: install ## measure, as ratios against a floor in the same run
 	@$(BIN)/python bench/run_overhead.py
+	@$(BIN)/python bench/large_repository.py
 	@$(BIN)/python bench/tenancy.py
 	@$(BIN)/python bench/policy.py
 	@$(BIN)/python bench/sandbox.py

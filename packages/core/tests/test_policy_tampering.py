@@ -90,7 +90,7 @@ def test_a_test_file_that_can_no_longer_be_walked_has_lost_its_tests():
     assert "tests_deleted" in {finding.rule for finding in judged(("tests/test_a.py", old, nested))}
 
 
-def test_only_test_files_manifests_and_settings_are_read_at_the_base():
+def test_only_test_files_manifests_settings_and_attributes_are_read_at_the_base():
     files = tuple(
         FileChange(path=path, op=op, old_path=old, binary=binary)
         for path, op, old, binary in [
@@ -104,7 +104,8 @@ def test_only_test_files_manifests_and_settings_are_read_at_the_base():
         ]
     )
     change = ChangeSet(base_sha="a" * 40, tree_sha="b" * 40, files=files, patch=b"")
-    assert paths_to_read(change) == (".flake8", "package.json", "tests/test_a.py", "tests/test_b.py")
+    attributes = (".gitattributes", "src/.gitattributes", "tests/.gitattributes")
+    assert set(paths_to_read(change)) == {".flake8", "package.json", "tests/test_a.py", "tests/test_b.py", *attributes}
 
 
 def test_a_base_file_that_is_not_given_is_no_error():

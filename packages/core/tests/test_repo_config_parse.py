@@ -125,7 +125,7 @@ def test_a_number_given_whole_is_a_timeout_too():
             "zzz: 1",
             (
                 ".aicd.yml line 1, key zzz: there is no such key; the keys here are version, setup, tests, "
-                "command_timeout, plan_approval, network, policy."
+                "command_timeout, plan_approval, network, checkout, policy."
             ),
         ),
         ("tests: []\ntests: []", ".aicd.yml line 2, key tests: the key is there twice, first on line 1."),

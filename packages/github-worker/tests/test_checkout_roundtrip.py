@@ -353,14 +353,14 @@ async def test_a_damaged_record_is_refused_and_not_laid(host: LocalCodeHost, job
 
 async def test_a_base_file_is_read_whatever_the_tree_holds_now(make_repo: Any, make_host: Any, job_id: JobId) -> None:
     repo = make_repo()
-    repo.write("conf/real.yml", b"a: 1\n")
+    repo.write("conf/real.yml", b"version: 1\n")
     (repo.path / ".aicd.yml").symlink_to("conf/real.yml")
     (repo.path / "out.yml").symlink_to("../outside")
     sha = repo.commit()
     checkout = await make_host(repo.path).open(job_id, sha)
-    await checkout.workspace.write("conf/real.yml", b"a: 2\n")
-    assert await checkout.read_at_base("conf/real.yml") == b"a: 1\n"
-    assert await checkout.read_at_base(".aicd.yml") == b"a: 1\n"
+    await checkout.workspace.write("conf/real.yml", b"version: 2\n")
+    assert await checkout.read_at_base("conf/real.yml") == b"version: 1\n"
+    assert await checkout.read_at_base(".aicd.yml") == b"version: 1\n"
     assert await checkout.read_at_base("out.yml") is None
     assert await checkout.read_at_base("conf") is None
     assert await checkout.read_at_base("nowhere") is None

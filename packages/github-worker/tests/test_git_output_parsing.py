@@ -4,7 +4,7 @@ import pytest
 
 from aicd_core.contracts import FileOp
 from aicd_core.errors import StepFailedError
-from aicd_github.git.delta import file_changes, parse_batch, parse_delta, parse_tree
+from aicd_github.git.delta import file_changes, parse_batch, parse_delta, parse_sizes, parse_tree
 from aicd_github.git.runner import last_words
 from aicd_github.git.symlinks import leads_out
 from aicd_github.hosting.branches import parse_local_refs, parse_ls_remote
@@ -44,11 +44,13 @@ def test_a_name_that_is_not_utf8_is_refused_with_its_bytes() -> None:
 
 
 def test_a_tree_listing_keeps_foreign_bytes_in_names() -> None:
-    entries = parse_tree(
-        f"100644 blob {A}       7\ta\tb\n".encode() + b"\xe9\0" + f"160000 commit {B}       -\tsub\0".encode()
-    )
+    entries = parse_tree(f"100644 blob {A}\ta\tb\n".encode() + b"\xe9\0" + f"160000 commit {B}\tsub\0".encode())
     assert entries["a\tb\n\udce9"].sha == A
     assert entries["sub"].mode == "160000"
+
+
+def test_an_object_that_is_missing_has_no_size() -> None:
+    assert parse_sizes(f"{A} 7\n{B} missing\n".encode()) == {A: 7}
 
 
 def test_a_batch_of_objects_may_hold_line_ends_and_nothing_at_all() -> None:

@@ -12,7 +12,7 @@ from aicd_github.hub.host import GitHubCodeHost
 from aicd_github.hub.owners import owners_of
 from aicd_github.testing.git_server import run_git
 from aicd_github.testing.github.faults import Fault
-from aicd_github.testing.github.state import CheckRun, Comment, Review, ReviewComment
+from aicd_github.testing.github.state import CheckRun, Comment, Pull, Review, ReviewComment
 
 CHECKS = "/repos/{owner}/{repo}/check-runs"
 
@@ -60,6 +60,30 @@ async def test_a_second_round_on_another_machine_goes_on_with_the_branch(
     second = await published(make_hub_host(tmp_path / "elsewhere"), job_id, request_for, other, b"better")
     assert (second.number, second.head_sha != first.head_sha) == (first.number, True)
     assert hub.repo.pulls[second.number].issue.title == "Fix it better"
+
+
+async def test_a_fork_of_the_same_owner_has_pull_requests_of_its_own(
+    hub: Hub, hub_host, request_for, job_id: JobId
+) -> None:
+    fork = hub.server.add_repository("acme", "project-fork", hub.repo.folder)
+    ref = f"aicd/{job_id}"
+    run_git(fork.folder, "branch", ref, "main")
+    sha = run_git(fork.folder, "rev-parse", "main").stdout.decode().strip()
+
+    def pull_of_the_fork() -> int:
+        issue = hub.server.add_issue(hub.repo, "Not the product's", "", "rita")
+        hub.repo.pulls[issue.number] = Pull(issue, ref, "main", False, sha, sha, fork=fork)
+        return issue.number
+
+    theirs = pull_of_the_fork()
+    opened = await published(hub_host, job_id, request_for)
+    assert opened.number != theirs
+    assert hub.repo.pulls[theirs].issue.title == "Not the product's"
+    newer = pull_of_the_fork()
+    assert (await published(hub_host, job_id, request_for)).number == opened.number
+    assert (await hub_host.read_feedback(job_id)).number == opened.number
+    assert await hub_host.desk.job_of_pull(newer) is None
+    assert await hub_host.desk.job_of_pull(opened.number) == job_id
 
 
 async def test_somebody_elses_push_stops_the_job(hub: Hub, hub_host, request_for, job_id: JobId) -> None:

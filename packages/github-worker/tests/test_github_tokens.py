@@ -199,13 +199,45 @@ def test_addresses() -> None:
     for other in (
         "https://github.com.evil.example/a/b",
         "/srv/a/b",
-        "https://github.com/a/b/c",
-        "https://github.com/a",
+        "https://github.com:8443/a/b",
+        "git@github.com:a/b.git",
     ):
         assert address_of_source(public, other) is None
+    for odd in (
+        "a/b/c",
+        "a",
+        "a/..",
+        "a/.",
+        "a/.git",
+        "a/b/../c",
+        "../a/b",
+        "a//b",
+        "a%2fb",
+        "a/b?x=1",
+        "a/b#c",
+        " a/b",
+    ):
+        with pytest.raises(InvalidInputError, match="OWNER/REPO") as caught:
+            address_of_source(public, f"https://github.com/{odd}")
+        assert caught.value.code == "bad_repository_url"
+
     for bad in ("octocat#1", "a/b#0", "a/..#1", "a/b", "../b#1", "https://gitlab.com/a/b/issues/1"):
         with pytest.raises(InvalidInputError):
             parse_issue(public, bad)
     for bad in ("http://git.example.com/api/v3", "ftp://x", "https://u:p@x", "x"):
         with pytest.raises(InvalidInputError):
             checked_api(bad)
+
+
+def test_one_repository_has_one_key_in_every_spelling() -> None:
+    public = "https://api.github.com"
+    spellings = (
+        *("https://github.com/Acme/Project", "https://github.com/acme/project.git", "HTTPS://GitHub.com/ACME/project/"),
+        *("https://github.com:443/acme/project", "http://github.com/acme/project"),
+    )
+    found = [address_of_source(public, spelling) for spelling in spellings]
+    assert {address.key for address in found if address} == {"https://github.com/acme/project"}
+    assert all(address and address.clone_url.startswith("https://github.com/") for address in found)
+    other = address_of_source(public, "https://github.com/acme/project2")
+    assert other
+    assert other.key not in {address.key for address in found if address}

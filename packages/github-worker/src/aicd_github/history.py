@@ -22,8 +22,8 @@ from aicd_github.git.delta import (
     parse_tree,
 )
 from aicd_github.git.environment import ANY_OWNER
-from aicd_github.git.layout import ObjectFormat, make_bare
-from aicd_github.git.runner import Git, GitCall, Place
+from aicd_github.git.layout import PARTIAL_CLONE, ObjectFormat, is_partial, make_bare
+from aicd_github.git.runner import Git, GitCall, GitFailedError, GitResult, Place
 
 _EMPTY_TREE = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -49,14 +49,28 @@ class PastCommit:
 class History:
     """Reads commits through a bare repository of its own that borrows the source's objects.
 
-    So nothing that the source's configuration, attributes or hooks name has a part in it.
+    So nothing that the source's configuration, attributes or hooks name has a part in it. Of a partial clone, what is
+    not on this machine is told, and not fetched: InvalidInputError, code `partial_clone`, from every method.
     """
 
-    def __init__(self, git: Git, place: Path, head: str, form: ObjectFormat) -> None:
+    def __init__(self, git: Git, place: Path, head: str, form: ObjectFormat, *, partial: bool) -> None:
         self._git = git
         self._place = Place(place)
         self._head = head
         self._form = form
+        self._partial = partial
+
+    async def _do(self, call: GitCall, what: str) -> GitResult:
+        try:
+            return await self._git.do(call, what)
+        except GitFailedError as error:
+            if self._partial:
+                raise self._incomplete(what) from error
+            raise
+
+    @staticmethod
+    def _incomplete(what: str) -> InvalidInputError:
+        return InvalidInputError(f"{what}. {PARTIAL_CLONE}", code="partial_clone")
 
     async def commits(self, count: int) -> tuple[PastCommit, ...]:
         """The last `count` commits on the way of first parents from HEAD, the newest first.
@@ -65,7 +79,7 @@ class History:
             UnavailableError: the history cannot be read.
         """
         arguments = ("log", "--first-parent", "-z", f"--max-count={count}", f"--format={_FORMAT}", self._head, "--")
-        listed = await self._git.do(GitCall(arguments, self._place), "The history could not be read")
+        listed = await self._do(GitCall(arguments, self._place), "The history could not be read")
         fields = listed.stdout.decode("utf-8", "replace").removesuffix("\0").split("\0")
         rows = (fields[at : at + _FIELDS] for at in range(0, len(fields) - _FIELDS + 1, _FIELDS))
         return tuple(self._commit(*row) for row in rows)
@@ -83,10 +97,10 @@ class History:
         """
         what = f"The change of commit {commit.sha} could not be read"
         arguments = ("diff-tree", "-r", *DELTA_OPTIONS, commit.before, commit.sha, "--")
-        delta = parse_delta((await self._git.do(GitCall(arguments, self._place), what)).stdout)
+        delta = parse_delta((await self._do(GitCall(arguments, self._place), what)).stdout)
         shas = {c.new_sha for c in delta.changes if not c.removed and c.new_mode != GITLINK}
         call = GitCall(("cat-file", SIZES), self._place, stdin="".join(f"{sha}\n" for sha in sorted(shas)).encode())
-        sizes = parse_sizes((await self._git.do(call, what)).stdout) if shas else {}
+        sizes = parse_sizes((await self._do(call, what)).stdout) if shas else {}
         return ChangeSet(
             base_sha=commit.before,
             tree_sha=commit.tree_sha,
@@ -104,13 +118,15 @@ class History:
             return {}
         what = f"The files before commit {commit.sha} could not be read"
         call = GitCall(("ls-tree", "-r", "-z", "--full-tree", commit.before), self._place)
-        entries = parse_tree((await self._git.do(call, what)).stdout)
+        entries = parse_tree((await self._do(call, what)).stdout)
         shas = {p: entries[p].sha for p in paths if p in entries and entries[p].mode not in (SYMLINK, GITLINK)}
         if not shas:
             return {}
         names = "".join(f"{sha}\n" for sha in sorted(set(shas.values()))).encode()
         batch = GitCall(("cat-file", "--batch"), self._place, stdin=names)
-        contents = parse_batch((await self._git.do(batch, what)).stdout)
+        contents = parse_batch((await self._do(batch, what)).stdout)
+        if not contents.keys() >= set(shas.values()):
+            raise self._incomplete(what)
         return {path: contents[sha] for path, sha in shas.items()}
 
 
@@ -135,4 +151,4 @@ async def open_history(folder: Path, git_dir: Path, form: ObjectFormat, git: Git
         shallow = git_dir / "shallow"
         if shallow.exists():
             (place / "shallow").write_bytes(shallow.read_bytes())
-        yield History(git, place, head.text(), form)
+        yield History(git, place, head.text(), form, partial=is_partial(git_dir))

@@ -78,13 +78,17 @@ def parse_sizes(output: bytes) -> dict[str, int]:
 
 
 def parse_batch(output: bytes) -> dict[str, bytes]:
-    """The output of `git cat-file --batch`: contents by object name."""
+    """The output of `git cat-file --batch`: contents by object name; an object that is missing is left out."""
     contents = {}
     at = 0
     while at < len(output):
         end = output.index(b"\n", at)
-        name, _, size = output[at:end].decode("ascii").split(" ")
+        name, *facts = output[at:end].decode("ascii").split(" ")
         start = end + 1
+        if facts == ["missing"]:
+            at = start
+            continue
+        size = facts[1]
         contents[name] = output[start : start + int(size)]
         at = start + int(size) + 1
     return contents

@@ -77,6 +77,18 @@ def _borrows_from(place: Path) -> str:
     return alternates.read_text() if alternates.exists() else ""
 
 
+def is_partial(repository: Path) -> bool:
+    """Whether this is a repository that had parts left out when it was fetched."""
+    return any((repository / "objects" / "pack").glob("*.promisor"))
+
+
+PARTIAL_CLONE = (
+    "It is a partial clone, and not all of it is on this machine. Name the repository that it was cloned from, or have "
+    "the rest of it fetched: git fetch --refetch --no-filter"
+)
+"""What to do about a local repository that `is_partial`, when something of it is missing."""
+
+
 def remove_tree(place: Path) -> None:
     """Removes a folder of our own making, if there is one.
 

@@ -12,7 +12,9 @@ from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
 from aicd_github.git.credentials import Access
 from aicd_github.git.layout import (
+    PARTIAL_CLONE,
     ObjectFormat,
+    is_partial,
     is_whole,
     loose_object_estimate,
     make_bare,
@@ -203,7 +205,7 @@ class Mirror:
         what = f"Fetching from {self._remote.url} failed"
         more = ("--prune", "--update-shallow")
         if not self._remote.is_far:
-            await self._run_fetch((*more, "--", self._remote.url, *refspecs), lock, what)
+            await self._fetch_near((*more, "--", self._remote.url, *refspecs), lock, what)
             return
         try:
             result = await self._run_fetch((*more, *options, *_FILTER, REMOTE, *refspecs), lock, what)
@@ -214,6 +216,17 @@ class Mirror:
             _log.warning("%s is a plain web server: whole branches are fetched", self._remote.url)
         if "filtering not recognized" in result.stderr:
             _log.warning("%s has no uploadpack.allowFilter: files are fetched with every commit", self._remote.url)
+
+    async def _fetch_near(self, arguments: tuple[str, ...], lock: int, what: str) -> None:
+        try:
+            await self._run_fetch(arguments, lock, what)
+        except GitFailedError as error:
+            if "pack-objects died" in error.stderr and is_partial(Path(self._remote.url)):
+                message = f"{what}. {PARTIAL_CLONE}"
+                raise GitFailedError(
+                    message, stderr=error.stderr, returncode=error.returncode, code="partial_clone"
+                ) from error
+            raise
 
     async def _run_fetch(
         self, arguments: tuple[str, ...], lock: int, what: str, settings: tuple[str, ...] = (), stdin: bytes = b""

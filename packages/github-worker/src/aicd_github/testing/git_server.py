@@ -32,6 +32,8 @@ class GitServer:
     port: int = 0
     requests: list[str] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of the contents of its answers."""
 
     def url(self, repository: str) -> str:
         """The URL of one of its repositories."""
@@ -72,7 +74,10 @@ def http_backend(root: Path, request: BackendRequest) -> tuple[int, list[tuple[s
         "REMOTE_ADDR": "127.0.0.1",
         "REMOTE_USER": "tester",
     }
-    done = subprocess.run(["git", "http-backend"], env=environment, input=request.body, capture_output=True, check=True)
+    # Where git refuses something it says so in its answer, and then ends with an error, which no web server looks at.
+    done = subprocess.run(
+        ["git", "http-backend"], env=environment, input=request.body, capture_output=True, check=False
+    )
     head, _, content = done.stdout.partition(b"\r\n\r\n")
     headers = [(name, value) for name, _, value in (line.partition(": ") for line in head.decode().split("\r\n"))]
     status = next((value for name, value in headers if name == "Status"), "200 OK")
@@ -158,6 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (*headers, ("Content-Length", str(len(content)))):
             self.send_header(name, value)
         self.end_headers()
+        self.behaviour.sent += len(content)
         self.wfile.write(content)
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002

@@ -2,7 +2,7 @@
 
 import shutil
 import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -67,7 +67,7 @@ class WorkTree:
         wanted = base if change_set is None else change_set.tree_sha
         entries = self._entries if change_set is None else await self._quarantine.entries_of(wanted)
         files = {path: entry for path, entry in entries.items() if entry.mode != GITLINK and self._is_laid(path)}
-        await self._require_room({entry.sha for entry in files.values()})
+        await self._require_room([entry.sha for entry in files.values()])
         self._kept = frozenset(files) - self._entries.keys()
         # Of what an earlier attempt left, nothing is known: whole folders are laid faster than files one by one.
         kept = self._known.holding(files)
@@ -86,9 +86,9 @@ class WorkTree:
         """Of what the base has, the part that is laid out; of anything new, all."""
         return path in self._base.laid or path not in self._entries
 
-    async def _require_room(self, shas: set[str]) -> None:
+    async def _require_room(self, shas: Sequence[str]) -> None:
         """A few kilobytes of a pack can stand for files without end."""
-        sizes = {**self._base.sizes, **await self._quarantine.sizes(shas - self._base.sizes.keys())}
+        sizes = {**self._base.sizes, **await self._quarantine.sizes(set(shas) - self._base.sizes.keys())}
         size = sum(sizes.get(sha, 0) for sha in shas)
         if size > _MAX_BASE:
             raise StepFailedError(

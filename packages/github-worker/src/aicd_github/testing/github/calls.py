@@ -104,7 +104,7 @@ def refresh(repo: Repository, pull: Pull) -> None:
     """Follows the branches of an open pull request; one whose branch is gone is closed, as on GitHub."""
     if pull.issue.state != "open":
         return
-    head = ref_sha(repo, f"refs/heads/{pull.head}")
+    head = ref_sha(pull.fork or repo, f"refs/heads/{pull.head}")
     if head is None:
         pull.issue.state = "closed"
     else:

@@ -12,7 +12,7 @@ def list_pulls(call: Call) -> Reply:
     found = []
     for pull in sorted(repo.pulls.values(), key=lambda pull: -pull.issue.number):
         refresh(repo, pull)
-        ours = head is None or head == f"{repo.owner.login}:{pull.head}"
+        ours = head is None or head == f"{(pull.fork or repo).owner.login}:{pull.head}"
         if ours and (state or "open") in ("all", pull.issue.state) and base in (None, pull.base):
             found.append(call.shapes.pull(repo, pull, _people(call, pull)))
     return call.listed(found)
@@ -32,7 +32,7 @@ def create_pull(call: Call) -> Reply:
         raise invalid("base", "invalid")
     for pull in repo.pulls.values():
         refresh(repo, pull)
-        if (pull.head, pull.base, pull.issue.state) == (head, base, "open"):
+        if (pull.fork, pull.head, pull.base, pull.issue.state) == (None, head, base, "open"):
             raise invalid("head", "custom", f"A pull request already exists for {repo.owner.login}:{head}.")
     if head_sha == base_sha:
         raise invalid("head", "custom", f"No commits between {base} and {head}")

@@ -216,7 +216,7 @@ class Shapes:
             "closed_at": None if issue.state == "open" else stamp(issue.updated_at),
             "merged_at": stamp(pull.merged_at),
             "merge_commit_sha": None,
-            "head": self._end(repo, pull.head, pull.head_sha),
+            "head": self._end(pull.fork or repo, pull.head, pull.head_sha),
             "base": self._end(repo, pull.base, pull.base_sha),
             "requested_reviewers": [self.user(user) for user in people],
             "requested_teams": [],

@@ -134,7 +134,10 @@ class ReviewComment:
 
 @dataclass
 class Pull:
-    """A pull request; title, body, labels and comments are its issue's. `head_sha` is kept once it is not open."""
+    """A pull request; title, body, labels and comments are its issue's. `head_sha` is kept once it is not open.
+
+    `fork`: where the branch is, if not in the repository itself.
+    """
 
     issue: Issue
     head: str
@@ -143,6 +146,7 @@ class Pull:
     head_sha: str
     base_sha: str
     merged_at: datetime | None = None
+    fork: "Repository | None" = None
     reviewers: list[str] = field(default_factory=list)
     teams: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
