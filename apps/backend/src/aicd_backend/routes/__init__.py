@@ -3,9 +3,11 @@
 from aicd_backend.routes import (
     api_keys,
     audit,
+    auth,
     invitations,
     me,
     members,
+    oauth,
     organizations,
     policies,
     repositories,
@@ -14,6 +16,18 @@ from aicd_backend.routes import (
 
 ROUTERS = tuple(
     module.router
-    for module in (me, sessions, organizations, members, invitations, api_keys, repositories, policies, audit)
+    for module in (
+        auth,
+        oauth,
+        me,
+        sessions,
+        organizations,
+        members,
+        invitations,
+        api_keys,
+        repositories,
+        policies,
+        audit,
+    )
 )
 """All of them; a route that is not here is not served."""
