@@ -27,6 +27,7 @@ from aicd_core.deliveries.values import HANDLED, DeliveryView, NewDelivery
 from aicd_core.deliveries.values import Outcome as DeliveryOutcome
 from aicd_core.jobs.leases.values import Demand, Renewal
 from aicd_core.jobs.looks.values import Look
+from aicd_core.jobs.lists.values import JobFilter
 from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
 from aicd_core.jobs.values import NewJob, Transition
@@ -173,6 +174,7 @@ BY_TYPE: dict[Any, Recipe] = {
     DeliveryOutcome: lambda who: HANDLED,
     RequestName: lambda who: _request(who).name,
     RequestClaim: _request,
+    JobFilter: lambda who: JobFilter(),
     Actor: lambda who: Actor(ActorKind.USER, str(who.ids["user"])),
 }
 

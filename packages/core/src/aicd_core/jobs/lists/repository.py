@@ -9,7 +9,7 @@ from aicd_core.db.sessions import ReadSession
 from aicd_core.ids import JobId
 from aicd_core.jobs.lists.values import JobFilter
 from aicd_core.jobs.models import Job
-from aicd_core.jobs.repository import view_of
+from aicd_core.jobs.rows import view_of
 from aicd_core.jobs.values import JobView
 from aicd_core.tenancy import Tenant, mine
 
