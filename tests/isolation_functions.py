@@ -26,8 +26,8 @@ from aicd_core.db.sessions import AccountsSession, ReadSession, SystemReadSessio
 from aicd_core.deliveries.values import HANDLED, DeliveryView, NewDelivery
 from aicd_core.deliveries.values import Outcome as DeliveryOutcome
 from aicd_core.jobs.leases.values import Demand, Renewal
-from aicd_core.jobs.looks.values import Look
 from aicd_core.jobs.lists.values import JobFilter
+from aicd_core.jobs.looks.values import Look
 from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
 from aicd_core.jobs.values import NewJob, Transition
@@ -256,6 +256,7 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("tenancy.policies.insert_version", "version"): lambda who: 2,
     # Ours is stored already; a second one of the same round would change nothing.
     ("jobs.artifacts.store_artifact", "number"): lambda who: 1 if who.name == "acme" else 0,
+    ("jobs.list_events", "since"): lambda who: -1,
     ("journal.list_answered", "step"): lambda who: "plan",
     ("journal.store_call", "call"): lambda who: Call("plan", 1 if who.name == "acme" else 0, who.request),
 }

@@ -29,7 +29,7 @@ from aicd_core.db.calls import Call, Prepared
 from aicd_core.db.pages import Page, PageRequest, cursor_of
 from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId, new_uuid
-from aicd_core.jobs.machine import TERMINAL, JobState, JobStatus
+from aicd_core.jobs.machine import TERMINAL, JobState
 from aicd_core.jobs.models import Job, JobEventRow
 from aicd_core.jobs.rows import view_of
 from aicd_core.jobs.values import EventView, JobView, NewJob, Transition
