@@ -47,10 +47,16 @@ class EnvironmentSettings(BaseSettings):
         try:
             return cls(_env_file=cls.dotenv, **wanted, **_secret_files())
         except ValidationError as error:
-            wrong = "; ".join(f"AICD_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+            wrong = "; ".join(f"{_name_of(fault['loc'])}: {fault['msg']}" for fault in error.errors())
             raise InvalidInputError(
                 f"A setting cannot be used. {wrong}. Mend the variable.", code="bad_setting"
             ) from error
+
+
+def _name_of(place: tuple[int | str, ...]) -> str:
+    """The variable that a value belongs to, and where in it the value stands."""
+    variable, *inside = (str(part) for part in place)
+    return f"AICD_{variable.upper()}" + (f" ({'.'.join(inside)})" if inside else "")
 
 
 class Settings(EnvironmentSettings):

@@ -158,6 +158,15 @@ async def user_of_login(session: AccountsSession, claim: IdentityClaim) -> UserV
     return await link_identity(session, user.id, claim)
 
 
+async def user_of_claim(session: AccountsSession, claim: IdentityClaim) -> UserView | None:
+    """Whose account a login was about, also when it was refused; None when nobody's. It proves nothing.
+
+    To be told to those who watch over the account, never to whoever tried to log in.
+    """
+    known = await repository.find_user_by_identity(session, claim.issuer, claim.subject)
+    return known or await repository.find_user_by_email(session, claim.email)
+
+
 def _refuse_link(user: UserView, claim: IdentityClaim) -> None:
     _require_verified(claim)
     if not user.email_verified:

@@ -119,13 +119,24 @@ async def find_key(session: SystemReadSession | SystemCourier, text: str, now: d
     token = parse_token(text, TokenKind.API_KEY)
     found = await repository.find_by_prefix(session, token.prefix)
     if not same_hash(hash_token(token), found.key_hash if found else _NO_HASH) or found is None:
-        raise UnauthenticatedError("There is no such API key. Check that it is the right one.", code="key_unknown")
-    fault = _fault(found.key, now)
-    if fault is not None:
-        raise UnauthenticatedError(f"{fault[1]} Use another one.", code=fault[0])
-    if found.organization_deleted:
-        raise UnauthenticatedError("The organization of this API key was deleted.", code="organization_deleted")
-    return found
+        raise _unknown()
+    return _good(found, now)
+
+
+async def find_key_by_id(
+    session: SystemReadSession | SystemCourier, prefix: str, key_id: ApiKeyId, now: datetime
+) -> FoundKey:
+    """The key that something was issued for, which is worth no more than the key itself by now.
+
+    Whoever asks has made sure by other means that the key's holder stands behind it.
+
+    Raises:
+        UnauthenticatedError: `key_unknown`, `key_revoked`, `key_expired` or `organization_deleted`.
+    """
+    found = await repository.find_by_prefix(session, prefix)
+    if found is None or found.key.id != key_id:
+        raise _unknown()
+    return _good(found, now)
 
 
 async def touch_key(session: WriteSession, tenant: Tenant, key_id: ApiKeyId, now: datetime) -> bool:
@@ -159,6 +170,19 @@ def _fault(key: KeyView, now: datetime) -> tuple[str, str] | None:
     if key.expires_at is not None and now >= key.expires_at:
         return "key_expired", "The API key has expired."
     return None
+
+
+def _good(found: FoundKey, now: datetime) -> FoundKey:
+    fault = _fault(found.key, now)
+    if fault is not None:
+        raise UnauthenticatedError(f"{fault[1]} Use another one.", code=fault[0])
+    if found.organization_deleted:
+        raise UnauthenticatedError("The organization of this API key was deleted.", code="organization_deleted")
+    return found
+
+
+def _unknown() -> UnauthenticatedError:
+    return UnauthenticatedError("There is no such API key. Check that it is the right one.", code="key_unknown")
 
 
 def _present(key: KeyView | None, key_id: ApiKeyId) -> KeyView:

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from aicd_core.db.sessions import SystemCourier, SystemReadSession
 from aicd_core.tenancy.accounts.logins import require_good, unknown_login
-from aicd_core.tenancy.api_keys.service import find_key
+from aicd_core.tenancy.api_keys.service import find_key, find_key_by_id
+from aicd_core.tenancy.api_keys.values import FoundKey
 from aicd_core.tenancy.principals import repository
-from aicd_core.tenancy.principals.values import KeyPrincipal, Place, SessionPrincipal
+from aicd_core.tenancy.principals.values import KeyGrant, KeyPrincipal, Place, SessionPrincipal
 from aicd_core.tenancy.tokens import TokenKind, hash_token, parse_token
 
 
@@ -17,8 +18,19 @@ async def principal_of_key(session: SystemReadSession | SystemCourier, text: str
         UnauthenticatedError: as `api_keys.service.find_key`.
     """
     found = await find_key(session, text, now)
-    place = Place(found.tenant, found.slug, found.key.scopes)
-    return KeyPrincipal(found.key.id, place, found.key.last_used_at)
+    return _of_key(found, found.key.scopes)
+
+
+async def principal_of_grant(
+    session: SystemReadSession | SystemCourier, grant: KeyGrant, now: datetime
+) -> KeyPrincipal:
+    """Who sent an access token that was issued for an API key, and that its caller has checked.
+
+    Raises:
+        UnauthenticatedError: as `api_keys.service.find_key_by_id`.
+    """
+    found = await find_key_by_id(session, grant.prefix, grant.key_id, now)
+    return _of_key(found, found.key.scopes & grant.scopes)
 
 
 async def principal_of_session(
@@ -36,3 +48,7 @@ async def principal_of_session(
     principal, state = found
     require_good(state, now)
     return principal
+
+
+def _of_key(found: FoundKey, scopes: frozenset[str]) -> KeyPrincipal:
+    return KeyPrincipal(found.key.id, Place(found.tenant, found.slug, scopes), found.key.last_used_at)

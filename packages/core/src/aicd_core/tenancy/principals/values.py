@@ -37,6 +37,15 @@ class Place:
 
 
 @dataclass(frozen=True)
+class KeyGrant:
+    """What an access token stands for: an API key, and those of its scopes that were asked for."""
+
+    key_id: ApiKeyId
+    prefix: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True)
 class KeyPrincipal:
     """A program with an API key. `place` is the key's organization."""
 

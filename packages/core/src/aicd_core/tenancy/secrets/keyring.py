@@ -43,11 +43,7 @@ class Keyring:
         Raises:
             InvalidInputError: it is not of that form. The message shows no key.
         """
-        entries = [entry.strip() for entry in (text or "").split(",") if entry.strip()]
-        keys = [_parse_entry(number, entry) for number, entry in enumerate(entries, 1)]
-        if len({key_id for key_id, _ in keys}) != len(keys):
-            raise InvalidInputError("AICD_SECRET_KEYS names a key twice. Give each an id of its own.", code="bad_keys")
-        return cls(keys)
+        return cls(parse_keys(text))
 
     @property
     def newest(self) -> str:
@@ -90,6 +86,15 @@ class Keyring:
                 "stored value was changed. Put the right key on AICD_SECRET_KEYS, or set the secret anew.",
                 code="secret_unreadable",
             ) from error
+
+
+def parse_keys(text: str | None) -> Sequence[tuple[str, bytes]]:
+    """The id and the bytes of each key of AICD_SECRET_KEYS, the newest first; raises as `Keyring.parse`."""
+    entries = [entry.strip() for entry in (text or "").split(",") if entry.strip()]
+    keys = [_parse_entry(number, entry) for number, entry in enumerate(entries, 1)]
+    if len({key_id for key_id, _ in keys}) != len(keys):
+        raise InvalidInputError("AICD_SECRET_KEYS names a key twice. Give each an id of its own.", code="bad_keys")
+    return keys
 
 
 def _bound_to(tenant: Tenant, name: str) -> bytes:
