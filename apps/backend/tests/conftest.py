@@ -1,12 +1,23 @@
-"""Two organizations, made once, and copied for each test."""
+"""Two organizations, made once, and copied for each test; and a provider to log in at."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from aicd_backend.testing.world import Org, World, enter_world, make_organizations
+from aicd_backend.settings import BackendSettings
+from aicd_backend.testing.providers import Account, serving_oidc
+from aicd_backend.testing.world import BASE, OpenWorld, Org, World, enter_world, make_organizations, settings_under_test
 from aicd_core.testing.databases import TestUrls, fresh_urls, opened
+
+ACCOUNTS: dict[str, Account] = {
+    "alice": {"email": "alice@example.org", "email_verified": True, "name": "Alice"},
+    "bob": {"email": "bob@example.org", "email_verified": True, "name": "Bob"},
+    "mallory": {"email": "mallory@example.org", "email_verified": False, "name": "Mallory"},
+    "nobody": {"name": "Without an address"},
+}
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +40,30 @@ def world_urls(postgres_url: str, founded: tuple[str, tuple[Org, Org]]) -> Itera
 
 
 @pytest.fixture
-async def world(world_urls: TestUrls, founded: tuple[str, tuple[Org, Org]]) -> AsyncIterator[World]:
+def world_with(world_urls: TestUrls, founded: tuple[str, tuple[Org, Org]]) -> OpenWorld:
+    """Opens both organizations on a server with other settings."""
+
+    @asynccontextmanager
+    async def open_one(settings: BackendSettings) -> AsyncIterator[World]:
+        async with (
+            opened(world_urls) as (database, system),
+            enter_world(database, system, *founded[1], settings) as entered,
+        ):
+            yield entered
+
+    return open_one
+
+
+@pytest.fixture
+async def world(world_with: OpenWorld) -> AsyncIterator[World]:
     """Both organizations on a server of the test's own."""
-    async with opened(world_urls) as (database, system), enter_world(database, system, *founded[1]) as entered:
+    async with world_with(settings_under_test()) as entered:
         yield entered
+
+
+@pytest.fixture(scope="session")
+def oidc_issuer() -> Iterator[str]:
+    """The certified provider, in a process of its own; its issuer."""
+    callbacks = [f"{BASE}/v1/auth/{name}/callback" for name in ("acme", "other")]
+    with serving_oidc(Path(__file__).parents[3], ACCOUNTS, callbacks) as issuer:
+        yield issuer

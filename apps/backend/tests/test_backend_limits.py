@@ -64,6 +64,18 @@ async def test_an_address_that_asks_too_often_is_told_to_wait_and_for_how_long()
         assert await statuses(other, 1) == [401]
 
 
+async def test_logging_in_is_counted_by_itself() -> None:
+    app = offline_app(settings(rate_limit_login=3))
+    begin, finish, token = "/v1/auth/nowhere/login", "/v1/auth/nowhere/callback", "/v1/oauth/token"
+    async with client_of(app) as client:
+        seen = [(await client.get(begin)).status_code, (await client.get(finish)).status_code]
+        seen.append((await client.post(token)).status_code)
+        assert seen == [404, 404, 400]
+        for answer in (await client.get(begin), await client.get(finish), await client.post(token)):
+            assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        assert [(await client.get("/v1/auth/providers")).status_code, *await statuses(client, 1)] == [200, 401]
+
+
 async def test_health_is_not_counted() -> None:
     async with client_of(offline_app(settings(rate_limit_address=1))) as client:
         assert [(await client.get("/healthz")).status_code for _ in range(3)] == [200] * 3

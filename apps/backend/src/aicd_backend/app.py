@@ -17,7 +17,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from aicd_backend.access_tokens import AccessTokens
 from aicd_backend.health import health_router
+from aicd_backend.login.registry import Logins
 from aicd_backend.middleware import (
     BodyLimitMiddleware,
     ErrorBoundaryMiddleware,
@@ -93,6 +95,8 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None =
         },
     )
     app.state.stores = stores
+    app.state.logins = Logins(settings)
+    app.state.access_tokens = AccessTokens(settings)
     app.include_router(health_router(ready, settings.ready_timeout))
     for router in ROUTERS:
         app.include_router(router)

@@ -5,11 +5,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Path
 from starlette.requests import Request
 
+from aicd_backend.access_tokens import PREFIX, AccessTokens
+from aicd_backend.csrf import refuse_forged
 from aicd_backend.problems import RefusedError
 from aicd_backend.stores import Stores
 from aicd_core.db.sessions import ReadSession, WriteSession
@@ -22,30 +23,26 @@ from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.idempotency.service import carry_out
 from aicd_core.tenancy.idempotency.values import RequestClaim
 from aicd_core.tenancy.permissions import Permission
-from aicd_core.tenancy.principals.service import principal_of_key, principal_of_session
+from aicd_core.tenancy.principals.service import principal_of_grant, principal_of_key, principal_of_session
 from aicd_core.tenancy.principals.values import KeyPrincipal, Place, Principal, SessionPrincipal
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-NO_CREDENTIAL = RefusedError(
+NO_CREDENTIAL = (
     401,
     "credential_missing",
     "Say who you are: send an API key as `Authorization: Bearer aicd_key_…`, or log in.",
     {"WWW-Authenticate": 'Bearer realm="AI-CD"'},
 )
-BAD_CREDENTIAL = RefusedError(
+BAD_CREDENTIAL = (
     401,
     "credential_invalid",
     "The API key or login is unknown, revoked or has ended. Use another key, or log in again.",
     {"WWW-Authenticate": 'Bearer realm="AI-CD", error="invalid_token"'},
 )
-"""The same for all reasons: what is wrong with a credential is nobody's business but its owner's."""
-NOT_FOUND = RefusedError(404, "organization_not_found", "There is no such organization, or you have no place in it.")
-FORGED = RefusedError(
-    403,
-    "origin_refused",
-    "A request that changes something and comes with a session's cookie must come from this server or one of its "
-    "front ends, and say so by Origin.",
-)
+"""The same for all reasons: what is wrong with a credential is nobody's business but its owner's.
+
+Made anew each time: an exception that is raised again keeps the stack, and so the request, of every time before.
+"""
+NOT_FOUND = (404, "organization_not_found", "There is no such organization, or you have no place in it.")
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ async def identify(request: Request, slug: str | None) -> Caller:
     if slug is None:
         return Caller(stores, principal, now, credential)
     if principal.place is None or principal.place.slug != slug:
-        raise NOT_FOUND
+        raise RefusedError(*NOT_FOUND)
     return TenantCaller(stores, principal, now, credential, principal.place)
 
 
@@ -127,30 +124,24 @@ async def _principal(request: Request, stores: Stores, slug: str, now: datetime)
         if (authorization := request.headers.get("Authorization")) is not None:
             scheme, _, key = authorization.partition(" ")
             if scheme.lower() != "bearer":
-                raise BAD_CREDENTIAL
-            return await principal_of_key(stores.system.courier(), key.strip(), now), key.strip()
+                raise RefusedError(*BAD_CREDENTIAL)
+            return await _of_bearer(request, stores, key.strip(), now), key.strip()
         token = request.cookies.get(stores.settings.session_cookie)
         if token is None:
-            raise NO_CREDENTIAL
+            raise RefusedError(*NO_CREDENTIAL)
         found = await principal_of_session(stores.system.courier(), token, slug, now)
     except UnauthenticatedError as error:
-        raise BAD_CREDENTIAL from error
-    _refuse_forged(request, stores)
+        raise RefusedError(*BAD_CREDENTIAL) from error
+    refuse_forged(request, stores.settings)
     return found, token
 
 
-def _refuse_forged(request: Request, stores: Stores) -> None:
-    """A cookie comes along with what any page sends; where a request comes from, no page can lie about."""
-    if request.method in SAFE_METHODS:
-        return
-    origin = request.headers.get("Origin")
-    if origin is None or not (origin in stores.settings.origins or origin == _own_origin(request)):
-        raise FORGED
-
-
-def _own_origin(request: Request) -> str:
-    url = urlsplit(str(request.base_url))
-    return f"{url.scheme}://{url.netloc}"
+async def _of_bearer(request: Request, stores: Stores, text: str, now: datetime) -> KeyPrincipal:
+    """Whoever sends an API key, or an access token that was issued for one."""
+    if not text.startswith(PREFIX):
+        return await principal_of_key(stores.system.courier(), text, now)
+    tokens: AccessTokens = request.app.state.access_tokens
+    return await principal_of_grant(stores.system.courier(), tokens.read(text, now), now)
 
 
 async def _note_use(stores: Stores, principal: Principal, now: datetime) -> None:

@@ -67,6 +67,8 @@ def _database(settings: BackendSettings) -> Iterator[str]:
 def _browsers(settings: BackendSettings) -> Iterator[str]:
     if not settings.cookie_secure:
         yield "AICD_COOKIE_SECURE is false, so logins would travel in the clear: take it away."
+    elif settings.public_url is not None and not settings.public_url.startswith("https://"):
+        yield f"AICD_PUBLIC_URL is {settings.public_url}, where no browser keeps a login: use https://."
     for origin in settings.origins:
         if not origin.startswith("https://"):
             yield f"AICD_ORIGINS has {origin}, whose pages anybody on the way can change: use https://."

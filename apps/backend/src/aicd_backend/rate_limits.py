@@ -6,6 +6,7 @@ The headers are those of https://datatracker.ietf.org/doc/draft-ietf-httpapi-rat
 import hashlib
 import ipaddress
 import logging
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,8 +30,11 @@ logger = logging.getLogger(__name__)
 
 UNCOUNTED = ("/healthz", "/readyz", "/webhooks/")
 """Who asks for health is the operator's own machine, and deliveries are counted by their signatures."""
+LOGIN = re.compile(r"/v1/auth/[^/]+/(login|callback)|/v1/oauth/token")
+"""Where people and programs prove who they are: each try costs a provider's answer or a query, or is a guess."""
 PATIENCE = 1.0
 """Seconds that a request waits for Redis before it is let in uncounted."""
+_FROM = {"address": "from this address", "credential": "from this credential", "login": "to log in, from this address"}
 IPV6_PREFIX = 64
 """Bits of an IPv6 address that say whose it is; one subscriber has all addresses behind them (RFC 6177)."""
 
@@ -88,6 +92,7 @@ class RateLimitMiddleware:
         self._app = app
         self._per_address = RateLimitItemPerMinute(settings.rate_limit_address)
         self._per_credential = RateLimitItemPerMinute(settings.rate_limit_credential)
+        self._per_login = RateLimitItemPerMinute(settings.rate_limit_login)
         self._cookie = settings.session_cookie
         self._limiter = SlidingWindowCounterRateLimiter(counts.storage)
 
@@ -99,7 +104,7 @@ class RateLimitMiddleware:
         headers = _headers(standings)
         refused = next((standing for standing in standings if not standing.allowed), None)
         if refused is not None:
-            detail = f"Too many requests from this {refused.counted.policy}. Wait {refused.reset} s."
+            detail = f"Too many requests {_FROM[refused.counted.policy]}. Wait {refused.reset} s."
             problem = make_problem(429, request_id_of(scope), detail=detail)
             await problem_response(problem, {**headers, "Retry-After": str(refused.reset)})(scope, receive, send)
             return
@@ -128,7 +133,10 @@ class RateLimitMiddleware:
         return Standing(counted, allowed, stats.remaining, max(1, round(stats.reset_time - time.time())))
 
     def _counts(self, scope: Scope) -> Iterator[Counted]:
-        yield Counted("address", self._per_address, subject_of_address(_client_of(scope)))
+        address = subject_of_address(_client_of(scope))
+        yield Counted("address", self._per_address, address)
+        if LOGIN.fullmatch(scope["path"]):
+            yield Counted("login", self._per_login, address)
         credential = _credential(Headers(scope=scope), self._cookie)
         if credential is not None:
             yield Counted("credential", self._per_credential, hashlib.sha256(credential.encode()).hexdigest()[:32])

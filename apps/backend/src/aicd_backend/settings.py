@@ -1,12 +1,15 @@
 """What an operator may set of the API server, beyond what the whole product shares."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from aicd_backend.login_providers import LOOPBACK, GithubProvider, OidcProvider, kind_of
 from aicd_core.settings import MIB, Settings
 from aicd_core.tenancy.accounts.values import SessionLimits
 
@@ -16,6 +19,27 @@ Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
 
 def _split(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _parse(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("it is no JSON; see docs/login.md for an example") from None
+
+
+Providers = Annotated[
+    tuple[
+        Annotated[
+            Annotated[OidcProvider, Tag("oidc")] | Annotated[GithubProvider, Tag("github")], Discriminator(kind_of)
+        ],
+        ...,
+    ],
+    NoDecode,
+    BeforeValidator(_parse),
+]
 
 
 class BackendSettings(Settings):
@@ -37,6 +61,11 @@ class BackendSettings(Settings):
     request_timeout: float = Field(default=30, gt=0, description="A request is answered within so many seconds.")
     rate_limit_address: int = Field(default=1200, gt=0, description="Requests a minute from one address.")
     rate_limit_credential: int = Field(default=600, gt=0, description="Requests a minute with one API key or login.")
+    rate_limit_login: int = Field(
+        default=120,
+        gt=0,
+        description="Logins begun or finished, and access tokens asked for, a minute from one address.",
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(),
         description="Addresses or networks of proxies, with commas between. Only they may say by X-Forwarded-For and "
@@ -47,9 +76,16 @@ class BackendSettings(Settings):
         description="Origins of the front ends, with commas between, such as https://app.example.com. Only they may "
         "act with a session's cookie.",
     )
+    public_url: Origin | None = Field(
+        default=None, description="This server as browsers reach it, such as https://api.example.com."
+    )
     cookie_secure: bool = Field(
         default=True,
-        description="Session cookies travel over TLS only. `false` is for trying things out on one machine.",
+        description="Cookies travel over TLS only. `false` is for trying things out on one machine, and taken only "
+        "where AICD_PUBLIC_URL is http on it.",
+    )
+    login_providers: Providers = Field(
+        default=(), description="Where people log in, as a JSON list; needs AICD_PUBLIC_URL and AICD_SECRET_KEYS."
     )
     local_repositories: bool = Field(
         default=False,
@@ -57,6 +93,30 @@ class BackendSettings(Settings):
     )
     session_idle_days: float = Field(default=7, gt=0, description="A login ends when it is not used for so many days.")
     session_days: float = Field(default=30, gt=0, description="A login ends after so many days at the latest.")
+
+    @field_validator("cookie_secure")
+    @classmethod
+    def _insecure_only_here(cls, value: bool, info: ValidationInfo) -> bool:
+        parts = urlsplit(info.data.get("public_url") or "")
+        if not value and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+            raise ValueError("false is only for an AICD_PUBLIC_URL such as http://localhost:8080")
+        return value
+
+    @field_validator("login_providers")
+    @classmethod
+    def _usable(cls, value: Providers, info: ValidationInfo) -> Providers:
+        names = [provider.name for provider in value]
+        if len(names) != len(set(names)):
+            raise ValueError("two providers have the same name")
+        missing = [f"AICD_{name.upper()}" for name in ("public_url", "secret_keys") if not info.data.get(name)]
+        if value and missing:
+            raise ValueError(f"needs {' and '.join(missing)}")
+        return value
+
+    @property
+    def login_cookie(self) -> str:
+        """Name of the cookie of a login that has been begun."""
+        return "__Host-aicd_login" if self.cookie_secure else "aicd_login"
 
     @property
     def session_cookie(self) -> str:

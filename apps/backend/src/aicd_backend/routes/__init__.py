@@ -3,12 +3,14 @@
 from aicd_backend.routes import (
     api_keys,
     audit,
+    auth,
     invitations,
     job_events,
     job_results,
     jobs,
     me,
     members,
+    oauth,
     organizations,
     policies,
     repositories,
@@ -19,7 +21,7 @@ from aicd_backend.routes import (
 ROUTERS = tuple(
     module.router
     for module in (
-        *(me, sessions, organizations, members, invitations, api_keys, repositories, policies, audit),
+        *(auth, oauth, me, sessions, organizations, members, invitations, api_keys, repositories, policies, audit),
         *(jobs, job_results, job_events, usage),
     )
 )

@@ -112,7 +112,12 @@ async def _disconnect(world: World, org: Org, path: str) -> None:
         await disconnect(session, org.tenant, SYSTEM, repository_id, revision=1, now=datetime.now(UTC))
 
 
+async def _login_provider(_world: World, _org: Org) -> str:
+    return "github"
+
+
 PARAMETERS: Mapping[str, Recipe] = {
+    "provider": _login_provider,
     "key_id": _api_key,
     "member_id": _member,
     "invitation_id": _invitation,

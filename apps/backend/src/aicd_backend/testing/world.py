@@ -1,15 +1,17 @@
 """Two organizations on a fresh database, with a person of every role, and every kind of credential for them."""
 
+import base64
 import os
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 import httpx
+from pydantic import SecretStr
 
 from aicd_backend.app import Api, create_app
 from aicd_backend.settings import BackendSettings
@@ -35,6 +37,8 @@ from aicd_core.tenancy.permissions import EVERYTHING, Permission, Role
 BASE = "https://api.test"
 FRONT_END = "https://app.test"
 DEAD_URL = "postgresql://nobody@127.0.0.1:1/none"
+KEYS = SecretStr("k1:" + base64.b64encode(bytes(range(32))).decode())
+"""AICD_SECRET_KEYS of a server under test."""
 SYSTEM = Actor(ActorKind.SYSTEM, "test")
 Headers = Mapping[str, str]
 
@@ -125,6 +129,10 @@ class World:
             return await create_user(session, fields)
 
 
+OpenWorld = Callable[[BackendSettings], AbstractAsyncContextManager[World]]
+"""Opens the world on a server with these settings."""
+
+
 def bearer(issued: IssuedKey) -> Headers:
     """The header that carries a key."""
     return {"Authorization": f"Bearer {issued.token.reveal()}"}
@@ -132,7 +140,8 @@ def bearer(issued: IssuedKey) -> Headers:
 
 def settings_under_test() -> BackendSettings:
     """Settings for a server under test, whatever the environment."""
-    return BackendSettings(origins=(FRONT_END,), data_dir=Path(tempfile.gettempdir()) / f"aicd-backend-{os.getpid()}")
+    data_dir = Path(tempfile.gettempdir()) / f"aicd-backend-{os.getpid()}"
+    return BackendSettings(origins=(FRONT_END,), secret_keys=KEYS, data_dir=data_dir)
 
 
 async def _always_ready() -> None:
