@@ -37,7 +37,7 @@ from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.accounts.values import Client, NewSession, UserFields
 from aicd_core.tenancy.api_keys.values import KeySpec, NewKey
 from aicd_core.tenancy.audit.models import ActorKind
-from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.audit.values import Actor, AuditFilter
 from aicd_core.tenancy.idempotency.values import RequestClaim, RequestName
 from aicd_core.tenancy.installations.values import InstallationFacts
 from aicd_core.tenancy.invitations.values import NewInvitation
@@ -175,6 +175,7 @@ BY_TYPE: dict[Any, Recipe] = {
     RequestName: lambda who: _request(who).name,
     RequestClaim: _request,
     JobFilter: lambda who: JobFilter(),
+    AuditFilter: lambda who: AuditFilter(),
     Actor: lambda who: Actor(ActorKind.USER, str(who.ids["user"])),
 }
 
@@ -256,6 +257,7 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("tenancy.policies.insert_version", "version"): lambda who: 2,
     # Ours is stored already; a second one of the same round would change nothing.
     ("jobs.artifacts.store_artifact", "number"): lambda who: 1 if who.name == "acme" else 0,
+    ("jobs.looks.ask_for_looks", "branch"): lambda who: who.new_job.base_branch,
     ("jobs.list_events", "since"): lambda who: -1,
     ("journal.list_answered", "step"): lambda who: "plan",
     ("journal.store_call", "call"): lambda who: Call("plan", 1 if who.name == "acme" else 0, who.request),

@@ -1,4 +1,4 @@
-"""What a request may do that a browser has put a cookie on by itself (docs/decisions/0023)."""
+"""What a request may do that a browser has put a cookie on by itself (docs/decisions/0024)."""
 
 from urllib.parse import urlsplit
 

@@ -140,8 +140,8 @@ def bearer(issued: IssuedKey) -> Headers:
 
 def settings_under_test() -> BackendSettings:
     """Settings for a server under test, whatever the environment."""
-    place = Path(tempfile.gettempdir()) / f"aicd-backend-{os.getpid()}"
-    return BackendSettings(origins=(FRONT_END,), secret_keys=KEYS, data_dir=place)
+    data_dir = Path(tempfile.gettempdir()) / f"aicd-backend-{os.getpid()}"
+    return BackendSettings(origins=(FRONT_END,), secret_keys=KEYS, data_dir=data_dir)
 
 
 async def _always_ready() -> None:
