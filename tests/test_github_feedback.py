@@ -316,7 +316,8 @@ async def test_a_worker_that_is_killed_in_a_round_is_followed_by_one_that_ends_i
 
         def worker(name: str) -> "subprocess.Popen[bytes]":
             command = [str(AICD), "worker", "--data-dir", str(tmp_path / name)]
-            return subprocess.Popen(command, env=environment, stderr=(tmp_path / f"{name}.log").open("wb"))
+            with (tmp_path / f"{name}.log").open("wb") as log:
+                return subprocess.Popen(command, env=environment, stderr=log)
 
         async def report() -> JobReport:
             assert job.job_id is not None
