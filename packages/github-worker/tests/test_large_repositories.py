@@ -155,6 +155,71 @@ async def test_another_machine_goes_on_from_the_record(
     assert await elsewhere.commit(request_for(change)) == head
 
 
+async def published_elsewhere(make_host: Any, url: str, job_id: JobId, base: Base, commit: Any, draft: Any) -> Any:
+    host = make_host(url)
+    checkout = await host.open(job_id, base.sha)
+    return await host.publish(job_id, checkout, await checkout.commit(commit), base, draft)
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_another_machine_publishes_from_a_commit_that_the_branch_has_left_behind(
+    origin: Any,
+    server: GitServer,
+    put: Any,
+    make_host: Any,
+    data_dir: Path,
+    job_id: JobId,
+    request_for: Any,
+    draft: Any,
+    known: bool,
+) -> None:
+    put({".aicd.yml": SPARSE})
+    base, checkout = await opened(make_host(server.url("project.git")), job_id)
+    await checkout.workspace.write("web/src/app.js", b"changed\n")
+    commit = request_for(await checkout.capture(()))
+    shutil.rmtree(data_dir)
+    for number in range(3):
+        put({"lib/a.py": b"moved on %d\n" % number})
+    if known:  # another job is there already, on the newest commit and nothing before it
+        await opened(make_host(server.url("project.git")), JobId(new_uuid()))
+        assert kinds(origin, mirror_of(data_dir))["commit"] == 1
+    bare = server.root / "project.git"
+    before = kinds(origin, bare)
+    pull = await published_elsewhere(make_host, server.url("project.git"), job_id, base, commit, draft)
+    after = kinds(origin, bare)
+    assert {kind: after[kind] - before[kind] for kind in after} == {"commit": 1, "tree": 3, "blob": 1}
+    assert origin.git("--git-dir", str(bare), "merge-base", "main", pull.branch) == base.sha
+
+
+async def test_a_base_that_was_rewritten_away_is_published_or_told(
+    origin: Any, server: GitServer, put: Any, make_host: Any, job_id: JobId, request_for: Any, draft: Any
+) -> None:
+    put({".aicd.yml": SPARSE, "lib/a.py": b"only here\n"})
+    host = make_host(server.url("project.git"))
+    base, checkout = await opened(host, job_id)
+    await checkout.workspace.write("web/src/app.js", b"changed\n")
+    head = await checkout.commit(request_for(await checkout.capture(())))
+    origin.git("checkout", "-q", "--orphan", "anew")
+    put({"README.md": b"all anew\n"})
+    with pytest.raises(StepFailedError, match="Start a new job") as caught:
+        await host.publish(job_id, checkout, head, base, draft)
+    assert caught.value.code == "base_gone"
+
+
+async def test_a_branch_that_begins_in_the_known_past_cuts_nothing_off(
+    origin: Any, server: GitServer, put: Any, data_dir: Path
+) -> None:
+    mirror = Mirror(Git(), data_dir / "x.git", Remote(server.url("project.git"), Transport.WEB), "sha1")
+    first = origin.git("rev-parse", "main")
+    await mirror.ensure("main", first)
+    middle = put({"x": b"1\n"})
+    await mirror.ensure("main", put({"x": b"2\n"}))
+    origin.git("--git-dir", str(server.root / "project.git"), "branch", "topic", middle)
+    await mirror.ensure("topic", middle)
+    assert origin.git("--git-dir", str(mirror.path), "rev-list", "--count", "main") == "3"
+    assert (mirror.path / "shallow").read_text() == f"{first}\n"
+
+
 async def test_a_server_that_is_away_when_files_are_needed_is_told(
     server: GitServer, make_host: Any, job_id: JobId
 ) -> None:
@@ -234,7 +299,7 @@ async def test_branches_are_brought_one_by_one_and_make_way_for_each_other(
     sha = put({"x": b"z\n"}, "topic/deeper")
     await mirror.fetch("topic/deeper")
     assert await mirror.commit_of("topic/deeper") == sha
-    await mirror.catch_up("topic/gone")
+    await mirror.catch_up("topic/gone", sha)
     with pytest.raises(UnavailableError):
         await mirror.fetch("topic/gone")
 

@@ -70,9 +70,11 @@ class JobRepository:
             OSError: the disk refused.
         """
         boundary = mirror / "shallow"
-        if boundary.exists():
-            content = boundary.read_bytes()
-            for place in (self.path, self.quarantine.path):
+        content = boundary.read_bytes() if boundary.exists() else None
+        for place in (self.path, self.quarantine.path):
+            if content is None:
+                (place / "shallow").unlink(missing_ok=True)
+            else:
                 (place / "shallow").write_bytes(content)
 
     async def hand_over(self, commit: str, lock: int) -> None:

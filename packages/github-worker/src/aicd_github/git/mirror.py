@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 
@@ -28,6 +28,8 @@ from aicd_github.git.runner import Git, GitCall, GitFailedError, GitResult, Plac
 _LOOSE_LIMIT = 6700  # gc.auto's own default
 _PACK_LIMIT = 50  # gc.autoPackLimit's own default
 _FILTER = ("--filter=blob:none",)
+_ITS_PAST: Mapping[bool, tuple[str, ...]] = {True: ("--depth=1",), False: ()}
+"""What leaves out a commit's past, by whether that is to be."""
 _FOUND = "refs/aicd/found/"
 _REFUSED_OBJECT = re.compile(r"not our ref|unadvertised object|couldn't find remote ref")
 _IN_THE_WAY = "cannot lock ref"
@@ -72,10 +74,13 @@ class Mirror:
             UnavailableError: the repository cannot be reached, or the disk refuses.
         """
         if await self.commit_of(branch) != sha:
-            await self.fetch(branch)
+            await self.fetch(branch, sha)
 
-    async def fetch(self, branch: str | None = None) -> None:
+    async def fetch(self, branch: str | None = None, sha: str | None = None) -> None:
         """Brings the branch up to date; without one, or of a repository on this machine, all but our own.
+
+        Args:
+            sha: where the branch is, as far as that is known.
 
         Raises:
             UnavailableError: the repository cannot be reached, or the disk refuses.
@@ -84,20 +89,27 @@ class Mirror:
             if branch is None or not self._remote.is_far:
                 await self._surely(lambda: self._fetch(_refspecs(branch), lock))
             else:
-                await self._surely(lambda: self._fetch_branch(branch, lock))
+                # The past of a branch that is new here would come whole. What comes later joins what is here.
+                new = await self.commit_of(branch) is None and not await self._has(sha)
+                await self._surely(lambda: self._fetch_branch(branch, lock, *_ITS_PAST[new]))
             await self._roll_up(lock)
 
-    async def catch_up(self, branch: str) -> None:
-        """Brings a branch up to date that may be gone by now; then nothing is done.
+    async def catch_up(self, branch: str, sha: str) -> None:
+        """Brings a branch up to date, and the way to it from a commit that was on it once, as far as there is one.
+
+        So a push from that commit knows what the server has. Does nothing for a branch that is gone by now.
 
         Raises:
             UnavailableError: the repository cannot be reached, or the disk refuses.
         """
-        try:
-            await self.fetch(branch)
-        except GitFailedError as error:
-            if "couldn't find remote ref" not in error.stderr:
-                raise
+        async with self._writing() as lock:
+            try:
+                await self._fetch_branch(branch, lock)
+                if (self.path / "shallow").exists() and not await self._leads_to(branch, sha):
+                    await self._fetch_branch(branch, lock, "--unshallow")
+            except GitFailedError as error:
+                if "couldn't find remote ref" not in error.stderr:
+                    raise
 
     async def find(self, sha: str) -> None:
         """Brings a commit along, on whichever branch it is, or none any more; it may still be missing afterwards.
@@ -108,7 +120,7 @@ class Mirror:
         if self._remote.is_far:
             async with self._writing() as lock:
                 try:
-                    await self._surely(lambda: self._fetch((f"+{sha}:{_FOUND}{sha}",), lock, "--depth=1"))
+                    await self._surely(lambda: self._fetch((f"+{sha}:{_FOUND}{sha}",), lock, *_ITS_PAST[True]))
                 except GitFailedError as error:
                     if not _REFUSED_OBJECT.search(error.stderr):
                         raise
@@ -180,16 +192,24 @@ class Mirror:
             remove_tree(self.path)
             make_bare(self.path, self._form)
 
-    async def _fetch_branch(self, branch: str, lock: int) -> None:
-        # Its past would be fetched whole. What comes later joins what is here: then a push knows what the server has.
-        depth = () if await self.commit_of(branch) else ("--depth=1",)
+    async def _has(self, sha: str | None) -> bool:
+        if sha is None:
+            return False
+        return (await self._git.run(self._call("cat-file", "-e", f"{sha}^{{commit}}"))).returncode == 0
+
+    async def _leads_to(self, branch: str, sha: str) -> bool:
+        """Whether the commit is known to be in the past of the branch."""
+        asked = await self._git.run(self._call("merge-base", "--is-ancestor", sha, f"refs/heads/{branch}"))
+        return asked.returncode == 0
+
+    async def _fetch_branch(self, branch: str, lock: int, *options: str) -> None:
         try:
-            await self._fetch(_refspecs(branch, alone=True), lock, *depth)
+            await self._fetch(_refspecs(branch, alone=True), lock, *options)
         except GitFailedError as error:
             if _IN_THE_WAY not in error.stderr:
                 raise
             await self._make_way(branch, lock)
-            await self._fetch(_refspecs(branch, alone=True), lock, *depth)
+            await self._fetch(_refspecs(branch, alone=True), lock, *options)
 
     async def _make_way(self, branch: str, lock: int) -> None:
         """Drops branches that are gone by now: `a` and `a/b` cannot both be."""

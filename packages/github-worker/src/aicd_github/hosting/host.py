@@ -212,7 +212,7 @@ class RepositoryHost:
         repository = JobRepository(self._git, self._job_folder(job_id), base.sha)
         repository.require_own(mirror.path)
         if (await self._open_source())[1].is_far:
-            await mirror.catch_up(base.branch)
+            await mirror.catch_up(base.branch, base.sha)
             with disk_errors(repository.path):
                 repository.follow(mirror.path)
         return repository

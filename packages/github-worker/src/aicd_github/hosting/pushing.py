@@ -110,6 +110,13 @@ class BranchPusher:
         what = f"Pushing {branch} to {self.source.display} failed"
         error = failure(result, what)
         refusal = refusal_reason(result.text())
+        if "fatal: unable to read" in result.stderr or "shallow update not allowed" in (refusal or ""):
+            # Git would have to send what was there before the job, and of that only a part was ever fetched.
+            return StepFailedError(
+                f"{what}: the commit that the job started from is on none of its branches any more. Start a new job "
+                "from the branch as it is now.",
+                code="base_gone",
+            )
         if error.code in _NO_ROOM or refusal is None:
             return error
         if "unpacker error" in refusal:
