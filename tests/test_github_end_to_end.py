@@ -38,8 +38,11 @@ UNUSED = {
     ("GET", "/app/installations/{installation_id}"),
     ("POST", "/app-manifests/{code}/conversions"),
     ("GET", "/user"),
+    ("GET", f"{REPO}/installation"),
+    ("GET", REPO),
+    ("GET", f"{REPO}/git/ref/{{ref}}"),
 }
-"""What only `aicd github setup` and personal tokens ask for."""
+"""What is asked for with a personal token, at setup, of an installation that was not told of, and after a renaming."""
 WRITING = {
     ("POST", f"{REPO}/pulls"),
     ("PATCH", f"{REPO}/pulls/{{pull_number}}"),
@@ -145,7 +148,7 @@ def town(tmp_path: Path, database_urls: TestUrls) -> Iterator[Town]:
         plugins = offer_agent(tmp_path / "agents", NAME, AGENT)
         made.settings |= github.settings() | {
             "AICD_GITHUB_WEBHOOK_SECRET": SECRET,
-            "AICD_GITHUB_TIMEOUT": "4",
+            "AICD_GITHUB_TIMEOUT": "3",
             "AICD_AGENT": NAME,
             "PYTHONPATH": f"{plugins}:{Path(__file__).parent}",
             MODEL: made.model.url,
