@@ -247,7 +247,7 @@ def check_the_pull_request(town: Town) -> None:
     assert [len(run.annotations) for run in ours] == [0, FINDINGS, 0]
     assert len({mark["start_line"] for mark in ours[1].annotations}) == FINDINGS
     assert (github.pull.draft, github.pull.issue.labels, github.pull.reviewers) == (False, ["aicd"], ["olga"])
-    assert "## Feedback, round 3" in github.pull.issue.body
+    assert "## Feedback, round 2" in github.pull.issue.body
 
 
 def check_what_was_said(town: Town) -> None:
