@@ -1,4 +1,4 @@
-"""From a label to the merge, with two rounds of feedback: real processes, sockets and git, and a GitHub that is trouble.
+"""From a label to the merge, with two rounds of feedback: real processes, sockets and git, on a troubled GitHub.
 
 Every route of its API fails once, at its first call, and every webhook comes twice and in another order than things
 happened in. There is to be one pull request, one living comment, and each round once.
