@@ -1,11 +1,12 @@
 """A GitHub with an App on it, and a Body that follows its webhooks, for tests of feedback."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -147,13 +148,20 @@ class GitHub:
 
 
 @contextmanager
-def serving(root: Path, body: str = BODY, tests: str = "grep -q world greet.txt") -> Iterator[GitHub]:
-    """A GitHub whose issue 1 asks for a change."""
+def serving(
+    root: Path,
+    body: str = BODY,
+    tests: str = "grep -q world greet.txt",
+    files: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[GitHub]:
+    """A GitHub whose issue 1 asks for a change; `files` are more of the repository's."""
     source = root / "source"
     source.mkdir()
     git(source, "init", "-q", "--initial-branch=main")
     (source / ".aicd.yml").write_text(f"version: 1\ntests: ['{tests}']\n")
     (source / "greet.txt").write_text("one\nhello\nthree\n")
+    for name, content in files.items():
+        (source / name).write_text(content)
     git(source, "add", ".")
     git(source, "commit", "-qm", "Begin")
     place, key = root / "github", rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -254,7 +254,7 @@ class GitCheckout:
                 head = await quarantine.commit_tree(tree_sha, request.parents, message, self._by, epoch, lock)
             # The record says which tree to commit; what that tree is, only the tree itself can say.
             await self._refuse(await quarantine.changes(head))
-            await self._repository.hand_over(head, lock)
+            await self._repository.hand_over(head, lock, request.parents)
             return head
 
     def _require_same_base(self, change_set: ChangeSet) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from aicd_github.git.quarantine import Quarantine
 from aicd_github.git.runner import Git, GitCall, Place, failure
 
 _PATIENCE = 60.0
-_BASE = "refs/aicd/base"
+_BELOW = "refs/aicd/below/"
 _HANDED_OVER = "refs/aicd/head"
 _GATE = (
     "receive.fsckObjects=true",
@@ -77,16 +77,18 @@ class JobRepository:
             else:
                 (place / "shallow").write_bytes(content)
 
-    async def hand_over(self, commit: str, lock: int) -> None:
+    async def hand_over(self, commit: str, lock: int, parents: Sequence[str] = ()) -> None:
         """Moves a commit out of the quarantine into the trusted repository, if git finds all of it well-formed.
+
+        Args:
+            parents: what it stands on, where that is not the base alone.
 
         Raises:
             StepFailedError: code `malformed_objects`: git's own check refused it.
             UnavailableError: the disk refused.
         """
         what = f"Commit {commit} could not be taken out of quarantine"
-        # The receiving side says what it has: without this ref it would be sent, and check, the whole history.
-        await self._git.do(GitCall(("update-ref", _BASE, self.base_sha), Place(self.path), lock=lock), what)
+        await self._tell_of((self.base_sha, *parents), lock, what)
         call = GitCall(
             (
                 *("push", "--porcelain", "--no-verify", f"--receive-pack={_receiver()}", "--", str(self.path)),
@@ -105,6 +107,18 @@ class JobRepository:
                 code="malformed_objects",
             )
         raise failure(result, what, disk_full=call.place is not None and call.place.on_full_disk())
+
+    async def _tell_of(self, shas: Sequence[str], lock: int, what: str) -> None:
+        """Has the trusted repository say, as the receiving side, that it has these commits, as far as it does.
+
+        Without a ref to them it would be sent, and check, all that is below the commit; of what was published before,
+        most is on the host alone.
+        """
+        for sha in dict.fromkeys(shas):
+            there = await self._git.run(GitCall(("cat-file", "-e", f"{sha}^{{commit}}"), Place(self.path)))
+            if there.returncode == 0:
+                call = GitCall(("update-ref", f"{_BELOW}{sha}", sha), Place(self.path), lock=lock)
+                await self._git.do(call, what)
 
     def require_own(self, mirror: Path) -> None:
         """Makes sure, right before a push, that the trusted repository is as this makes it.

@@ -196,7 +196,7 @@ class GitCredentials:
 
 
 async def ask_surely(api: Api, question: Question, login: Login, what: str, *, gone: bool = False) -> Answer:
-    """A call that may be repeated, until GitHub answers well.
+    """A call that may be repeated, until GitHub answers well; what it does not accept is asked once more.
 
     Args:
         gone: a 404 means that the installation was removed.
@@ -205,6 +205,8 @@ async def ask_surely(api: Api, question: Question, login: Login, what: str, *, g
         AicdError: GitHub refuses, or does not answer.
     """
     answer = await insist(lambda: api.ask(question, login), what)
+    if answer.status == 401:  # GitHub's servers do not all know a new key at once, and clocks differ: once more
+        answer = await insist(lambda: api.ask(question, login), what)
     if answer.ok:
         return answer
     if gone and answer.status == 404:
