@@ -12,6 +12,7 @@ import pytest
 from aicd_core.contracts import Base
 from aicd_core.errors import InvalidInputError, StepFailedError, UnavailableError
 from aicd_core.ids import JobId, new_uuid
+from aicd_github.git import environment
 from aicd_github.git.environment import Transport, git_environment
 from aicd_github.git.mirror import Mirror
 from aicd_github.git.remote import Remote
@@ -338,10 +339,13 @@ def test_git_reaches_no_other_repository_unless_the_call_is_about_one() -> None:
     assert allowed == {None: "none", "file": "file", "web": "http:https", "ssh": "ssh"}
 
 
+@pytest.mark.parametrize("knows", ["0", "1"])
 async def test_nothing_is_fetched_behind_our_back(
-    make_repo: Any, make_host: Any, job_id: JobId, tmp_path: Path
+    make_repo: Any, make_host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows: str
 ) -> None:
     """A local repository that is a partial clone could have git run a program of its configuration's choice."""
+    # With 0, git is as it was before it knew this variable.
+    monkeypatch.setitem(environment._CONSTANT, "GIT_NO_LAZY_FETCH", knows)
     whole = make_repo("whole")
     whole.write("file", b"content\n")
     whole.commit()
