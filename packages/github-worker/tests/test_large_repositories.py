@@ -12,6 +12,7 @@ import pytest
 from aicd_core.contracts import Base
 from aicd_core.errors import InvalidInputError, StepFailedError, UnavailableError
 from aicd_core.ids import JobId, new_uuid
+from aicd_github.git import environment
 from aicd_github.git.environment import Transport, git_environment
 from aicd_github.git.mirror import Mirror
 from aicd_github.git.remote import Remote
@@ -283,6 +284,26 @@ async def test_files_that_nobody_has_any_more_are_told(origin: Any, server: GitS
     assert caught.value.code == "objects_gone"
 
 
+async def test_a_base_that_the_server_does_not_have_costs_one_question(
+    origin: Any, server: GitServer, make_host: Any, data_dir: Path, job_id: JobId
+) -> None:
+    with pytest.raises(StepFailedError, match="not on any branch") as caught:
+        await make_host(server.url("project.git")).open(job_id, "1" * 40)
+    assert caught.value.code == "base_gone"
+    assert fetches(server) == 1
+    assert kinds(origin, mirror_of(data_dir))["commit"] == 0
+
+
+async def test_a_base_is_found_among_all_branches_where_commits_are_not_served_by_name(
+    origin: Any, server: GitServer, put: Any, make_host: Any, job_id: JobId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Remote, "settings", lambda self, plain=Remote.settings: (*plain(self), "protocol.version=0"))
+    base_sha = origin.git("rev-parse", "main")
+    put({"x": b"moved on\n"})
+    checkout = await make_host(server.url("project.git")).open(job_id, base_sha)
+    assert "x" not in await checkout.workspace.list()
+
+
 async def test_branches_are_brought_one_by_one_and_make_way_for_each_other(
     origin: Any, server: GitServer, put: Any, data_dir: Path
 ) -> None:
@@ -338,10 +359,13 @@ def test_git_reaches_no_other_repository_unless_the_call_is_about_one() -> None:
     assert allowed == {None: "none", "file": "file", "web": "http:https", "ssh": "ssh"}
 
 
+@pytest.mark.parametrize("knows", ["0", "1"])
 async def test_nothing_is_fetched_behind_our_back(
-    make_repo: Any, make_host: Any, job_id: JobId, tmp_path: Path
+    make_repo: Any, make_host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows: str
 ) -> None:
     """A local repository that is a partial clone could have git run a program of its configuration's choice."""
+    # With 0, git is as it was before it knew this variable.
+    monkeypatch.setitem(environment._CONSTANT, "GIT_NO_LAZY_FETCH", knows)
     whole = make_repo("whole")
     whole.write("file", b"content\n")
     whole.commit()

@@ -8,7 +8,8 @@ _NEVER_ASKS = "ssh -o BatchMode=yes"
 _CONSTANT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
-    # Git knows this from 2.44 on; before that, what holds is that no transport may be used that the call is not about.
+    # Git knows this from 2.45 on, and with the fixes that 2.39.4 came with; what holds for all is that no transport may
+    # be used that the call is not about.
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",

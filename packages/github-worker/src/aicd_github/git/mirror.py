@@ -31,7 +31,9 @@ _FILTER = ("--filter=blob:none",)
 _ITS_PAST: Mapping[bool, tuple[str, ...]] = {True: ("--depth=1",), False: ()}
 """What leaves out a commit's past, by whether that is to be."""
 _FOUND = "refs/aicd/found/"
-_REFUSED_OBJECT = re.compile(r"not our ref|unadvertised object|couldn't find remote ref")
+# What a server says of protocol 2, and what git itself of one that has only older ones.
+_GONE = "not our ref"
+_REFUSED_OBJECT = re.compile(r"unadvertised object|couldn't find remote ref")
 _IN_THE_WAY = "cannot lock ref"
 _log = logging.getLogger(__name__)
 
@@ -118,14 +120,16 @@ class Mirror:
             UnavailableError: the repository cannot be reached, or the disk refuses.
         """
         if self._remote.is_far:
-            async with self._writing() as lock:
-                try:
+            try:
+                async with self._writing() as lock:
                     await self._surely(lambda: self._fetch((f"+{sha}:{_FOUND}{sha}",), lock, *_ITS_PAST[True]))
-                except GitFailedError as error:
-                    if not _REFUSED_OBJECT.search(error.stderr):
-                        raise
-                else:
+            except GitFailedError as error:
+                if _GONE in error.stderr:
                     return
+                if not _REFUSED_OBJECT.search(error.stderr):
+                    raise
+            else:
+                return
         await self.fetch()
 
     async def complete(self, shas: Collection[str]) -> None:
@@ -142,7 +146,7 @@ class Mirror:
                 settings = ("fetch.negotiationAlgorithm=noop",)
                 await self._run_fetch(("--stdin", *_FILTER, REMOTE), lock, what, settings, listing)
             except GitFailedError as error:
-                if "not our ref" in error.stderr:
+                if _GONE in error.stderr:
                     raise UnavailableError(
                         f"{what}: it no longer has them. Start a new job from the branch as it is now.",
                         code="objects_gone",

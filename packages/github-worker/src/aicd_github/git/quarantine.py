@@ -28,8 +28,6 @@ from aicd_github.git.runner import Git, GitCall, GitFailedError, Place, failure
 
 _UMASK = 0o022
 _MAX_LISTING = 128 * 1024 * 1024
-# Of the base's files, only those that the job works on need be on this machine.
-_WRITE_TREE = ("write-tree", "--missing-ok")
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,7 @@ class Quarantine:
             raise StepFailedError(
                 f"{error.message} Remove or rename what is named there.", code="uncommittable_tree"
             ) from error
-        tree_sha = (await self._git.do(self._call(*_WRITE_TREE, lock=lock), what)).text()
+        tree_sha = (await self._git.do(self._call("write-tree", lock=lock), what)).text()
         with disk_errors(self._index):
             self._last = _Written(wanted, tree_sha, _identity(self._index))
         return tree_sha
@@ -198,7 +196,7 @@ class Quarantine:
         if change_set.patch:
             arguments = ("apply", "--cached", "--binary", "--whitespace=nowarn")
             await self._git.do(self._call(*arguments, stdin=change_set.patch, lock=lock), what)
-        made = (await self._git.do(self._call(*_WRITE_TREE, lock=lock), what)).text()
+        made = (await self._git.do(self._call("write-tree", lock=lock), what)).text()
         if made != change_set.tree_sha:
             raise StepFailedError(
                 f"The recorded patch gives tree {made} where {change_set.tree_sha} was recorded. "
