@@ -3,7 +3,8 @@
     .venv/bin/python bench/api_fuzz.py [--examples N] [--seed N]
 
 Every operation of the OpenAPI document is sent made-up requests as each role, with all checks. The seed is printed
-first: given again, it makes the same requests. Exits with 1 when a check failed, and says how to send that request again.
+first: given again, it makes the same requests. Exits with 1 when a check failed, and says how to send that request
+again.
 """
 
 import argparse

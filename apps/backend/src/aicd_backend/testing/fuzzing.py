@@ -13,6 +13,7 @@ import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import Case
+from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 
 from aicd_backend.ending import EndsStreamsWithin
@@ -105,9 +106,8 @@ def operations(target: Target) -> list[Operation]:
     """What the server's document describes; what takes people or the whole organization away comes last."""
     config = schemathesis.Config.from_dict({"checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}}})
     schema = schemathesis.openapi.from_url(f"{target.url}/openapi.json", config=config)
-    return sorted(
-        (found.ok() for found in schema.get_all_operations()), key=lambda operation: operation.label in ENDING
-    )
+    described = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+    return sorted(described, key=lambda operation: operation.label in ENDING)
 
 
 def fuzz(target: Target, operation: Operation, role: Role, *, examples: int, start: int) -> Counter[int]:
