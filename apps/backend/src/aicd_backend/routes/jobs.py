@@ -1,10 +1,10 @@
 """Jobs: made, listed, looked at, steered."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Response
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from aicd_backend import steering
 from aicd_backend.access import needs, secured_router
@@ -12,7 +12,7 @@ from aicd_backend.answers import JobAnswer
 from aicd_backend.bodies import Body
 from aicd_backend.callers import Here
 from aicd_backend.paging import PageOf, PageQuery, page_of
-from aicd_core.errors import ConflictError
+from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.ids import JobId, RepositoryId
 from aicd_core.jobs.lists.repository import find_jobs
 from aicd_core.jobs.lists.values import JobFilter
@@ -54,16 +54,11 @@ class NewJobBody(Body):
     cost_limit_micro_usd: Cost = Field(default=None, description="Can only be less than what a job may cost here.")
     asks_approval: bool = Field(default=False, description="A person approves the plan before it is carried out.")
 
-    @model_validator(mode="after")
-    def _one_issue(self) -> Self:
-        if (self.issue is None) == (self.issue_number is None):
-            raise ValueError("Give either issue or issue_number.")
-        return self
-
     def request(self) -> steering.JobRequest:
-        """As it is asked for."""
+        """As it is asked for; raises InvalidInputError: `one_issue`."""
         wanted = self.issue if self.issue_number is None else self.issue_number
-        assert wanted is not None, "the validator has seen to it"
+        if wanted is None or (self.issue is not None and self.issue_number is not None):
+            raise InvalidInputError("Give either issue or issue_number.", code="one_issue")
         return steering.JobRequest(
             RepositoryId(self.repository_id),
             wanted,
