@@ -136,6 +136,7 @@ class RepositoryHost:
         mirror = await self._mirror(base_sha)
         if head is not None:
             await mirror.ensure(head.branch, head.sha)
+            await mirror.relate(base_sha, head.sha)
         folder = self._make_folder(job_id)
         repository = JobRepository(self._git, folder, base_sha)
         entries = await self._entries(repository, mirror)
