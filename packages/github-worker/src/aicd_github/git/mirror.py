@@ -11,7 +11,6 @@ from aicd_core.policy import OWN_BRANCHES
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
 from aicd_github.git.credentials import Access
-from aicd_github.git.delta import GITLINK
 from aicd_github.git.layout import (
     PARTIAL_CLONE,
     ObjectFormat,
@@ -23,6 +22,7 @@ from aicd_github.git.layout import (
     remove_leftovers,
     remove_tree,
 )
+from aicd_github.git.parting import Parting
 from aicd_github.git.remote import REMOTE, Remote
 from aicd_github.git.runner import Git, GitCall, GitFailedError, GitResult, Place
 
@@ -36,7 +36,6 @@ _FOUND = "refs/aicd/found/"
 _GONE = "not our ref"
 _REFUSED_OBJECT = re.compile(r"unadvertised object|couldn't find remote ref")
 _IN_THE_WAY = "cannot lock ref"
-_NO_FILE = ("000000", GITLINK)
 _log = logging.getLogger(__name__)
 
 
@@ -142,36 +141,17 @@ class Mirror:
         """
         if not self._remote.is_far:
             return
+        parting = Parting(self._git, self.path)
         for sha in shas:
             if not await self._has(sha):
                 await self.find(sha)
-        if await self._parted(*shas) is None and (self.path / "shallow").exists():
+        if await parting.commit(*shas) is None and (self.path / "shallow").exists():
             async with self._writing() as lock:
                 await self._fetch(tuple(f"+{sha}:{_FOUND}{sha}" for sha in shas), lock, "--unshallow")
-        parted = await self._parted(*shas)
+        parted = await parting.commit(*shas)
         if parted is not None:
-            touched = [await self._touched(parted, sha) for sha in shas]
-            await self.complete(await self._missing(frozenset[str]().union(*touched)))
-
-    async def _parted(self, *shas: str) -> str | None:
-        found = await self._git.run(self._call("merge-base", *shas))
-        return found.text() if found.returncode == 0 else None
-
-    async def _touched(self, old: str, new: str) -> frozenset[str]:
-        """The files, before and after, that differ between two commits."""
-        what = f"The way from {old} to {new} could not be read"
-        listed = await self._git.do(self._call("diff-tree", "-r", "--no-renames", "--full-index", old, new), what)
-        found = set()
-        for line in listed.text().splitlines():
-            old_mode, new_mode, old_sha, new_sha, _ = line[1:].split(None, 4)
-            found |= {sha for mode, sha in ((old_mode, old_sha), (new_mode, new_sha)) if mode not in _NO_FILE}
-        return frozenset(found)
-
-    async def _missing(self, shas: Collection[str]) -> list[str]:
-        names = "".join(f"{sha}\n" for sha in sorted(shas)).encode()
-        call = GitCall(("cat-file", "--batch-check"), Place(self.path), stdin=names)
-        listed = (await self._git.do(call, f"The files of {self.path} could not be read")).text()
-        return [line.split()[0] for line in listed.splitlines() if line.endswith(" missing")]
+            touched = [await parting.touched(parted, sha) for sha in shas]
+            await self.complete(await parting.missing(frozenset[str]().union(*touched)))
 
     async def complete(self, shas: Collection[str]) -> None:
         """Brings these objects along, all in one request.
