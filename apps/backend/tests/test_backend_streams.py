@@ -183,6 +183,21 @@ async def test_a_reader_is_told_nothing_more_once_his_key_is_revoked(
     assert reader.seen == [0]
 
 
+async def test_a_stream_on_which_nothing_happens_ends_with_its_readers_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aicd_backend.routes.job_events.CHECK_SECONDS", 0.2)
+    job_id = await make_job(world, world.us)
+    key = await world.as_key()
+    async with serving(world) as port:
+        reader = Reader(port, stream_of(job_id), key)
+        reading = asyncio.ensure_future(reader.read())
+        await asyncio.wait_for(reader.arrived.wait(), PATIENCE)
+        await world.revoke_all_keys()
+        await asyncio.wait_for(reading, PATIENCE)
+    assert reader.seen == [0]
+
+
 async def test_a_server_that_stops_ends_its_streams(world: World) -> None:
     job_id = await make_job(world, world.us)
     key = await world.as_key()

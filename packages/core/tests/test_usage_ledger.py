@@ -1,16 +1,20 @@
-"""The ledger's sums: per job, per day of UTC, per repository."""
+"""The ledger's sums: per job, per day of UTC, per repository, per model."""
 
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import insert
 
-from aicd_core.contracts import Usage
-from aicd_core.db.database import Database
+from aicd_core.contracts import ModelRequest, Usage
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.ids import JobId, RepositoryId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.values import NewJob
+from aicd_core.journal import repository as journal
+from aicd_core.journal.texts import Known
+from aicd_core.journal.values import Call
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories.repository import ensure_repository
+from aicd_core.testing.leases import take_lease
 from aicd_core.usage import repository as ledger
 from aicd_core.usage.models import UsageEntry
 
@@ -80,3 +84,29 @@ async def test_sums_are_per_repository_the_dearest_first(database: Database, ten
         (dear, 1, 2**40),
         (cheap, 1, 1),
     ]
+
+
+async def test_sums_are_per_model_the_dearest_first(
+    database: Database, system: SystemDatabase, tenant: Tenant, rival: Tenant
+):
+    for owner in (tenant, rival):
+        _, job_id = await make_job(database, owner, "/srv/a")
+        assert await take_lease(system, job_id, "us")
+        async with database.write(owner) as session:
+            for number, (model, cost) in enumerate((("small", 1), ("large", 100), ("small", 10))):
+                call = Call("code/1", number, ModelRequest(model=model, content=b"%d" % number))
+                texts = Known().texts(call.step, model, call.request.content, b"reply")
+                assert await journal.store_call(session, owner, job_id, "us", call, texts)
+                usage = Usage(output_tokens=2, cost_micro_usd=cost)
+                await ledger.add_entry(session, owner, job_id, call.entry_key, usage)
+            await ledger.add_entry(session, owner, job_id, "setup", Usage(cost_micro_usd=5))
+    since, until = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
+    async with database.read(tenant) as session:
+        found = await ledger.totals_by_model(session, tenant, since, until)
+        before = await ledger.totals_by_model(session, tenant, START, since)
+    assert [(sums.model, sums.entries, sums.usage.cost_micro_usd, sums.usage.output_tokens) for sums in found] == [
+        ("large", 1, 100, 2),
+        ("small", 2, 11, 4),
+        (None, 1, 5, 0),
+    ]
+    assert before == []

@@ -11,11 +11,12 @@ Conventions, for everybody who writes a route:
 - The check comes before the body is read, so nobody without a right learns what a body must look like from errors.
 - Lists take `PageQuery` and answer `PageOf`. `sort` names a field, with `-` before it for descending; a filter is a
   query parameter with the field's name, and repeated it means any of the values.
+- Errors that only this route has: `needs(…, refuses=(409,))`.
 - POST that makes something: `needs(…, once=True)`, so that `Idempotency-Key` counts. Edits: `needs(…, edits=True)` with
   `IfMatch`; what may be edited is read with `needs(…, tagged=True)` and `tag(response, revision)`.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -58,7 +59,12 @@ class Wanted:
 
 
 def needs(
-    wanted: Permission | Level, *, once: bool = False, edits: bool = False, tagged: bool = False
+    wanted: Permission | Level,
+    *,
+    once: bool = False,
+    edits: bool = False,
+    tagged: bool = False,
+    refuses: Iterable[int] = (),
 ) -> dict[str, Any]:
     """Arguments of a route's decorator that declare what a caller needs.
 
@@ -67,6 +73,7 @@ def needs(
         once: `Idempotency-Key` is taken.
         edits: `If-Match` is asked for.
         tagged: the answer has an `ETag`.
+        refuses: statuses of errors of the route's own, beyond those of all routes of its kind.
     """
     extra: dict[str, Any] = {PERMISSION: wanted.value, "security": _security(wanted)}
     statuses = [] if wanted is Level.PUBLIC else [401, 403]
@@ -81,7 +88,7 @@ def needs(
         statuses += [409, 412, 428]
     if parameters:
         extra["parameters"] = parameters
-    responses: dict[int | str, Any] = problem_answers(statuses)
+    responses: dict[int | str, Any] = problem_answers([*statuses, *refuses])
     if edits or tagged:
         responses[200] = {"headers": {"ETag": {"description": "For `If-Match`.", "schema": {"type": "string"}}}}
     return {"openapi_extra": extra, "responses": responses}

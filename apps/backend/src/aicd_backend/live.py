@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from aicd_core.db.database import Database, SystemDatabase
@@ -67,11 +67,16 @@ class Feed:
         self._stopped = True
         self._listening()
 
-    async def follow(self, tenant: Tenant, job_id: JobId, since: int) -> AsyncIterator[EventView | None]:
+    async def follow(
+        self, tenant: Tenant, job_id: JobId, since: int, pause: float
+    ) -> AsyncGenerator[EventView | None, None]:
         """A job's events after a version of it (-1: all), as they come; ends with the job, or when the process does.
 
+        Args:
+            pause: seconds without an event after which the reader is let look up.
+
         Yields:
-            an event; None now and then, when nothing is left to tell for the moment and the reader may look up.
+            an event; None when nothing is left to tell for the moment and the reader may look up.
         """
         with self._reading(tenant, job_id) as topic:
             while not self._stopped:
@@ -84,7 +89,8 @@ class Feed:
                 if topic.events and topic.events[-1].state in TERMINAL:
                     return
                 yield None
-                await changed.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), pause)
 
     @contextmanager
     def _reading(self, tenant: Tenant, job_id: JobId) -> Iterator[_Topic]:

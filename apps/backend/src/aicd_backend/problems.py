@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,12 +42,21 @@ HEADERS_OF_CODE: Mapping[str, Mapping[str, str]] = {"idempotency_in_progress": {
 class RefusedError(Exception):
     """What the edge itself refuses, in words of HTTP."""
 
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        job_id: UUID | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.headers = headers
+        self.job_id = job_id
 
 
 PROBLEM_CONTENT: Mapping[str, Any] = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
@@ -103,6 +113,7 @@ class Problem(BaseModel):
     errors: tuple[FieldError, ...] | None = Field(
         default=None, description=f"Which values are wrong, at most {MAX_FIELD_ERRORS}; only with status 422."
     )
+    job_id: UUID | None = Field(default=None, description="The job that is open; only with the code `job_open`.")
 
 
 def problem_of(error: Exception, request_id: str) -> Problem:
@@ -112,7 +123,8 @@ def problem_of(error: Exception, request_id: str) -> Problem:
             status = STATUS_OF_CODE.get(error.code, STATUS_OF_KIND[error.kind])
             return make_problem(status, request_id, code=error.code, detail=error.message)
         case RefusedError():
-            return make_problem(error.status, request_id, code=error.code, detail=error.detail)
+            problem = make_problem(error.status, request_id, code=error.code, detail=error.detail)
+            return problem.model_copy(update={"job_id": error.job_id})
         case RequestValidationError():
             return make_problem(422, request_id, errors=field_errors(error.errors()))
         case HTTPException():
@@ -161,7 +173,7 @@ def problem_answers(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     """The answer that carries a problem."""
     # Plain ASCII JSON: a lone surrogate in a caller's key could not be encoded otherwise.
-    body = json.dumps(problem.model_dump(mode="python", exclude_none=True))
+    body = json.dumps(problem.model_dump(mode="python", exclude_none=True), default=str)
     return Response(body, status_code=problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 

@@ -15,9 +15,12 @@ from aicd_backend.ending import EndsStreams
 from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
+from aicd_cli.hosts import Hosts
 from aicd_cli.receiving import open_route
+from aicd_cli.runtime import LOCAL_ORGANIZATION
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_core.tenancy.organizations.repository import find_by_slug
 
 NO_DATABASE = (
     "AICD_DATABASE_URL or AICD_SYSTEM_DATABASE_URL is not set, and the API server keeps everything in Postgres: "
@@ -52,8 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _exit_cleanly)
     # A shell that starts us in the background has SIGINT ignored; whoever sends one all the same means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    stores = Stores.of(database, system, settings)
-    server = EndsStreams(_configure(options, stores), stores.feed)
+    hosts = Hosts(settings)
+    hosts.guard(database, None)
+    stores = Stores.of(database, system, settings, hosts)
+    server = EndsStreams(_configure(options, stores, hosts), stores.feed)
     try:
         server.run()
     except KeyboardInterrupt:
@@ -61,10 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _configure(options: argparse.Namespace, stores: Stores) -> uvicorn.Config:
+def _configure(options: argparse.Namespace, stores: Stores, hosts: Hosts) -> uvicorn.Config:
     async def ready() -> None:
         await stores.database.refuse_unsafe_role()
         await stores.system.refuse_unsafe_role()
+        # A person's token is the own organization's, as for workers: known as soon as the database is there.
+        async with stores.system.read() as session:
+            hosts.guard(stores.database, await find_by_slug(session, LOCAL_ORGANIZATION))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -3,19 +3,24 @@
 from dataclasses import dataclass
 
 from aicd_backend.callers import TenantCaller
+from aicd_backend.problems import RefusedError
 from aicd_core.agents.registry import load_agent
 from aicd_core.contracts import CodeHost
+from aicd_core.db.sessions import ReadSession
 from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
 from aicd_core.ids import JobId, RepositoryId
 from aicd_core.jobs import repository as jobs
-from aicd_core.jobs.machine import TERMINAL
+from aicd_core.jobs.machine import TERMINAL, JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import Control, Intake, IssueText, Order
 from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.audit.values import JSON
-from aicd_core.tenancy.repositories.repository import get_source
+from aicd_core.tenancy.repositories.service import require_repository
+from aicd_core.text import require_text
 
 ISSUE = "The issue"
+REASON_MOST = 500
+"""Characters of why a job is cancelled."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,35 @@ def control_of(here: TenantCaller) -> Control:
     return Control(here.stores.parts, here.tenant, _name_of(here))
 
 
-async def note(here: TenantCaller, action: str, job: JobView, **detail: JSON) -> None:
-    """Writes into the audit log what the caller did to a job."""
+async def note(here: TenantCaller, action: str, job: JobView, **detail: JSON) -> JobView:
+    """Writes into the audit log what the caller did to a job; the job as it is by now."""
     async with here.write() as session:
         await record(session, here.tenant, here.actor, action, "job", str(job.id), detail)
+        now = await jobs.get_job(session, here.tenant, job.id)
+    assert now is not None, "jobs are never deleted while somebody works with them"
+    return now
+
+
+async def cancel(here: TenantCaller, job_id: JobId, reason: str, *, open_pull_request: bool) -> JobView:
+    """The job, cancelled, or as it is when it has ended before.
+
+    Raises:
+        NotFoundError: `no_such_job`.
+        InvalidInputError: the reason cannot be kept.
+        ConflictError: `pull_request_open`, and nothing was said of that.
+    """
+    require_text(reason, "The reason", most=REASON_MOST, least=1)
+    before = await require_job(here, job_id)
+    if before.state in TERMINAL:
+        return before
+    job = await control_of(here).cancel(job_id, reason, open_pull_request=open_pull_request)
+    if job.state is JobState.PR_OPEN:
+        raise ConflictError(
+            f"The pull request of job {job_id} is open. Close it, or send open_pull_request.", code="pull_request_open"
+        )
+    if job.state is not JobState.CANCELLED:  # it ended otherwise at this very moment
+        return job
+    return await note(here, "job.cancelled", job, reason=reason)
 
 
 async def create(here: TenantCaller, request: JobRequest) -> JobView:
@@ -62,13 +92,13 @@ async def create(here: TenantCaller, request: JobRequest) -> JobView:
     Raises:
         NotFoundError: `no_such_repository`, or the issue is not there.
         InvalidInputError: the issue, the branch or the agent cannot be worked with.
-        ConflictError: `job_open`: the issue's job is open already; `disabled`: the repository is switched off.
+        RefusedError: 409 `job_open`: the issue's job is open already.
+        ConflictError: `disabled` or `disconnected`: the repository is out of use.
+        ForbiddenError: no installation of the organization's covers the repository.
         UnavailableError: the repository cannot be reached.
     """
     async with here.read() as session:
-        source = await get_source(session, here.tenant, request.repository_id)
-    if source is None:
-        raise NotFoundError(f"There is no repository {request.repository_id} here.", code="no_such_repository")
+        source = await _in_use(session, here, request.repository_id)
     host = here.stores.parts.hosts.at(source, here.tenant)
     issue = await _issue(here, host, request.issue)
     number = request.issue if isinstance(request.issue, int) else None
@@ -80,20 +110,32 @@ async def retry(here: TenantCaller, job_id: JobId) -> JobView:
 
     Raises:
         NotFoundError: `no_such_job`.
-        ConflictError: `job_open`: it has not ended, or its issue's next job is open already.
+        RefusedError: 409 `job_open`: it has not ended, or its issue's next job is open already.
+        AicdError: as `create`.
     """
     job = await require_job(here, job_id)
     if job.state not in TERMINAL:
-        raise ConflictError(f"Job {job_id} is {job.state.value}. Cancel it first, or let it go on.", code="job_open")
+        raise _is_open(job_id, f"Job {job_id} is {job.state.value}. Cancel it first, or let it go on.")
     async with here.read() as session:
-        source = await get_source(session, here.tenant, job.repository_id)
-    assert source is not None, "the database keeps a job's repository"
+        source = await _in_use(session, here, job.repository_id)
     request = JobRequest(
         job.repository_id, job.body, job.base_branch, job.agent, job.priority, job.time_limit, job.cost_limit,
         job.asks_approval,
     )  # fmt: skip
     host = here.stores.parts.hosts.at(source, here.tenant)
     return await _begin(here, source, host, IssueText(job.title, job.body), job.issue_number, request, of=job_id)
+
+
+async def _in_use(session: ReadSession, here: TenantCaller, repository_id: RepositoryId) -> str:
+    """The repository's source. Only who may edit repositories takes one into use again, which a new job would do."""
+    found = await require_repository(session, here.tenant, repository_id)
+    if found.disconnected_at is not None:
+        raise ConflictError(f"The repository {found.source} is disconnected. Reconnect it first.", code="disconnected")
+    return found.source
+
+
+def _is_open(job_id: JobId, detail: str) -> RefusedError:
+    return RefusedError(409, "job_open", detail, job_id=job_id)
 
 
 async def _issue(here: TenantCaller, host: CodeHost, wanted: str | int) -> IssueText:
@@ -138,9 +180,10 @@ async def _begin(
     parts = here.stores.parts
     intake = Intake(parts.database, here.tenant, parts.dispatch)
     async with here.write() as session:
+        await _in_use(session, here, request.repository_id)
         taken = await intake.enter(session, source, base, issue, order)
         if not taken.made:
-            raise ConflictError(f"Job {taken.job.id} is open for this issue already.", code="job_open")
+            raise _is_open(taken.job.id, f"Job {taken.job.id} is open for this issue already.")
         await record(session, here.tenant, here.actor, "job.created", "job", str(taken.job.id), again)
     await intake.send_for(taken)
     return taken.job

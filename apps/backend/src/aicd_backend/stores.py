@@ -9,7 +9,7 @@ from aicd_cli.hosts import Hosts
 from aicd_cli.serving import log_progress
 from aicd_core.agents.registry import load_agent
 from aicd_core.db.database import Database, SystemDatabase
-from aicd_core.orchestrator import CodeHosts, Dispatch, Parts
+from aicd_core.orchestrator import Dispatch, Parts
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,24 @@ class Stores:
         database: Database,
         system: SystemDatabase,
         settings: BackendSettings,
-        hosts: CodeHosts | None = None,
+        hosts: Hosts,
         dispatch: Dispatch | None = None,
     ) -> Self:
         """All of it on two connections.
 
         Args:
-            hosts: those of the settings, if none are given.
+            hosts: guarded, since callers are of many organizations.
             dispatch: how workers are sent for; through Postgres itself, if nothing else is given.
+
+        Raises:
+            ValueError: the hosts are not guarded.
         """
+        if not hosts.guarded:
+            raise ValueError("Anybody would get into any repository that a credential opens: guard the hosts first.")
         parts = Parts(
             database=database,
             system=system,
-            hosts=hosts or Hosts(settings),
+            hosts=hosts,
             agents=load_agent,
             settings=settings,
             observe=log_progress,

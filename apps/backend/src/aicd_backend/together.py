@@ -53,7 +53,7 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
             require_disk_space(settings)
             await _show_first_key(settings, store)
             await hosts.sandbox.check()
-            hosts.guard(store)
+            hosts.guard(store.database, store.tenant)
             dispatch = await stack.enter_async_context(open_dispatch(settings, store))
             stores = Stores.of(store.database, store.system, settings, hosts, dispatch)
             app = create_app(stores, ready=store.database.refuse_unsafe_role)

@@ -3,8 +3,9 @@
 import importlib
 from typing import Protocol, cast
 
-from aicd_cli.runtime import LocalHosts, Store
+from aicd_cli.runtime import LocalHosts
 from aicd_core.contracts import CodeHost, Sandbox
+from aicd_core.db.database import Database
 from aicd_core.settings import Settings
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories.service import installation_of
@@ -32,16 +33,25 @@ class Hosts:
         self._settings = settings
         self._local = LocalHosts(settings)
         self._github: GitHubHosts | None = None
-        self._store: Store | None = None
+        self._guarded: Database | None = None
+        self._own: Tenant | None = None
         self.sandbox = self._local.sandbox
 
-    def guard(self, store: Store) -> None:
+    def guard(self, database: Database, own: Tenant | None) -> None:
         """Lets organizations into their own repositories only; to be called by whoever works for many.
 
         An App opens what the organization's installation covers, and a person's token what its own organization asks
-        for, which is the store's.
+        for.
+
+        Args:
+            own: whose the person's token is; None: it opens nothing.
         """
-        self._store = store
+        self._guarded, self._own = database, own
+
+    @property
+    def guarded(self) -> bool:
+        """Whether organizations are let into their own repositories only."""
+        return self._guarded is not None
 
     def at(self, source: str, tenant: Tenant | None = None) -> CodeHost:
         found = None
@@ -67,13 +77,13 @@ class Hosts:
     def _has_credentials(self, tenant: Tenant | None) -> bool:
         if self._settings.github_app_id is not None:
             return True
-        theirs = self._store is not None and tenant is not None and tenant.org_id != self._store.tenant.org_id
-        return self._settings.github_token is not None and not theirs
+        ours = self._guarded is None or tenant is None or tenant == self._own
+        return self._settings.github_token is not None and ours
 
     async def _installation(self, source: str, tenant: Tenant | None) -> int | None:
         """The installation that the organization has; None where the App's own word counts."""
-        if self._store is None or tenant is None:
+        if self._guarded is None or tenant is None:
             return None
-        async with self._store.database.read(tenant) as session:
+        async with self._guarded.read(tenant) as session:
             found = await installation_of(session, tenant, source, self._settings.github_api_url)
         return found.external_id

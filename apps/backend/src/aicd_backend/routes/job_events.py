@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterable
+from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
 
@@ -12,12 +13,13 @@ from starlette.requests import Request
 from aicd_backend.access import ORG, needs, require, secured_router
 from aicd_backend.answers import EventAnswer
 from aicd_backend.callers import Here, TenantCaller, identify
+from aicd_backend.paging import PageOf, PageQuery, page_of
 from aicd_backend.problems import RefusedError
 from aicd_backend.routes.jobs import JOB
 from aicd_backend.steering import require_job
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.ids import JobId
-from aicd_core.jobs.repository import list_events
+from aicd_core.jobs.lists.repository import find_events
 from aicd_core.jobs.values import JobView
 from aicd_core.tenancy.permissions import Permission
 
@@ -41,12 +43,13 @@ Followed = Annotated[JobView, Depends(_followed)]
 """The job, found before the answer begins: after that there is no status to say that it is not there."""
 
 
-@router.get(f"{JOB}/events", summary="All that happened to it, oldest first", **needs(Permission.JOBS_READ))
-async def list_job_events(here: Here, job_id: UUID) -> tuple[EventAnswer, ...]:
+@router.get(
+    f"{JOB}/events", summary="All that happened to it, oldest first", **needs(Permission.JOBS_READ, refuses=(400,))
+)
+async def list_job_events(here: Here, job_id: UUID, page: PageQuery) -> PageOf[EventAnswer]:
     await require_job(here, JobId(job_id))
     async with here.read() as session:
-        found = await list_events(session, here.tenant, JobId(job_id))
-    return tuple(map(EventAnswer.of, found))
+        return page_of(await find_events(session, here.tenant, JobId(job_id), page), EventAnswer.of)
 
 
 @router.get(
@@ -64,11 +67,12 @@ async def stream_job_events(
     keep proxies from closing it.
     """
     good = _Goodness(request)
-    async for event in here.stores.feed.follow(here.tenant, job.id, last_event_id):
-        if not await good.still():
-            return
-        if event is not None:
-            yield ServerSentEvent(id=str(event.version), data=EventAnswer.of(event))
+    async with aclosing(here.stores.feed.follow(here.tenant, job.id, last_event_id, CHECK_SECONDS)) as events:
+        async for event in events:
+            if not await good.still():
+                return
+            if event is not None:
+                yield ServerSentEvent(id=str(event.version), data=EventAnswer.of(event))
 
 
 class _Goodness:

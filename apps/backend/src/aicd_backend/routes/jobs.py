@@ -1,6 +1,6 @@
 """Jobs: made, listed, looked at, steered."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query, Response
@@ -12,10 +12,10 @@ from aicd_backend.answers import JobAnswer
 from aicd_backend.bodies import Body
 from aicd_backend.callers import Here
 from aicd_backend.paging import PageOf, PageQuery, page_of
-from aicd_core.errors import ConflictError, InvalidInputError
+from aicd_core.errors import InvalidInputError
 from aicd_core.ids import JobId, RepositoryId
 from aicd_core.jobs.lists.repository import find_jobs
-from aicd_core.jobs.lists.values import JobFilter
+from aicd_core.jobs.lists.values import JobFilter, JobOrder
 from aicd_core.jobs.machine import JobState
 from aicd_core.orchestrator.control import COMMENT_MAX
 from aicd_core.tenancy.organizations.service import MAX_BUDGET
@@ -76,7 +76,7 @@ class CancelBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "No longer wanted."}]})
 
-    reason: str = Field(default=CANCELLED, min_length=1, max_length=500)
+    reason: str = Field(default=CANCELLED, min_length=1, max_length=steering.REASON_MOST)
     open_pull_request: bool = Field(
         default=False, description="Cancel it although its pull request is open, which then stays as it is."
     )
@@ -109,6 +109,10 @@ class LimitsBody(Body):
     cost_limit_micro_usd: Cost = None
 
 
+_MAKES = needs(Permission.JOBS_CREATE, once=True, refuses=(400, 503))
+_STEERS = needs(Permission.JOBS_STEER, refuses=(400, 409))
+
+
 async def _filter(
     state: Annotated[list[JobState], Query(description="Any of these.")] = [],  # noqa: B006 - FastAPI copies it
     agent: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
@@ -117,7 +121,10 @@ async def _filter(
     title: Annotated[str | None, Query(max_length=200, description="Words that stand in the title.")] = None,
     created_from: Annotated[AwareDatetime | None, Query()] = None,
     created_before: Annotated[AwareDatetime | None, Query()] = None,
-    sort: Annotated[Literal["created_at", "-created_at"], Query()] = "-created_at",
+    sort: Annotated[
+        JobOrder,
+        Query(description="By change, a job that changes meanwhile goes to the end of the list, or its front."),
+    ] = JobOrder.NEWEST,
 ) -> JobFilter:
     return JobFilter(
         states=tuple(state),
@@ -127,17 +134,17 @@ async def _filter(
         words=title,
         created_from=created_from,
         created_before=created_before,
-        oldest_first=sort == "created_at",
+        order=sort,
     )
 
 
-@router.get(JOBS, summary="Jobs, the newest first", **needs(Permission.JOBS_READ))
+@router.get(JOBS, summary="Jobs, the newest first", **needs(Permission.JOBS_READ, refuses=(400,)))
 async def list_jobs(here: Here, page: PageQuery, wanted: Annotated[JobFilter, Depends(_filter)]) -> PageOf[JobAnswer]:
     async with here.read() as session:
         return page_of(await find_jobs(session, here.tenant, page, wanted), JobAnswer.of)
 
 
-@router.post(JOBS, status_code=201, summary="Make a job", **needs(Permission.JOBS_CREATE, once=True))
+@router.post(JOBS, status_code=201, summary="Make a job", **_MAKES)
 async def create_job(here: Here, new: NewJobBody, response: Response) -> JobAnswer:
     return _made(here, response, JobAnswer.of(await steering.create(here, new.request())))
 
@@ -147,47 +154,36 @@ async def get_job(here: Here, job_id: UUID) -> JobAnswer:
     return JobAnswer.of(await steering.require_job(here, JobId(job_id)))
 
 
-@router.post(f"{JOB}/cancel", summary="End it", **needs(Permission.JOBS_STEER))
+@router.post(f"{JOB}/cancel", summary="End it", **_STEERS)
 async def cancel_job(here: Here, job_id: UUID, how: CancelBody) -> JobAnswer:
     """Its worker stops, and no branch is left unless a pull request stands on it. One that has ended stays so."""
-    job = await steering.control_of(here).cancel(JobId(job_id), how.reason, open_pull_request=how.open_pull_request)
-    if job.state is JobState.PR_OPEN:
-        raise ConflictError(
-            f"The pull request of job {job_id} is open. Close it, or send open_pull_request.", code="pull_request_open"
-        )
-    await steering.note(here, "job.cancelled", job, reason=how.reason)
-    return JobAnswer.of(job)
+    return JobAnswer.of(await steering.cancel(here, JobId(job_id), how.reason, open_pull_request=how.open_pull_request))
 
 
-@router.post(
-    f"{JOB}/retry", status_code=201, summary="Begin anew what has ended", **needs(Permission.JOBS_CREATE, once=True)
-)
+@router.post(f"{JOB}/retry", status_code=201, summary="Begin anew what has ended", **_MAKES)
 async def retry_job(here: Here, job_id: UUID, response: Response) -> JobAnswer:
     """A new job of the same text, on the base branch as it is now."""
     return _made(here, response, JobAnswer.of(await steering.retry(here, JobId(job_id))))
 
 
-@router.post(f"{JOB}/plan/approve", summary="Let its plan be carried out", **needs(Permission.JOBS_STEER))
+@router.post(f"{JOB}/plan/approve", summary="Let its plan be carried out", **_STEERS)
 async def approve_plan(here: Here, job_id: UUID, which: ApprovalBody) -> JobAnswer:
     job = await steering.control_of(here).approve(JobId(job_id), which.plan_hash)
-    await steering.note(here, "job.approved", job, plan_hash=which.plan_hash)
-    return JobAnswer.of(job)
+    return JobAnswer.of(await steering.note(here, "job.approved", job, plan_hash=which.plan_hash))
 
 
-@router.post(f"{JOB}/plan/send-back", summary="Have its plan made anew", **needs(Permission.JOBS_STEER))
+@router.post(f"{JOB}/plan/send-back", summary="Have its plan made anew", **_STEERS)
 async def send_back_plan(here: Here, job_id: UUID, what: SendBackBody) -> JobAnswer:
     job = await steering.control_of(here).send_back(JobId(job_id), what.comment)
-    await steering.note(here, "job.sent_back", job, comment=what.comment)
-    return JobAnswer.of(job)
+    return JobAnswer.of(await steering.note(here, "job.sent_back", job, comment=what.comment))
 
 
-@router.post(f"{JOB}/resume", summary="Let a paused job go on, its limits raised", **needs(Permission.JOBS_STEER))
+@router.post(f"{JOB}/resume", summary="Let a paused job go on, its limits raised", **_STEERS)
 async def resume_job(here: Here, job_id: UUID, limits: LimitsBody) -> JobAnswer:
     job = await steering.control_of(here).resume(
         JobId(job_id), time_limit=limits.time_limit_seconds, cost_limit=limits.cost_limit_micro_usd
     )
-    await steering.note(here, "job.resumed", job, **limits.model_dump(exclude_none=True))
-    return JobAnswer.of(job)
+    return JobAnswer.of(await steering.note(here, "job.resumed", job, **limits.model_dump(exclude_none=True)))
 
 
 def _made(here: Here, response: Response, job: JobAnswer) -> JobAnswer:

@@ -38,7 +38,9 @@ class UsageReport(Answer):
     rows: tuple[UsageRow, ...]
 
 
-@router.get("/organizations/{org}/usage", summary="Tokens and their cost", **needs(Permission.USAGE_READ))
+@router.get(
+    "/organizations/{org}/usage", summary="Tokens and their cost", **needs(Permission.USAGE_READ, refuses=(400,))
+)
 async def get_usage(
     here: Here,
     by: Annotated[Literal["day", "repository", "model"], Query()] = "day",

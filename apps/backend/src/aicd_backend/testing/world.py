@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from aicd_backend.app import Api, create_app
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
+from aicd_cli.hosts import Hosts
 from aicd_cli.readiness import ReadyCheck
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.pages import MAX_PAGE, PageRequest
@@ -151,7 +152,14 @@ async def _always_ready() -> None:
 def offline_app(settings: BackendSettings | None = None, ready: ReadyCheck = _always_ready) -> Api:
     """The application on a database that is not there: for its OpenAPI document and for what asks no database."""
     settings = settings or settings_under_test()
-    return create_app(Stores.of(Database.connect(DEAD_URL), SystemDatabase.connect(DEAD_URL), settings), ready=ready)
+    database, system = Database.connect(DEAD_URL), SystemDatabase.connect(DEAD_URL)
+    return create_app(_stores(database, system, settings), ready=ready)
+
+
+def _stores(database: Database, system: SystemDatabase, settings: BackendSettings) -> Stores:
+    hosts = Hosts(settings)
+    hosts.guard(database, None)
+    return Stores.of(database, system, settings, hosts)
 
 
 async def make_organizations(database: Database, system: SystemDatabase) -> tuple[Org, Org]:
@@ -181,7 +189,7 @@ async def enter_world(
     database: Database, system: SystemDatabase, us: Org, rival: Org, settings: BackendSettings | None = None
 ) -> AsyncIterator[World]:
     """The organizations on a server, and a client of it."""
-    stores = Stores.of(database, system, settings or settings_under_test())
+    stores = _stores(database, system, settings or settings_under_test())
     app = create_app(stores, ready=database.refuse_unsafe_role)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
         yield World(stores, app, client, us, rival)

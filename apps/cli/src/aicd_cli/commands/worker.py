@@ -70,7 +70,7 @@ async def serve(settings: Settings, options: WorkerOptions, concurrency: int) ->
     async with store_once_there(settings, concurrency + POOL_SPARE) as store:
         require_disk_space(settings)
         await hosts.sandbox.check()
-        hosts.guard(store)
+        hosts.guard(store.database, store.tenant)
         parts = make_parts(settings, store, hosts, log_progress)
         async with load_workers().open_worker(parts, options, concurrency) as worker:
             logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)

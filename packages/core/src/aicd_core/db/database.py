@@ -34,6 +34,10 @@ from aicd_core.ids import OrgId
 
 SessionT = TypeVar("SessionT", bound=AsyncSession)
 
+KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+"""Seconds, and unanswered probes, until a connection that only listens is found broken: it sends nothing by itself, and
+the kernel's own probes begin after hours (https://www.postgresql.org/docs/18/libpq-connect.html)."""
+
 STALE_MOST = 100
 """Closed connections in a row, more than a pool has; then the server closes even those that are new."""
 
@@ -95,7 +99,10 @@ class _Connections:
         Raises:
             UnavailableError: Postgres cannot be reached, or the connection broke.
         """
-        url = self.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        given = self.engine.url
+        url = given.set(drivername="postgresql", query={**KEEPALIVE, **given.query}).render_as_string(
+            hide_password=False
+        )
         async with _translated(), await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await listen(connection, channel)
             begun()

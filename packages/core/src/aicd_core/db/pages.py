@@ -3,6 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -11,6 +12,10 @@ from aicd_core.errors import InvalidInputError
 ItemT = TypeVar("ItemT")
 
 MAX_PAGE = 100
+NUMBER_MOST = 2**63 - 1
+"""Postgres's bigint."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,20 @@ class PageRequest:
         if self.cursor is None:
             return None
         raw = _decode(self.cursor)
-        if len(raw) != 8:
+        number = int.from_bytes(raw, "big")
+        if len(raw) != 8 or number > NUMBER_MOST:
             raise _bad_cursor()
-        return int.from_bytes(raw, "big")
+        return number
+
+    def after_moment(self) -> tuple[datetime, UUID] | None:
+        """The same for lists by time, in which the id decides between rows of the same moment."""
+        if self.cursor is None:
+            return None
+        raw = _decode(self.cursor)
+        try:
+            return _EPOCH + int.from_bytes(raw[:8], "big") * _MICROSECOND, UUID(bytes=raw[8:])
+        except (ValueError, OverflowError) as error:
+            raise _bad_cursor() from error
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,12 @@ class Page(Generic[ItemT]):
 def cursor_of(key: UUID | int) -> str:
     """The cursor that asks for what comes after the row with this key."""
     raw = key.bytes if isinstance(key, UUID) else key.to_bytes(8, "big")
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def cursor_of_moment(when: datetime, key: UUID) -> str:
+    """The same for lists by time. `when` is exact to the microsecond, as in the database."""
+    raw = ((when - _EPOCH) // _MICROSECOND).to_bytes(8, "big") + key.bytes
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 

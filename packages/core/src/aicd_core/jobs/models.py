@@ -115,6 +115,7 @@ class Job(TenantOwned, Base):
             postgresql_where=text(f"state NOT IN ({sql_list(TERMINAL)})"),
         ),
         Index("ix_jobs_newest", "org_id", text("id DESC")),
+        Index("ix_jobs_changed", "org_id", "updated_at", "id"),
         Index("ix_jobs_issue", "org_id", "repository_id", "issue_key", text("id DESC")),
         Index(
             "ix_jobs_at_work",

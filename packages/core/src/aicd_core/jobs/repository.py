@@ -31,7 +31,7 @@ from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import TERMINAL, JobState
 from aicd_core.jobs.models import Job, JobEventRow
-from aicd_core.jobs.rows import view_of
+from aicd_core.jobs.rows import event_of, view_of
 from aicd_core.jobs.values import EventView, JobView, NewJob, Transition
 from aicd_core.tenancy import Tenant, mine
 
@@ -217,7 +217,7 @@ async def list_events(
     if since is not None:
         query = query.where(JobEventRow.version > since)
     rows = (await session.execute(query.order_by(JobEventRow.version))).scalars()
-    return [EventView(row.version, row.event, row.state, row.detail, row.created_at) for row in rows]
+    return list(map(event_of, rows))
 
 
 async def raise_limits(

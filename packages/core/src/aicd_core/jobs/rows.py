@@ -1,8 +1,8 @@
 """From rows of tables to values that are detached from the database."""
 
 from aicd_core.jobs.machine import JobStatus
-from aicd_core.jobs.models import Job
-from aicd_core.jobs.values import JobView
+from aicd_core.jobs.models import Job, JobEventRow
+from aicd_core.jobs.values import EventView, JobView
 
 
 def view_of(row: Job) -> JobView:
@@ -36,3 +36,8 @@ def view_of(row: Job) -> JobView:
         asks_approval=row.asks_approval,
         note=row.note,
     )
+
+
+def event_of(row: JobEventRow) -> EventView:
+    """One line of a job's history, likewise."""
+    return EventView(row.version, row.event, row.state, row.detail, row.created_at)

@@ -2,27 +2,65 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import BigInteger, ColumnElement, Select, literal, select, tuple_
 
-from aicd_core.db.pages import Page, PageRequest, cursor_of
+from aicd_core.db.pages import Page, PageRequest, cursor_of, cursor_of_moment
 from aicd_core.db.sessions import ReadSession
 from aicd_core.ids import JobId
-from aicd_core.jobs.lists.values import JobFilter
-from aicd_core.jobs.models import Job
-from aicd_core.jobs.rows import view_of
-from aicd_core.jobs.values import JobView
+from aicd_core.jobs.lists.values import JobFilter, JobOrder
+from aicd_core.jobs.models import Job, JobEventRow
+from aicd_core.jobs.rows import event_of, view_of
+from aicd_core.jobs.values import EventView, JobView
 from aicd_core.tenancy import Tenant, mine
+from aicd_core.text import require_text
+
+FILTER_MOST = 1_000
+"""Characters of a text that jobs are found by."""
 
 
 async def find_jobs(session: ReadSession, tenant: Tenant, page: PageRequest, wanted: JobFilter) -> Page[JobView]:
-    """The tenant's jobs that the filter matches. Ids grow with time, so that their order is that of making."""
+    """The tenant's jobs that the filter matches, in the order that it says.
+
+    Raises:
+        InvalidInputError: a filter holds what no text in the database can hold, or `bad_cursor`.
+    """
+    for words in (*wanted.agents, wanted.words or ""):
+        require_text(words, "A filter", most=FILTER_MOST)
     query = select(Job).where(mine(Job, tenant), *_conditions(wanted)).limit(page.limit + 1)
-    query = query.order_by(Job.id if wanted.oldest_first else Job.id.desc())
-    if (after := page.after_uuid()) is not None:
-        query = query.where(Job.id > JobId(after) if wanted.oldest_first else Job.id < JobId(after))
-    rows = list((await session.execute(query)).scalars())
+    by_change = wanted.order in {JobOrder.LAST_CHANGED, JobOrder.LONGEST_SINCE_CHANGED}
+    rows = list((await session.execute((_by_change if by_change else _by_making)(query, page, wanted.order))).scalars())
     shown = rows[: page.limit]
-    return Page(tuple(map(view_of, shown)), cursor_of(shown[-1].id) if len(rows) > page.limit else None)
+    if len(rows) == len(shown):
+        return Page(tuple(map(view_of, shown)), None)
+    last = shown[-1]
+    return Page(
+        tuple(map(view_of, shown)), cursor_of_moment(last.updated_at, last.id) if by_change else cursor_of(last.id)
+    )
+
+
+def _by_making(query: Select[Job], page: PageRequest, order: JobOrder) -> Select[Job]:
+    """Ids grow with time, so that their order is that of making."""
+    oldest, after = order is JobOrder.OLDEST, page.after_uuid()
+    if after is not None:
+        query = query.where(Job.id > JobId(after) if oldest else Job.id < JobId(after))
+    return query.order_by(Job.id if oldest else Job.id.desc())
+
+
+def _by_change(query: Select[Job], page: PageRequest, order: JobOrder) -> Select[Job]:
+    oldest, key, after = order is JobOrder.LONGEST_SINCE_CHANGED, tuple_(Job.updated_at, Job.id), page.after_moment()
+    if after is not None:
+        query = query.where(key > after if oldest else key < after)
+    return query.order_by(Job.updated_at, Job.id) if oldest else query.order_by(Job.updated_at.desc(), Job.id.desc())
+
+
+async def find_events(session: ReadSession, tenant: Tenant, job_id: JobId, page: PageRequest) -> Page[EventView]:
+    """A job's history, oldest first."""
+    query = select(JobEventRow).where(mine(JobEventRow, tenant), JobEventRow.job_id == job_id)
+    if (after := page.after_number()) is not None:
+        query = query.where(JobEventRow.version > literal(after, BigInteger))  # a cursor may hold any number
+    rows = list((await session.execute(query.order_by(JobEventRow.version).limit(page.limit + 1))).scalars())
+    shown = rows[: page.limit]
+    return Page(tuple(map(event_of, shown)), cursor_of(shown[-1].version) if len(rows) > page.limit else None)
 
 
 def _conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:

@@ -2,9 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from aicd_core.ids import RepositoryId
 from aicd_core.jobs.machine import JobState
+
+
+class JobOrder(StrEnum):
+    """What a list of jobs is sorted by: a field, with `-` before it for the latest first."""
+
+    OLDEST = "created_at"
+    NEWEST = "-created_at"
+    LONGEST_SINCE_CHANGED = "updated_at"
+    LAST_CHANGED = "-updated_at"
 
 
 @dataclass(frozen=True)
@@ -15,7 +25,6 @@ class JobFilter:
         states, agents: any of them.
         words: stand in the title, whatever their case.
         created_from, created_before: when the job was made.
-        oldest_first: else the newest comes first.
     """
 
     states: tuple[JobState, ...] = ()
@@ -25,4 +34,4 @@ class JobFilter:
     words: str | None = None
     created_from: datetime | None = None
     created_before: datetime | None = None
-    oldest_first: bool = False
+    order: JobOrder = JobOrder.NEWEST
