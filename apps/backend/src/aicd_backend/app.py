@@ -26,7 +26,15 @@ from aicd_backend.middleware import (
     SecurityHeadersMiddleware,
     log_unexpected,
 )
-from aicd_backend.problems import PROBLEM_CONTENT, Problem, RefusedError, headers_of, problem_of, problem_response
+from aicd_backend.problems import (
+    PROBLEM_CONTENT,
+    NothingLeftError,
+    Problem,
+    RefusedError,
+    headers_of,
+    problem_of,
+    problem_response,
+)
 from aicd_backend.rate_limits import Counts, RateLimitMiddleware
 from aicd_backend.request_id import RequestIdMiddleware, request_id_of
 from aicd_backend.routes import ROUTERS
@@ -89,6 +97,7 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None =
         middleware=_middleware(settings, counts),
         exception_handlers={
             AicdError: _answer_error,
+            NothingLeftError: _answer_nothing,
             RefusedError: _answer_error,
             HTTPException: _answer_error,
             RequestValidationError: _answer_error,
@@ -150,6 +159,10 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     if problem.status == 500:
         log_unexpected(error, request.scope)
     return problem_response(problem, headers_of(error))
+
+
+async def _answer_nothing(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=204)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -59,6 +59,13 @@ class RefusedError(Exception):
         self.job_id = job_id
 
 
+class NothingLeftError(Exception):
+    """There is nothing more to tell, now or later: 204, by which a browser knows not to open the stream again.
+
+    https://html.spec.whatwg.org/multipage/server-sent-events.html#server-sent-events-intro
+    """
+
+
 PROBLEM_CONTENT: Mapping[str, Any] = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
 

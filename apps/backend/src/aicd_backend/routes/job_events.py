@@ -14,16 +14,18 @@ from aicd_backend.access import ORG, needs, require, secured_router
 from aicd_backend.answers import EventAnswer
 from aicd_backend.callers import Here, TenantCaller, identify
 from aicd_backend.paging import PageOf, PageQuery, page_of
-from aicd_backend.problems import RefusedError
+from aicd_backend.problems import NothingLeftError, RefusedError
 from aicd_backend.routes.jobs import JOB
 from aicd_backend.steering import require_job
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs.lists.repository import find_events
+from aicd_core.jobs.machine import TERMINAL
 from aicd_core.jobs.values import JobView
 from aicd_core.tenancy.permissions import Permission
 
 router = secured_router("job events")
+_READ = needs(Permission.JOBS_READ)
 CHECK_SECONDS = 30.0
 """So long at most does a stream go on after its reader may no longer see it."""
 
@@ -35,8 +37,11 @@ LastEventId = Annotated[
 ]
 
 
-async def _followed(here: Here, job_id: UUID) -> JobView:
-    return await require_job(here, JobId(job_id))
+async def _followed(here: Here, job_id: UUID, last_event_id: LastEventId = -1) -> JobView:
+    job = await require_job(here, JobId(job_id))
+    if job.state in TERMINAL and last_event_id >= job.version:
+        raise NothingLeftError
+    return job
 
 
 Followed = Annotated[JobView, Depends(_followed)]
@@ -56,15 +61,15 @@ async def list_job_events(here: Here, job_id: UUID, page: PageQuery) -> PageOf[E
     f"{JOB}/stream",
     summary="The same, as it happens",
     response_class=EventSourceResponse,
-    **needs(Permission.JOBS_READ),
+    **{**_READ, "responses": {**_READ["responses"], 204: {"description": "The job has ended, and all is told."}}},
 )
 async def stream_job_events(
     request: Request, here: Here, job: Followed, last_event_id: LastEventId = -1
 ) -> AsyncIterable[ServerSentEvent]:
     """Server-sent events, each an `EventAnswer` with its version as the id; it ends with the job.
 
-    A client that lost the connection goes on with `Last-Event-ID`, as browsers do by themselves. Comments in between
-    keep proxies from closing it.
+    A client that lost the connection goes on with `Last-Event-ID`, as browsers do by themselves, also when the stream
+    has ended; 204 tells them that nothing is left. Comments in between keep proxies from closing it.
     """
     good = _Goodness(request)
     async with aclosing(here.stores.feed.follow(here.tenant, job.id, last_event_id, CHECK_SECONDS)) as events:

@@ -44,9 +44,8 @@ class Operation:
 
     @property
     def success(self) -> int:
-        """The one status that it declares for a request that it carries out."""
-        (status,) = (code for code in self.described["responses"] if code.startswith("2"))
-        return int(status)
+        """The status that it declares for a request that it carries out; a second one says that nothing was left."""
+        return int(min(code for code in self.described["responses"] if code.startswith("2")))
 
     @property
     def parameters(self) -> tuple[str, ...]:
