@@ -42,7 +42,7 @@ from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_backend.time_limit import TimeLimitMiddleware
 from aicd_cli.readiness import ReadyCheck
-from aicd_core.errors import AicdError
+from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.orchestrator.lease import end
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -85,14 +85,9 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None =
     """
     settings = stores.settings
     counts = Counts(settings.redis_url)
-    app = Api(
-        title="AI-CD",
-        version=version("aicd-backend"),
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
-        responses={"default": _problem_description()},
+    app = _routed(
+        ready,
+        settings.ready_timeout,
         lifespan=partial(_whole_life, lifespan, stores, counts),
         middleware=_middleware(settings, counts),
         exception_handlers={
@@ -106,10 +101,33 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None =
     app.state.stores = stores
     app.state.logins = Logins(settings)
     app.state.access_tokens = AccessTokens(settings)
-    app.include_router(health_router(ready, settings.ready_timeout))
+    return app
+
+
+def describe() -> dict[str, Any]:
+    """The OpenAPI document, which no setting changes; nothing is opened for it."""
+    return _routed(_never_ready, 1).openapi()
+
+
+def _routed(ready: ReadyCheck, ready_timeout: float, **given: Any) -> Api:
+    app = Api(
+        title="AI-CD",
+        version=version("aicd-backend"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        responses={"default": _problem_description()},
+        **given,
+    )
+    app.include_router(health_router(ready, ready_timeout))
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+async def _never_ready() -> None:
+    raise UnavailableError("Nothing is served here.", code="not_ready")
 
 
 @asynccontextmanager

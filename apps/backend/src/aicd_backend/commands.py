@@ -1,6 +1,7 @@
 """The commands that this package adds to `aicd`; see `aicd_cli.plugins` for why nothing heavy is imported here."""
 
 import importlib
+import json
 import logging
 import sys
 from typing import Annotated
@@ -15,15 +16,17 @@ UP_EXAMPLE = "Example:  aicd up --port 8080 --concurrency 2"
 
 
 SERVE_EXAMPLE = "Example:  AICD_ENV=production aicd serve --host 0.0.0.0 --port 8080"
+OPENAPI_EXAMPLE = "Example:  aicd openapi > openapi.json"
 BOOTSTRAP_EXAMPLE = "Example:  aicd admin bootstrap --org acme --email ada@example.org"
 
 admin = typer.Typer(help="What only whoever runs the server may do.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `aicd up`, `aicd serve` and `aicd admin`."""
+    """Adds `aicd up`, `aicd serve`, `aicd openapi` and `aicd admin`."""
     app.command("up", epilog=UP_EXAMPLE)(up_command)
     app.command("serve", epilog=SERVE_EXAMPLE)(serve_command)
+    app.command("openapi", epilog=OPENAPI_EXAMPLE)(openapi_command)
     app.add_typer(admin, name="admin")
 
 
@@ -36,6 +39,12 @@ def serve_command(
     SIGTERM lets requests at work end, AICD_SHUTDOWN_TIMEOUT seconds at the most. A database that is away is waited for.
     """
     raise typer.Exit(importlib.import_module("aicd_backend.server").main(["--host", host, "--port", str(port)]))
+
+
+def openapi_command() -> None:
+    """Print the OpenAPI 3.1 document of the API, as a running server has it at /openapi.json."""
+    document = importlib.import_module("aicd_backend.app").describe()
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
 @admin.command("bootstrap", epilog=BOOTSTRAP_EXAMPLE)
