@@ -983,13 +983,13 @@ export interface components {
              * Reason
              * @default Cancelled through the API.
              */
-            reason: string;
+            reason?: string;
             /**
              * Open Pull Request
              * @description Cancel it although its pull request is open, which then stays as it is.
              * @default false
              */
-            open_pull_request: boolean;
+            open_pull_request?: boolean;
         };
         /**
          * CommandResult
@@ -1015,21 +1015,21 @@ export interface components {
              * Timed Out
              * @default false
              */
-            timed_out: boolean;
+            timed_out?: boolean;
             /** Killed */
             killed?: string | null;
             /**
              * Truncated Bytes
              * @default 0
              */
-            truncated_bytes: number;
+            truncated_bytes?: number;
             /** Log */
             log?: string | null;
             /**
              * Denials
              * @default []
              */
-            denials: components["schemas"]["Denial"][];
+            denials?: components["schemas"]["Denial"][];
         };
         /** CriterionResult */
         CriterionResult: {
@@ -1057,13 +1057,13 @@ export interface components {
              *       "**"
              *     ]
              */
-            paths: string[];
+            paths?: string[];
             /**
              * Except Paths
              * @description Where it does not look, though paths says so.
              * @default []
              */
-            except_paths: string[];
+            except_paths?: string[];
             /**
              * Pattern
              * @description A regular expression (RE2: no look-around, no back-references) that no added line may have. Not given: touching one of the paths is the finding.
@@ -1075,7 +1075,7 @@ export interface components {
              * @default ask
              * @enum {string}
              */
-            verdict: "ask" | "deny";
+            verdict?: "ask" | "deny";
             /**
              * Message
              * @description What is wrong, as a sentence.
@@ -1086,7 +1086,7 @@ export interface components {
              * @description What to do about it, as a sentence.
              * @default Do without, or let a person decide.
              */
-            remedy: string;
+            remedy?: string;
         };
         /**
          * Denial
@@ -1202,17 +1202,17 @@ export interface components {
              * Added Lines
              * @default 0
              */
-            added_lines: number;
+            added_lines?: number;
             /**
              * Removed Lines
              * @default 0
              */
-            removed_lines: number;
+            removed_lines?: number;
             /**
              * Binary
              * @default false
              */
-            binary: boolean;
+            binary?: boolean;
             /** New Size */
             new_size?: number | null;
         };
@@ -1232,7 +1232,7 @@ export interface components {
              * @default ok
              * @constant
              */
-            status: "ok";
+            status?: "ok";
         };
         /**
          * InstallationAnswer
@@ -1315,7 +1315,7 @@ export interface components {
              * @description So long the offer stands.
              * @default 7
              */
-            days: number;
+            days?: number;
         };
         /**
          * IssuedKeyAnswer
@@ -1592,7 +1592,7 @@ export interface components {
              * @description A higher one goes first.
              * @default 0
              */
-            priority: number;
+            priority?: number;
             /**
              * Time Limit Seconds
              * @description At work; null: the installation's.
@@ -1608,7 +1608,7 @@ export interface components {
              * @description A person approves the plan before it is carried out.
              * @default false
              */
-            asks_approval: boolean;
+            asks_approval?: boolean;
         };
         /**
          * NewKeyBody
@@ -1926,7 +1926,7 @@ export interface components {
              * @default 1
              * @constant
              */
-            schema_version: 1;
+            schema_version?: 1;
             /** Base Sha */
             base_sha: string;
             /** Problem */
@@ -1939,28 +1939,28 @@ export interface components {
              * Test Commands
              * @default []
              */
-            test_commands: string[];
+            test_commands?: string[];
             risk: components["schemas"]["Risk"];
             /**
              * Out Of Scope
              * @default []
              */
-            out_of_scope: string[];
+            out_of_scope?: string[];
             /**
              * Assumptions
              * @default []
              */
-            assumptions: string[];
+            assumptions?: string[];
             /**
              * Open Questions
              * @default []
              */
-            open_questions: string[];
+            open_questions?: string[];
             /**
              * New Dependencies
              * @default []
              */
-            new_dependencies: string[];
+            new_dependencies?: string[];
             estimate: components["schemas"]["Estimate"];
         };
         /**
@@ -1994,17 +1994,17 @@ export interface components {
              * Files
              * @default []
              */
-            files: components["schemas"]["PlannedFile"][];
+            files?: components["schemas"]["PlannedFile"][];
             /**
              * Depends On
              * @default []
              */
-            depends_on: string[];
+            depends_on?: string[];
             /**
              * Criteria
              * @default []
              */
-            criteria: string[];
+            criteria?: string[];
         };
         /** PlannedFile */
         PlannedFile: {
@@ -2056,7 +2056,7 @@ export interface components {
              * @description Why; it stays with the version.
              * @default
              */
-            note: string;
+            note?: string;
         };
         /**
          * PolicyFinding
@@ -2085,12 +2085,12 @@ export interface components {
              * Findings
              * @default []
              */
-            findings: components["schemas"]["PolicyFinding"][];
+            findings?: components["schemas"]["PolicyFinding"][];
             /**
              * Evaluated
              * @default []
              */
-            evaluated: string[];
+            evaluated?: string[];
         };
         /**
          * PolicyVerdict
@@ -2215,12 +2215,12 @@ export interface components {
              * Findings
              * @default []
              */
-            findings: components["schemas"]["ReviewFinding"][];
+            findings?: components["schemas"]["ReviewFinding"][];
             /**
              * Criteria
              * @default []
              */
-            criteria: components["schemas"]["CriterionResult"][];
+            criteria?: components["schemas"]["CriterionResult"][];
         };
         /**
          * ReviewAnswer
@@ -2250,7 +2250,7 @@ export interface components {
              * Must Fix
              * @default true
              */
-            must_fix: boolean;
+            must_fix?: boolean;
         };
         /**
          * ReviewVerdict
@@ -2268,7 +2268,7 @@ export interface components {
              * Reasons
              * @default []
              */
-            reasons: string[];
+            reasons?: string[];
         };
         /**
          * Role
@@ -2311,39 +2311,39 @@ export interface components {
          */
         RuleVerdicts: {
             /** @default deny */
-            protected_path: components["schemas"]["PolicyVerdict"];
+            protected_path?: components["schemas"]["PolicyVerdict"];
             /** @default deny */
-            wrong_base: components["schemas"]["PolicyVerdict"];
+            wrong_base?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            size: components["schemas"]["PolicyVerdict"];
+            size?: components["schemas"]["PolicyVerdict"];
             /** @default deny */
-            secret: components["schemas"]["PolicyVerdict"];
+            secret?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            possible_secret: components["schemas"]["PolicyVerdict"];
+            possible_secret?: components["schemas"]["PolicyVerdict"];
             /** @default deny */
-            outside_plan: components["schemas"]["PolicyVerdict"];
+            outside_plan?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            dependency: components["schemas"]["PolicyVerdict"];
+            dependency?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            dependency_source: components["schemas"]["PolicyVerdict"];
+            dependency_source?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            licence: components["schemas"]["PolicyVerdict"];
+            licence?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            tests_red: components["schemas"]["PolicyVerdict"];
+            tests_red?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            tests_deleted: components["schemas"]["PolicyVerdict"];
+            tests_deleted?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            tests_skipped: components["schemas"]["PolicyVerdict"];
+            tests_skipped?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            tests_weakened: components["schemas"]["PolicyVerdict"];
+            tests_weakened?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            checks_loosened: components["schemas"]["PolicyVerdict"];
+            checks_loosened?: components["schemas"]["PolicyVerdict"];
             /** @default deny */
-            submodule: components["schemas"]["PolicyVerdict"];
+            submodule?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            binary: components["schemas"]["PolicyVerdict"];
+            binary?: components["schemas"]["PolicyVerdict"];
             /** @default ask */
-            lfs_pointer: components["schemas"]["PolicyVerdict"];
+            lfs_pointer?: components["schemas"]["PolicyVerdict"];
         };
         /**
          * Rules
@@ -2396,27 +2396,27 @@ export interface components {
              *       "ansible-vault.key"
              *     ]
              */
-            protected_paths: string[];
+            protected_paths?: string[];
             /**
              * Max Files
              * @default 100
              */
-            max_files: number;
+            max_files?: number;
             /**
              * Max Added Lines
              * @default 5000
              */
-            max_added_lines: number;
+            max_added_lines?: number;
             /**
              * Max File Bytes
              * @default 1048576
              */
-            max_file_bytes: number;
+            max_file_bytes?: number;
             /**
              * Path Limits
              * @default []
              */
-            path_limits: components["schemas"]["PathLimit"][];
+            path_limits?: components["schemas"]["PathLimit"][];
             /**
              * Denied Licences
              * @default [
@@ -2429,12 +2429,12 @@ export interface components {
              *       "Commons-Clause"
              *     ]
              */
-            denied_licences: string[];
+            denied_licences?: string[];
             /**
              * Custom
              * @default []
              */
-            custom: components["schemas"]["CustomRule"][];
+            custom?: components["schemas"]["CustomRule"][];
             /** Allowed Hosts */
             allowed_hosts?: string[] | null;
             /**
@@ -2458,7 +2458,7 @@ export interface components {
              *       "lfs_pointer": "ask"
              *     }
              */
-            verdicts: components["schemas"]["RuleVerdicts"];
+            verdicts?: components["schemas"]["RuleVerdicts"];
         };
         /**
          * SendBackBody
@@ -2535,12 +2535,12 @@ export interface components {
              * Setup
              * @default []
              */
-            setup: components["schemas"]["CommandResult"][];
+            setup?: components["schemas"]["CommandResult"][];
             /**
              * Tests
              * @default []
              */
-            tests: components["schemas"]["CommandResult"][];
+            tests?: components["schemas"]["CommandResult"][];
         };
         /**
          * TestsAnswer
@@ -2566,7 +2566,7 @@ export interface components {
              * @default Bearer
              * @constant
              */
-            token_type: "Bearer";
+            token_type?: "Bearer";
             /**
              * Expires In
              * @description Seconds.
@@ -2730,13 +2730,13 @@ export interface components {
              * @description Which values are wrong, at most 50; only with status 422.
              * @default null
              */
-            errors: components["schemas"]["FieldError"][] | null;
+            errors?: components["schemas"]["FieldError"][] | null;
             /**
              * Job Id
              * @description The job that is open; only with the code `job_open`.
              * @default null
              */
-            job_id: string | null;
+            job_id?: string | null;
         };
     };
     responses: never;
