@@ -27,10 +27,10 @@ from aicd_backend.middleware import (
     log_unexpected,
 )
 from aicd_backend.problems import (
-    PROBLEM_CONTENT,
     NothingLeftError,
     Problem,
     RefusedError,
+    described_default,
     headers_of,
     problem_of,
     problem_response,
@@ -117,7 +117,7 @@ def _routed(ready: ReadyCheck, ready_timeout: float, **given: Any) -> Api:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
-        responses={"default": _problem_description()},
+        responses={"default": described_default()},
         **given,
     )
     app.include_router(health_router(ready, ready_timeout))
@@ -185,7 +185,3 @@ async def _answer_nothing(_request: Request, _error: Exception) -> Response:
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
-
-
-def _problem_description() -> dict[str, Any]:
-    return {"description": "Any error", **PROBLEM_CONTENT}

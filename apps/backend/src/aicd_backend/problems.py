@@ -66,9 +66,6 @@ class NothingLeftError(Exception):
     """
 
 
-PROBLEM_CONTENT: Mapping[str, Any] = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-
-
 class _Status(NamedTuple):
     code: str
     title: str
@@ -174,7 +171,22 @@ def headers_of(error: Exception) -> Mapping[str, str] | None:
 
 def problem_answers(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
     """What the OpenAPI document says of answers that are problems."""
-    return {status: {"description": _STATUSES[status].title, **PROBLEM_CONTENT} for status in sorted(set(statuses))}
+    return {status: _described(status) for status in sorted(set(statuses))}
+
+
+def described_default() -> dict[str, Any]:
+    """What it says of answers that are listed nowhere, of which the commonest is the example."""
+    return {**_described(422), "description": "Any other error"}
+
+
+def _described(status: int) -> dict[str, Any]:
+    example = make_problem(status, "01a215e4-ed13-7476-aa2f-171a72052226")
+    if status == 422:
+        wrong = FieldError(source="query", pointer="#/limit", detail="Input should be less than or equal to 100")
+        example = example.model_copy(update={"errors": (wrong,)})
+    schema = {"$ref": "#/components/schemas/Problem"}
+    shown = {"schema": schema, "example": example.model_dump(mode="json", exclude_none=True)}
+    return {"description": _STATUSES[status].title, "content": {MEDIA_TYPE: shown}}
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:

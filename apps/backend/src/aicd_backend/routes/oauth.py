@@ -42,7 +42,7 @@ class OAuthError(BaseModel):
     """Why there is none (RFC 6749, 5.2)."""
 
     error: Literal["invalid_request", "invalid_client", "invalid_scope", "unsupported_grant_type"]
-    error_description: str
+    error_description: str = Field(examples=["This grant type is none of ours: use client_credentials."])
 
 
 class TokenForm(BaseModel):
@@ -54,6 +54,9 @@ class TokenForm(BaseModel):
     scope: str | None = Field(default=None, description="Scopes of the key, with spaces between; all if not given.")
 
 
+_EXAMPLE = {"grant_type": "client_credentials", "client_id": "01a2156b", "client_secret": "aicd_key_…"}
+
+
 class _RefusalError(Exception):
     def __init__(self, error: str, description: str, status: int = 400) -> None:
         super().__init__(description)
@@ -63,7 +66,7 @@ class _RefusalError(Exception):
 
 def _declared() -> dict[str, Any]:
     declared = needs(Level.PUBLIC)
-    body = {"required": True, "content": {FORM: {"schema": TokenForm.model_json_schema()}}}
+    body = {"required": True, "content": {FORM: {"schema": TokenForm.model_json_schema(), "example": _EXAMPLE}}}
     errors = {status: {"model": OAuthError, "description": "An error of RFC 6749"} for status in (400, 401)}
     return {"openapi_extra": {**declared["openapi_extra"], "requestBody": body}, "responses": errors}
 
