@@ -40,6 +40,7 @@ bench: install ## measure, as ratios against a floor in the same run
 	@$(BIN)/python bench/large_repository.py
 	@$(BIN)/python bench/tenancy.py
 	@$(BIN)/python bench/policy.py
+	@if [ -d apps/backend ]; then $(BIN)/python bench/api.py; fi
 	@$(BIN)/python bench/sandbox.py
 	@$(BIN)/python bench/chaos.py
 	@.tools/bin/uv pip install --quiet --require-hashes -r bench/requirements.lock || echo "bench: some peers are left out"
