@@ -122,12 +122,13 @@ def requests(given: Given, kind: str, count: int) -> list[bytes]:
             body = json.dumps(
                 {"repository_id": str(given.repository_id), "issue": f"Greet {random.randbytes(8).hex()}"}
             )
-        made.append(
-            (
-                f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                f"Authorization: Bearer {given.token}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-            ).encode()
+        head = (
+            f"{'POST' if body else 'GET'} {path} HTTP/1.1",
+            "Host: 127.0.0.1",
+            f"Authorization: Bearer {given.token}",
         )
+        kind_of_body = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+        made.append("\r\n".join((*head, *kind_of_body, "", body)).encode())
     return made
 
 

@@ -38,515 +38,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/auth/providers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Where people can log in */
-        get: operations["list_login_providers"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/auth/{provider}/login": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Begin a login: the browser is sent to the provider */
-        get: operations["begin_login"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/auth/{provider}/callback": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The provider sends the browser back here */
-        get: operations["finish_login"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/auth/logout": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** End the login that this is sent with */
-        post: operations["logout"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/oauth/token": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** An access token for an API key */
-        post: operations["issue_access_token"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/me": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who the caller is, and where it may do what */
-        get: operations["get_me"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/me/sessions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** My logins, newest first */
-        get: operations["list_sessions"];
-        put?: never;
-        post?: never;
-        /** End all my other logins */
-        delete: operations["revoke_other_sessions"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/me/sessions/{session_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** End a login */
-        delete: operations["revoke_session"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The caller's organizations */
-        get: operations["list_organizations"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One organization */
-        get: operations["get_organization"];
-        put?: never;
-        post?: never;
-        /** Delete it; it can be restored */
-        delete: operations["delete_organization"];
-        options?: never;
-        head?: never;
-        /** Rename it */
-        patch: operations["edit_organization"];
-        trace?: never;
-    };
-    "/v1/organizations/{org}/settings": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Its settings */
-        get: operations["get_settings"];
-        /** Replace them */
-        put: operations["edit_settings"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/members": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** All members, newest first */
-        get: operations["list_members"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/members/{member_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One member */
-        get: operations["get_member"];
-        put?: never;
-        post?: never;
-        /** Take a member out */
-        delete: operations["remove_member"];
-        options?: never;
-        head?: never;
-        /** Change a member's role */
-        patch: operations["edit_member"];
-        trace?: never;
-    };
-    "/v1/me/organizations/{org}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Leave an organization */
-        delete: operations["leave_organization"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/invitations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** All invitations, newest first */
-        get: operations["list_invitations"];
-        put?: never;
-        /** Invite somebody */
-        post: operations["create_invitation"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/invitations/{invitation_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Take it back */
-        delete: operations["revoke_invitation"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/invitations/accept": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Become a member */
-        post: operations["accept_invitation"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/api-keys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** All keys, ended ones too, newest first */
-        get: operations["list_api_keys"];
-        put?: never;
-        /** Make a key */
-        post: operations["create_api_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/api-keys/{key_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One key */
-        get: operations["get_api_key"];
-        put?: never;
-        post?: never;
-        /** Revoke it at once */
-        delete: operations["revoke_api_key"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/api-keys/{key_id}/rotate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Replace it */
-        post: operations["rotate_api_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/repositories": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Repositories, newest first */
-        get: operations["list_repositories"];
-        put?: never;
-        /** Connect one */
-        post: operations["connect_repository"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/repositories/{repository_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One repository */
-        get: operations["get_repository"];
-        /** Configure it */
-        put: operations["edit_repository"];
-        post?: never;
-        /** Take it out of use */
-        delete: operations["disconnect_repository"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/repositories/{repository_id}/reconnect": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Take it into use again */
-        post: operations["reconnect_repository"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/installations": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The App's installations, newest first */
-        get: operations["get_installations"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/policy": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The policy that counts */
-        get: operations["get_policy"];
-        /** Publish the next version */
-        put: operations["edit_policy"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/policy/versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** All versions, newest first */
-        get: operations["list_policy_versions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/policy/versions/{version}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One version */
-        get: operations["get_policy_version"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/policy/dry-run": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * What rules would say of a change
-         * @description Nothing is stored. What a plan or a test run would have to tell is left out.
-         */
-        post: operations["try_policy"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/audit": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who did what, newest first */
-        get: operations["list_audit"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/organizations/{org}/jobs": {
         parameters: {
             query?: never;
@@ -667,6 +158,46 @@ export interface paths {
         put?: never;
         /** Let a paused job go on, its limits raised */
         post: operations["resume_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/jobs/{job_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that happened to it, oldest first */
+        get: operations["list_job_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/jobs/{job_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The same, as it happens
+         * @description Server-sent events, each an `EventAnswer` with its version as the id; it ends with the job.
+         *
+         *     A client that lost the connection goes on with `Last-Event-ID`, as browsers do by themselves, also when the stream
+         *     has ended; 204 tells them that nothing is left. Comments in between keep proxies from closing it.
+         */
+        get: operations["stream_job_events"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -829,38 +360,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/organizations/{org}/jobs/{job_id}/events": {
+    "/v1/me": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** All that happened to it, oldest first */
-        get: operations["list_job_events"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/organizations/{org}/jobs/{job_id}/stream": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * The same, as it happens
-         * @description Server-sent events, each an `EventAnswer` with its version as the id; it ends with the job.
-         *
-         *     A client that lost the connection goes on with `Last-Event-ID`, as browsers do by themselves, also when the stream
-         *     has ended; 204 tells them that nothing is left. Comments in between keep proxies from closing it.
-         */
-        get: operations["stream_job_events"];
+        /** Who the caller is, and where it may do what */
+        get: operations["get_me"];
         put?: never;
         post?: never;
         delete?: never;
@@ -883,6 +391,498 @@ export interface paths {
         get: operations["get_usage"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/repositories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Repositories, newest first */
+        get: operations["list_repositories"];
+        put?: never;
+        /** Connect one */
+        post: operations["connect_repository"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/repositories/{repository_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One repository */
+        get: operations["get_repository"];
+        /** Configure it */
+        put: operations["edit_repository"];
+        post?: never;
+        /** Take it out of use */
+        delete: operations["disconnect_repository"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/repositories/{repository_id}/reconnect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take it into use again */
+        post: operations["reconnect_repository"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/installations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The App's installations, newest first */
+        get: operations["get_installations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's organizations */
+        get: operations["list_organizations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One organization */
+        get: operations["get_organization"];
+        put?: never;
+        post?: never;
+        /** Delete it; it can be restored */
+        delete: operations["delete_organization"];
+        options?: never;
+        head?: never;
+        /** Rename it */
+        patch: operations["edit_organization"];
+        trace?: never;
+    };
+    "/v1/organizations/{org}/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Its settings */
+        get: operations["get_settings"];
+        /** Replace them */
+        put: operations["edit_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The policy that counts */
+        get: operations["get_policy"];
+        /** Publish the next version */
+        put: operations["edit_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/policy/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All versions, newest first */
+        get: operations["list_policy_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/policy/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version */
+        get: operations["get_policy_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/policy/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What rules would say of a change
+         * @description Nothing is stored. What a plan or a test run would have to tell is left out.
+         */
+        post: operations["try_policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who did what, newest first */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where people can log in */
+        get: operations["list_login_providers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/{provider}/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Begin a login: the browser is sent to the provider */
+        get: operations["begin_login"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The provider sends the browser back here */
+        get: operations["finish_login"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End the login that this is sent with */
+        post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/oauth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An access token for an API key */
+        post: operations["issue_access_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** My logins, newest first */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        /** End all my other logins */
+        delete: operations["revoke_other_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a login */
+        delete: operations["revoke_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All members, newest first */
+        get: operations["list_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/members/{member_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One member */
+        get: operations["get_member"];
+        put?: never;
+        post?: never;
+        /** Take a member out */
+        delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        /** Change a member's role */
+        patch: operations["edit_member"];
+        trace?: never;
+    };
+    "/v1/me/organizations/{org}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Leave an organization */
+        delete: operations["leave_organization"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All invitations, newest first */
+        get: operations["list_invitations"];
+        put?: never;
+        /** Invite somebody */
+        post: operations["create_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/invitations/{invitation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take it back */
+        delete: operations["revoke_invitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Become a member */
+        post: operations["accept_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All keys, ended ones too, newest first */
+        get: operations["list_api_keys"];
+        put?: never;
+        /** Make a key */
+        post: operations["create_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/api-keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One key */
+        get: operations["get_api_key"];
+        put?: never;
+        post?: never;
+        /** Revoke it at once */
+        delete: operations["revoke_api_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/api-keys/{key_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace it */
+        post: operations["rotate_api_key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2842,11 +2842,30 @@ export interface operations {
             };
         };
     };
-    list_login_providers: {
+    list_jobs: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Any of these. */
+                state?: components["schemas"]["JobState"][];
+                agent?: string[];
+                repository_id?: string | null;
+                issue_number?: number | null;
+                /** @description Words that stand in the title. */
+                title?: string | null;
+                created_from?: string | null;
+                created_before?: string | null;
+                /** @description By change, a job that changes meanwhile goes to the end of the list, or its front. */
+                sort?: components["schemas"]["JobOrder"];
+            };
             header?: never;
-            path?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -2857,60 +2876,8 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ProviderAnswer"][];
+                    "application/json": components["schemas"]["PageOf_JobAnswer_"];
                 };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    begin_login: {
-        parameters: {
-            query?: {
-                /** @description Where to go afterwards: a path of this server, or a page of a front end. */
-                return_to?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description Name of a login provider. */
-                provider: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Go on. */
-            302: {
-                headers: {
-                    /** @description Where to go on. */
-                    Location?: string;
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             /** @description Bad Request */
             400: {
@@ -2925,6 +2892,25 @@ export interface operations {
                      *       "status": 400,
                      *       "code": "bad_request",
                      *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */
@@ -2997,26 +2983,36 @@ export interface operations {
             };
         };
     };
-    finish_login: {
+    create_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description A name of your choice for this request: sent again with it, the request is answered as before and not carried out again.
+                 * @example 01a2156b-39a4-75d0
+                 */
+                "Idempotency-Key"?: string;
+            };
             path: {
-                /** @description Name of a login provider. */
-                provider: string;
+                /** @description The organization's slug. */
+                org: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewJobBody"];
+            };
+        };
         responses: {
-            /** @description Go on. */
-            302: {
+            /** @description Successful Response */
+            201: {
                 headers: {
-                    /** @description Where to go on. */
-                    Location?: string;
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["JobAnswer"];
+                };
             };
             /** @description Bad Request */
             400: {
@@ -3031,6 +3027,25 @@ export interface operations {
                      *       "status": 400,
                      *       "code": "bad_request",
                      *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */
@@ -3075,6 +3090,44 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "unavailable",
+                     *       "detail": "The server cannot answer now: try again later.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Any other error */
             default: {
                 headers: {
@@ -3103,16 +3156,1036 @@ export interface operations {
             };
         };
     };
-    logout: {
+    get_job: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CancelBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description A name of your choice for this request: sent again with it, the request is answered as before and not carried out again.
+                 * @example 01a2156b-39a4-75d0
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "unavailable",
+                     *       "detail": "The server cannot answer now: try again later.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_back_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SendBackBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitsBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_job_events: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_EventAnswer_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_job_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `version` of the last event that was seen; -1: none. */
+                "Last-Event-ID"?: number;
+            };
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description The job has ended, and all is told. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3157,6 +4230,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Any other error */
             default: {
                 headers: {
@@ -3185,48 +4277,18 @@ export interface operations {
             };
         };
     };
-    issue_access_token: {
+    get_plan: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "grant_type": "client_credentials",
-                 *       "client_id": "01a2156b",
-                 *       "client_secret": "aicd_key_…"
-                 *     }
-                 */
-                "application/x-www-form-urlencoded": {
-                    /**
-                     * Grant Type
-                     * @constant
-                     */
-                    grant_type: "client_credentials";
-                    /**
-                     * Client Id
-                     * @description The API key's id or prefix.
-                     * @example 01a2156b
-                     */
-                    client_id?: string | null;
-                    /**
-                     * Client Secret
-                     * @description The API key.
-                     * @example aicd_key_…
-                     */
-                    client_secret?: string | null;
-                    /**
-                     * Scope
-                     * @description Scopes of the key, with spaces between; all if not given.
-                     */
-                    scope?: string | null;
-                };
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description Successful Response */
             200: {
@@ -3234,25 +4296,932 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TokenAnswer"];
+                    "application/json": components["schemas"]["PlanAnswer"];
                 };
             };
-            /** @description An error of RFC 6749 */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["OAuthError"];
-                };
-            };
-            /** @description An error of RFC 6749 */
+            /** @description Unauthorized */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_diff: {
+        parameters: {
+            query?: {
+                /** @description Which round's, from 1; the newest if left out. */
+                round?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiffAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_patch: {
+        parameters: {
+            query?: {
+                /** @description Which round's, from 1; the newest if left out. */
+                round?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/x-diff": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_reviews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewAnswer"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tests: {
+        parameters: {
+            query?: {
+                /** @description Which round's, from 1; the newest if left out. */
+                round?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestsAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_policy_report: {
+        parameters: {
+            query?: {
+                /** @description Which round's, from 1; the newest if left out. */
+                round?: number | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyReport"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_pull_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PullRequest"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evidence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_job_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Any other error */
@@ -3367,16 +5336,20 @@ export interface operations {
             };
         };
     };
-    list_sessions: {
+    get_usage: {
         parameters: {
             query?: {
-                /** @description Items at the most. */
-                limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: string | null;
+                by?: "day" | "repository" | "model";
+                /** @description A day of UTC; 30 days before the last, if left out. */
+                first?: string | null;
+                /** @description Today, if left out. */
+                last?: string | null;
             };
             header?: never;
-            path?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -3387,7 +5360,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PageOf_SessionAnswer_"];
+                    "application/json": components["schemas"]["UsageReport"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Unauthorized */
@@ -3428,6 +5420,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Any other error */
             default: {
                 headers: {
@@ -3456,21 +5467,33 @@ export interface operations {
             };
         };
     };
-    revoke_other_sessions: {
+    list_repositories: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Those that are not connected any more. */
+                disconnected?: boolean;
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
             header?: never;
-            path?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["PageOf_RepositoryAnswer_"];
+                };
             };
             /** @description Unauthorized */
             401: {
@@ -3510,6 +5533,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Any other error */
             default: {
                 headers: {
@@ -3538,23 +5580,164 @@ export interface operations {
             };
         };
     };
-    revoke_session: {
+    connect_repository: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description A name of your choice for this request: sent again with it, the request is answered as before and not carried out again.
+                 * @example 01a2156b-39a4-75d0
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRepositoryBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RepositoryAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_repository: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                session_id: string;
+                repository_id: string;
+                /** @description The organization's slug. */
+                org: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["RepositoryAnswer"];
+                };
             };
             /** @description Unauthorized */
             401: {
@@ -3588,6 +5771,656 @@ export interface operations {
                      *       "status": 403,
                      *       "code": "forbidden",
                      *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_repository: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you have read and want to change.
+                 * @example "1"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                repository_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RepositoryEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RepositoryAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stale_revision",
+                     *       "title": "Precondition Failed",
+                     *       "status": 412,
+                     *       "code": "stale_revision",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:precondition_required",
+                     *       "title": "Precondition Required",
+                     *       "status": 428,
+                     *       "code": "precondition_required",
+                     *       "detail": "Send If-Match.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disconnect_repository: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you have read and want to change.
+                 * @example "1"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                repository_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RepositoryAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stale_revision",
+                     *       "title": "Precondition Failed",
+                     *       "status": 412,
+                     *       "code": "stale_revision",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:precondition_required",
+                     *       "title": "Precondition Required",
+                     *       "status": 428,
+                     *       "code": "precondition_required",
+                     *       "detail": "Send If-Match.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reconnect_repository: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you have read and want to change.
+                 * @example "1"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                repository_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RepositoryAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stale_revision",
+                     *       "title": "Precondition Failed",
+                     *       "status": 412,
+                     *       "code": "stale_revision",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:precondition_required",
+                     *       "title": "Precondition Required",
+                     *       "status": 428,
+                     *       "code": "precondition_required",
+                     *       "detail": "Send If-Match.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_installations: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_InstallationAnswer_"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */
@@ -4409,6 +7242,1429 @@ export interface operations {
                      *       "status": 428,
                      *       "code": "precondition_required",
                      *       "detail": "Send If-Match.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_policy: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you have read and want to change.
+                 * @example "1"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stale_revision",
+                     *       "title": "Precondition Failed",
+                     *       "status": 412,
+                     *       "code": "stale_revision",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:precondition_required",
+                     *       "title": "Precondition Required",
+                     *       "status": 428,
+                     *       "code": "precondition_required",
+                     *       "detail": "Send If-Match.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_policy_versions: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_VersionAnswer_"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_policy_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: number;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DryRunBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyReport"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Any of these. */
+                action?: string[] | null;
+                actor_id?: string | null;
+                target_kind?: string | null;
+                target_id?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_AuditAnswer_"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_login_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderAnswer"][];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_login: {
+        parameters: {
+            query?: {
+                /** @description Where to go afterwards: a path of this server, or a page of a front end. */
+                return_to?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Name of a login provider. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go on. */
+            302: {
+                headers: {
+                    /** @description Where to go on. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finish_login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of a login provider. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go on. */
+            302: {
+                headers: {
+                    /** @description Where to go on. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    issue_access_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "grant_type": "client_credentials",
+                 *       "client_id": "01a2156b",
+                 *       "client_secret": "aicd_key_…"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /**
+                     * Grant Type
+                     * @constant
+                     */
+                    grant_type: "client_credentials";
+                    /**
+                     * Client Id
+                     * @description The API key's id or prefix.
+                     * @example 01a2156b
+                     */
+                    client_id?: string | null;
+                    /**
+                     * Client Secret
+                     * @description The API key.
+                     * @example aicd_key_…
+                     */
+                    client_secret?: string | null;
+                    /**
+                     * Scope
+                     * @description Scopes of the key, with spaces between; all if not given.
+                     */
+                    scope?: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenAnswer"];
+                };
+            };
+            /** @description An error of RFC 6749 */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthError"];
+                };
+            };
+            /** @description An error of RFC 6749 */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OAuthError"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_SessionAnswer_"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_other_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */
@@ -6028,4262 +10284,6 @@ export interface operations {
                      *       "status": 409,
                      *       "code": "conflict",
                      *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_repositories: {
-        parameters: {
-            query?: {
-                /** @description Those that are not connected any more. */
-                disconnected?: boolean;
-                /** @description Items at the most. */
-                limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageOf_RepositoryAnswer_"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    connect_repository: {
-        parameters: {
-            query?: never;
-            header?: {
-                /**
-                 * @description A name of your choice for this request: sent again with it, the request is answered as before and not carried out again.
-                 * @example 01a2156b-39a4-75d0
-                 */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewRepositoryBody"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RepositoryAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_repository: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                repository_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    /** @description For `If-Match`. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RepositoryAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    edit_repository: {
-        parameters: {
-            query?: never;
-            header: {
-                /**
-                 * @description The ETag of what you have read and want to change.
-                 * @example "1"
-                 */
-                "If-Match": string;
-            };
-            path: {
-                repository_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RepositoryEdit"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    /** @description For `If-Match`. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RepositoryAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:stale_revision",
-                     *       "title": "Precondition Failed",
-                     *       "status": 412,
-                     *       "code": "stale_revision",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Required */
-            428: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:precondition_required",
-                     *       "title": "Precondition Required",
-                     *       "status": 428,
-                     *       "code": "precondition_required",
-                     *       "detail": "Send If-Match.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    disconnect_repository: {
-        parameters: {
-            query?: never;
-            header: {
-                /**
-                 * @description The ETag of what you have read and want to change.
-                 * @example "1"
-                 */
-                "If-Match": string;
-            };
-            path: {
-                repository_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    /** @description For `If-Match`. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RepositoryAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:stale_revision",
-                     *       "title": "Precondition Failed",
-                     *       "status": 412,
-                     *       "code": "stale_revision",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Required */
-            428: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:precondition_required",
-                     *       "title": "Precondition Required",
-                     *       "status": 428,
-                     *       "code": "precondition_required",
-                     *       "detail": "Send If-Match.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    reconnect_repository: {
-        parameters: {
-            query?: never;
-            header: {
-                /**
-                 * @description The ETag of what you have read and want to change.
-                 * @example "1"
-                 */
-                "If-Match": string;
-            };
-            path: {
-                repository_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    /** @description For `If-Match`. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RepositoryAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:stale_revision",
-                     *       "title": "Precondition Failed",
-                     *       "status": 412,
-                     *       "code": "stale_revision",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Required */
-            428: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:precondition_required",
-                     *       "title": "Precondition Required",
-                     *       "status": 428,
-                     *       "code": "precondition_required",
-                     *       "detail": "Send If-Match.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_installations: {
-        parameters: {
-            query?: {
-                /** @description Items at the most. */
-                limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageOf_InstallationAnswer_"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_policy: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    /** @description For `If-Match`. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PolicyAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    edit_policy: {
-        parameters: {
-            query?: never;
-            header: {
-                /**
-                 * @description The ETag of what you have read and want to change.
-                 * @example "1"
-                 */
-                "If-Match": string;
-            };
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PolicyEdit"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    /** @description For `If-Match`. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PolicyAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:stale_revision",
-                     *       "title": "Precondition Failed",
-                     *       "status": 412,
-                     *       "code": "stale_revision",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Required */
-            428: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:precondition_required",
-                     *       "title": "Precondition Required",
-                     *       "status": 428,
-                     *       "code": "precondition_required",
-                     *       "detail": "Send If-Match.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_policy_versions: {
-        parameters: {
-            query?: {
-                /** @description Items at the most. */
-                limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageOf_VersionAnswer_"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_policy_version: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                version: number;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PolicyAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    try_policy: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["DryRunBody"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PolicyReport"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_audit: {
-        parameters: {
-            query?: {
-                /** @description Items at the most. */
-                limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description Any of these. */
-                action?: string[] | null;
-                actor_id?: string | null;
-                target_kind?: string | null;
-                target_id?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageOf_AuditAnswer_"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_jobs: {
-        parameters: {
-            query?: {
-                /** @description Items at the most. */
-                limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: string | null;
-                /** @description Any of these. */
-                state?: components["schemas"]["JobState"][];
-                agent?: string[];
-                repository_id?: string | null;
-                issue_number?: number | null;
-                /** @description Words that stand in the title. */
-                title?: string | null;
-                created_from?: string | null;
-                created_before?: string | null;
-                /** @description By change, a job that changes meanwhile goes to the end of the list, or its front. */
-                sort?: components["schemas"]["JobOrder"];
-            };
-            header?: never;
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageOf_JobAnswer_"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:bad_request",
-                     *       "title": "Bad Request",
-                     *       "status": 400,
-                     *       "code": "bad_request",
-                     *       "detail": "The request cannot be read.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    create_job: {
-        parameters: {
-            query?: never;
-            header?: {
-                /**
-                 * @description A name of your choice for this request: sent again with it, the request is answered as before and not carried out again.
-                 * @example 01a2156b-39a4-75d0
-                 */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["NewJobBody"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobAnswer"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:bad_request",
-                     *       "title": "Bad Request",
-                     *       "status": 400,
-                     *       "code": "bad_request",
-                     *       "detail": "The request cannot be read.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unavailable",
-                     *       "title": "Service Unavailable",
-                     *       "status": 503,
-                     *       "code": "unavailable",
-                     *       "detail": "The server cannot answer now: try again later.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_job: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    cancel_job: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["CancelBody"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobAnswer"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:bad_request",
-                     *       "title": "Bad Request",
-                     *       "status": 400,
-                     *       "code": "bad_request",
-                     *       "detail": "The request cannot be read.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    retry_job: {
-        parameters: {
-            query?: never;
-            header?: {
-                /**
-                 * @description A name of your choice for this request: sent again with it, the request is answered as before and not carried out again.
-                 * @example 01a2156b-39a4-75d0
-                 */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobAnswer"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:bad_request",
-                     *       "title": "Bad Request",
-                     *       "status": 400,
-                     *       "code": "bad_request",
-                     *       "detail": "The request cannot be read.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unavailable",
-                     *       "title": "Service Unavailable",
-                     *       "status": 503,
-                     *       "code": "unavailable",
-                     *       "detail": "The server cannot answer now: try again later.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    approve_plan: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ApprovalBody"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobAnswer"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:bad_request",
-                     *       "title": "Bad Request",
-                     *       "status": 400,
-                     *       "code": "bad_request",
-                     *       "detail": "The request cannot be read.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    send_back_plan: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SendBackBody"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobAnswer"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:bad_request",
-                     *       "title": "Bad Request",
-                     *       "status": 400,
-                     *       "code": "bad_request",
-                     *       "detail": "The request cannot be read.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    resume_job: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LimitsBody"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobAnswer"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:bad_request",
-                     *       "title": "Bad Request",
-                     *       "status": 400,
-                     *       "code": "bad_request",
-                     *       "detail": "The request cannot be read.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "code": "conflict",
-                     *       "detail": "The thing was changed by somebody else: read it again.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_plan: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlanAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_diff: {
-        parameters: {
-            query?: {
-                /** @description Which round's, from 1; the newest if left out. */
-                round?: number | null;
-            };
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DiffAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_patch: {
-        parameters: {
-            query?: {
-                /** @description Which round's, from 1; the newest if left out. */
-                round?: number | null;
-            };
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/x-diff": string;
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_reviews: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ReviewAnswer"][];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_tests: {
-        parameters: {
-            query?: {
-                /** @description Which round's, from 1; the newest if left out. */
-                round?: number | null;
-            };
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TestsAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_policy_report: {
-        parameters: {
-            query?: {
-                /** @description Which round's, from 1; the newest if left out. */
-                round?: number | null;
-            };
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PolicyReport"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_pull_request: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PullRequest"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_evidence: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_job_usage: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UsageAnswer"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_job_events: {
-        parameters: {
-            query?: {
-                /** @description Items at the most. */
-                limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                job_id: string;
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageOf_EventAnswer_"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:bad_request",
-                     *       "title": "Bad Request",
-                     *       "status": 400,
-                     *       "code": "bad_request",
-                     *       "detail": "The request cannot be read.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    stream_job_events: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description `version` of the last event that was seen; -1: none. */
-                "Last-Event-ID"?: number;
-            };
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-                job_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": unknown;
-                };
-            };
-            /** @description The job has ended, and all is told. */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Any other error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:validation_failed",
-                     *       "title": "Unprocessable Content",
-                     *       "status": 422,
-                     *       "code": "validation_failed",
-                     *       "detail": "The request does not have the form required.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
-                     *       "errors": [
-                     *         {
-                     *           "source": "query",
-                     *           "pointer": "#/limit",
-                     *           "detail": "Input should be less than or equal to 100"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    get_usage: {
-        parameters: {
-            query?: {
-                by?: "day" | "repository" | "model";
-                /** @description A day of UTC; 30 days before the last, if left out. */
-                first?: string | null;
-                /** @description Today, if left out. */
-                last?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description The organization's slug. */
-                org: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UsageReport"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:bad_request",
-                     *       "title": "Bad Request",
-                     *       "status": 400,
-                     *       "code": "bad_request",
-                     *       "detail": "The request cannot be read.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:unauthenticated",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "code": "unauthenticated",
-                     *       "detail": "Say who you are.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "code": "forbidden",
-                     *       "detail": "You may not do this.",
-                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:aicd:problem:not_found",
-                     *       "title": "Not Found",
-                     *       "status": 404,
-                     *       "code": "not_found",
-                     *       "detail": "There is nothing at this address.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */

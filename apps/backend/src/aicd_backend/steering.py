@@ -43,8 +43,7 @@ async def require_job(here: TenantCaller, job_id: JobId) -> JobView:
     Raises:
         NotFoundError: `no_such_job`.
     """
-    async with here.read() as session:
-        job = await jobs.get_job(session, here.tenant, job_id)
+    job = await jobs.get_job(here.stores.database.courier(here.tenant), here.tenant, job_id)
     if job is None:
         raise NotFoundError(f"There is no job {job_id} here.", code="no_such_job")
     return job

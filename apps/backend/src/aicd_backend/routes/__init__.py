@@ -21,8 +21,11 @@ from aicd_backend.routes import (
 ROUTERS = tuple(
     module.router
     for module in (
-        *(auth, oauth, me, sessions, organizations, members, invitations, api_keys, repositories, policies, audit),
-        *(jobs, job_results, job_events, usage),
+        *(jobs, job_events, job_results, me, usage, repositories, organizations, policies, audit),
+        *(auth, oauth, sessions, members, invitations, api_keys),
     )
 )
-"""All of them; a route that is not here is not served."""
+"""All of them, those first that are asked most: a path is looked for from the first on.
+
+A route that is not here is not served.
+"""

@@ -31,7 +31,7 @@ from aicd_core.db.sessions import Courier, ReadSession, WriteSession
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import TERMINAL, JobState
 from aicd_core.jobs.models import Job, JobEventRow
-from aicd_core.jobs.rows import event_of, view_of
+from aicd_core.jobs.rows import JOB_COLUMNS, event_of, view_of, view_of_values
 from aicd_core.jobs.values import EventView, JobView, NewJob, Transition
 from aicd_core.tenancy import Tenant, mine
 
@@ -115,10 +115,15 @@ async def find_newest(
     return view_of(row) if row else None
 
 
-async def get_job(session: ReadSession, tenant: Tenant, job_id: JobId) -> JobView | None:
+_JOB = Prepared(
+    lambda tenant: select(*JOB_COLUMNS).where(mine(Job, tenant), Job.id == bindparam("job_id", type_=Uuid()))
+)
+
+
+async def get_job(session: ReadSession | Courier, tenant: Tenant, job_id: JobId) -> JobView | None:
     """One job, or None when the tenant has no such job."""
-    row = (await session.execute(select(Job).where(mine(Job, tenant), Job.id == job_id))).scalar_one_or_none()
-    return view_of(row) if row else None
+    rows = await session.call(Call.of(_JOB, tenant, job_id=job_id))
+    return view_of_values(rows[0]) if rows else None
 
 
 async def list_jobs(

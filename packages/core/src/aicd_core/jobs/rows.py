@@ -1,8 +1,23 @@
 """From rows of tables to values that are detached from the database."""
 
-from aicd_core.jobs.machine import JobStatus
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+from aicd_core.jobs.machine import JobState, JobStatus
 from aicd_core.jobs.models import Job, JobEventRow
 from aicd_core.jobs.values import EventView, JobView
+
+JOB_COLUMNS = tuple(Job.__table__.columns)
+_NAMES = tuple(column.name for column in JOB_COLUMNS)
+
+
+def view_of_values(values: Sequence[Any]) -> JobView:
+    """The values of JOB_COLUMNS, from a driver that knows no states, only their words."""
+    row = SimpleNamespace(**dict(zip(_NAMES, values, strict=True)))
+    row.state = JobState(row.state)
+    row.paused_from = None if row.paused_from is None else JobState(row.paused_from)
+    return view_of(cast("Job", row))
 
 
 def view_of(row: Job) -> JobView:
