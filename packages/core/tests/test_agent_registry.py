@@ -11,7 +11,7 @@ from aicd_core.errors import InvalidInputError, UnavailableError
 
 def pretend_installed(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     points = [EntryPoint(name.rstrip("_"), value, registry.GROUP) for name, value in values.items()]
-    monkeypatch.setattr(registry, "entry_points", lambda group: [p for p in points if p.group == group])
+    monkeypatch.setattr(registry, "installed", lambda: tuple(points))
 
 
 def test_the_dummy_agent_is_installed() -> None:

@@ -1,5 +1,7 @@
 """Finding agents. A plug-in names its class in the entry-point group `aicd.agents`."""
 
+import sys
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
 
@@ -10,9 +12,19 @@ GROUP: Final = "aicd.agents"
 _METHODS: Final = ("plan", "code", "review")
 
 
+def installed() -> tuple[EntryPoint, ...]:
+    """What is in the group; looked for once in a process, since a file of every installed package is read for it."""
+    return _found_on(tuple(sys.path))
+
+
+@cache
+def _found_on(_path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=GROUP))
+
+
 def known_agents() -> tuple[str, ...]:
     """The names of all installed agents, sorted."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted({point.name for point in installed()}))
 
 
 def load_agent(name: str) -> Agent:
@@ -43,12 +55,12 @@ def load_agent(name: str) -> Agent:
 
 def agent_version(name: str) -> str | None:
     """The version of the package that offers the agent; None when that is not known."""
-    point = next((point for point in entry_points(group=GROUP) if point.name == name), None)
+    point = next((point for point in installed() if point.name == name), None)
     return point.dist.version if point is not None and point.dist is not None else None
 
 
 def _entry_point(name: str) -> EntryPoint:
-    points = {point.value: point for point in entry_points(group=GROUP) if point.name == name}
+    points = {point.value: point for point in installed() if point.name == name}
     if not points:
         known = ", ".join(known_agents()) or "none"
         raise InvalidInputError(f"There is no agent called {name!r}. Installed agents: {known}.", code="unknown_agent")
