@@ -40,9 +40,13 @@ async def test_pages_are_newest_first_and_neither_skip_nor_repeat(database: Data
     assert seen == ["4", "3", "2", "1", "0"]
 
 
-async def test_a_forged_cursor_beyond_every_entry_is_no_error(database: Database, tenant: Tenant):
+async def test_a_forged_cursor_beyond_every_number_is_refused_and_one_beyond_every_entry_is_not(
+    database: Database, tenant: Tenant
+):
     async with database.read(tenant) as session:
-        assert (await list_entries(session, tenant, PageRequest(cursor="__________8"))).items == ()
+        assert (await list_entries(session, tenant, PageRequest(cursor="f_________8"))).items == ()
+        with pytest.raises(InvalidInputError, match="not one that this list gave out"):
+            await list_entries(session, tenant, PageRequest(cursor="__________8"))
 
 
 @pytest.mark.parametrize("bad", ["a\0b", "\ud800"])

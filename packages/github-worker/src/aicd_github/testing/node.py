@@ -47,7 +47,8 @@ def node_project(source: Path, tools: Path) -> Path:
                 shutil.copyfile(source / name, place / name)
             cache = f"--cache={tools / 'node' / 'cache'}"
             command = ["node", str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cache]
-            subprocess.run(command, cwd=place, env=node_environment(), check=True, timeout=PATIENCE)
+            # What npm tells is no part of what the caller prints.
+            subprocess.run(command, cwd=place, env=node_environment(), check=True, timeout=PATIENCE, stdout=sys.stderr)
             done.touch()
     return place
 

@@ -67,11 +67,11 @@ class Fire:
                 raise TimeoutError(f"jobs are still at work after {timeout:g} s; struck: {', '.join(self.struck)}")
             self._rest(0.25)
 
-    def drain(self) -> list[int]:
-        """Tells every worker to stop; their exit codes."""
+    def drain(self) -> list[str]:
+        """Tells every worker to stop, and waits for that; what those said that did not end as asked."""
         for worker in self._workers.values():
             worker.signal(signal.SIGTERM)
-        return [worker.end() for worker in self._workers.values()]
+        return [worker.said() for worker in self._workers.values() if worker.end()]
 
     def _strikes(self) -> "itertools.chain[Callable[[], None]]":
         kinds = [
