@@ -11,6 +11,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from aicd_cli.serving import once_there
+from aicd_core.db.database import SystemDatabase
+from aicd_core.errors import InvalidInputError
 from aicd_core.ids import new_uuid
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.tenancy.organizations.models import PlanApproval
@@ -21,6 +24,7 @@ from aicd_core.testing.chaos.verdict import Payment, breaches
 from aicd_core.testing.chaos.work import Order, place, settle
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.journaled import DIARY, Script, journaled_issue
+from aicd_github.webhooks.tenants import require_organizations
 
 
 @pytest.fixture
@@ -186,6 +190,25 @@ def test_a_worker_that_starts_before_its_postgres_waits_for_it(tmp_path: Path):
         wait_until(lambda: "waiting: Postgres did not answer" in worker.said(), "a worker that waits")
         made.postgres.start()
         ends_well(made)
+
+
+def test_a_postgres_that_goes_away_while_a_worker_begins_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    async def begin(made: Installation) -> None:
+        system = SystemDatabase.connect(made.urls.system)
+        await require_organizations(system, {})  # the worker's store is open
+        made.kill_postgres()
+        begun = asyncio.create_task(once_there(lambda: require_organizations(system, {"acme": "nobody"})))
+        while "waiting: Postgres did not answer" not in caplog.text:
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(made.postgres.start)
+        with pytest.raises(InvalidInputError, match="no such organization"):
+            await begun
+        await system.close()
+
+    with installation(tmp_path) as made:
+        asyncio.run(begin(made))
 
 
 def test_a_worker_outlives_a_redis_that_is_away(tmp_path: Path, database_urls: TestUrls):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from aicd_cli.exit_codes import ExitCode
@@ -30,13 +30,26 @@ async def store_once_there(settings: Settings, pool_size: int) -> AsyncIterator[
             try:
                 store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
             except UnavailableError as error:
-                if error.code != "database_unavailable":
-                    raise
-                logging.getLogger(__name__).warning("waiting: %s", error)
+                await _wait_out(error)
             else:
                 yield store
                 return
-        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def once_there(begin: Callable[[], Awaitable[None]]) -> None:
+    """Does what a process does once at its start; a database that went away since it was opened is waited for."""
+    while True:
+        try:
+            return await begin()
+        except UnavailableError as error:
+            await _wait_out(error)
+
+
+async def _wait_out(error: UnavailableError) -> None:
+    if error.code != "database_unavailable":
+        raise error
+    logging.getLogger(__name__).warning("waiting: %s", error)
+    await asyncio.sleep(RETRY_SECONDS)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import cast
 
 from aicd_cli.runtime import LOCAL_ORGANIZATION, leftovers
+from aicd_cli.serving import once_there
 from aicd_core.deliveries.service import DeliveryWorker
 from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import Dispatch, Parts, Worker, WorkerOptions
@@ -36,7 +37,7 @@ async def open_worker(parts: Parts, options: WorkerOptions, concurrency: int) ->
         InvalidInputError: AICD_GITHUB_ACCOUNTS cannot be used, or names an organization that there is not.
     """
     redis_url = parts.settings.redis_url
-    await require_organizations(parts.system, _accounts(parts))
+    await once_there(lambda: require_organizations(parts.system, _accounts(parts)))
     async with (
         open_queue(parts.system, redis_url, concurrency=concurrency) as queue,
         open_bell(parts.system, redis_url, concurrency=DELIVERIES_AT_ONCE) as bell,

@@ -8,15 +8,18 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 
 from aicd_core.jobs.machine import AT_WORK, JobState
 from aicd_core.orchestrator.lease import LEASE_SECONDS
-from aicd_core.testing.chaos.installation import AicdProcess, Installation
+from aicd_core.testing.chaos.installation import AicdProcess, Installation, wait_until
 from aicd_core.testing.chaos.repository import count_not_in
 
 ENDED = frozenset(JobState) - AT_WORK
+READY = "ready for"
+"""What a worker says once it takes jobs."""
 _log = logging.getLogger(__name__)
 
 
@@ -68,8 +71,12 @@ class Fire:
             self._rest(0.25)
 
     def drain(self) -> list[str]:
-        """Tells every worker to stop, and waits for that; what those said that did not end as asked."""
+        """Tells every worker to stop, and waits for that; what those said that did not end as asked.
+
+        One that was started a moment ago is let begin first: until then there is nothing to drain, and it ends with 130.
+        """
         for worker in self._workers.values():
+            wait_until(partial(_has_begun, worker), "a worker's start")
             worker.signal(signal.SIGTERM)
         return [worker.said() for worker in self._workers.values() if worker.end()]
 
@@ -150,3 +157,8 @@ class Fire:
             return count_not_in(self.installation.urls.admin, ENDED) == 0
         except psycopg.OperationalError:
             return False
+
+
+def _has_begun(worker: AicdProcess) -> bool:
+    """Whether it takes jobs, or has ended before it did."""
+    return READY in worker.said() or worker.process.poll() is not None
