@@ -12,7 +12,8 @@ Conventions, for everybody who writes a route:
 - Lists take `PageQuery` and answer `PageOf`. `sort` names a field, with `-` before it for descending; a filter is a
   query parameter with the field's name, and repeated it means any of the values.
 - Errors that only this route has: `needs(…, refuses=(409,))`.
-- POST that makes something: `needs(…, once=True)`, so that `Idempotency-Key` counts. Edits: `needs(…, edits=True)` with
+- POST that makes something: `needs(…, once=True)`, so that `Idempotency-Key` counts; where no organization is named, it
+  founds one (`founding.found`). Edits: `needs(…, edits=True)` with
   `IfMatch`; what may be edited is read with `needs(…, tagged=True)` and `tag(response, revision)`.
 """
 
@@ -28,7 +29,7 @@ from starlette.responses import Response
 
 from aicd_backend.callers import Caller, TenantCaller, identify
 from aicd_backend.once import HEADER as KEY_HEADER
-from aicd_backend.once import answer_once
+from aicd_backend.once import answer_once, found_once
 from aicd_backend.problems import RefusedError, problem_answers
 from aicd_core.tenancy.permissions import Permission
 from aicd_core.tenancy.principals.values import KeyPrincipal
@@ -134,9 +135,11 @@ class SecuredRoute(APIRoute):
             caller = await identify(request, request.path_params.get(ORG))
             require(caller, wanted.of)
             request.state.caller = caller
-            if wanted.once and isinstance(caller, TenantCaller) and KEY_HEADER in request.headers:
+            if not wanted.once or KEY_HEADER not in request.headers:
+                return await handle(request)
+            if isinstance(caller, TenantCaller):
                 return await answer_once(request, caller, handle)
-            return await handle(request)
+            return await found_once(request, caller, handle)
 
         return guarded
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Path
 from starlette.requests import Request
@@ -53,6 +54,13 @@ class Caller:
     principal: Principal
     now: datetime
     credential: str = field(repr=False)
+    held: RequestClaim | None = field(default=None, kw_only=True)
+
+    @property
+    def credential_id(self) -> UUID:
+        """The API key, also where an access token stands for it, or the login."""
+        principal = self.principal
+        return principal.key_id if isinstance(principal, KeyPrincipal) else principal.session_id
 
     @property
     def actor(self) -> Actor:
@@ -77,7 +85,6 @@ class TenantCaller(Caller):
     """A caller in the organization that the path names, where he has a place."""
 
     place: Place
-    held: RequestClaim | None = None
 
     @property
     def tenant(self) -> Tenant:

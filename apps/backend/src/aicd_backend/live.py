@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import UnavailableError
@@ -44,6 +46,27 @@ class _Topic:
         self.changed = asyncio.Event()
 
 
+class Seats:
+    """How many streams each credential has open in this process."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[UUID] = Counter()
+
+    @contextmanager
+    def take(self, credential: UUID, most: int) -> Iterator[bool]:
+        """One more while the block runs; False, and none, when it has as many as that already."""
+        if self._taken[credential] >= most:
+            yield False
+            return
+        self._taken[credential] += 1
+        try:
+            yield True
+        finally:
+            self._taken[credential] -= 1
+            if not self._taken[credential]:
+                del self._taken[credential]
+
+
 class Feed:
     """Events of jobs, each once and in order, across lost connections.
 
@@ -57,6 +80,7 @@ class Feed:
         self._topics: dict[JobId, _Topic] = {}
         self._reads = asyncio.Semaphore(READS)
         self._stopped = False
+        self.seats = Seats()
 
     async def run(self) -> None:
         """Listens until cancelled."""

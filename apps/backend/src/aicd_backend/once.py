@@ -19,11 +19,15 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aicd_backend.callers import TenantCaller
+from aicd_backend.callers import Caller, TenantCaller
 from aicd_backend.problems import RefusedError
+from aicd_core.errors import ConflictError
 from aicd_core.ids import new_uuid
+from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.idempotency import service
 from aicd_core.tenancy.idempotency.values import RequestClaim, RequestName
+from aicd_core.tenancy.memberships.service import organizations_of
+from aicd_core.tenancy.permissions import Role
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -46,7 +50,7 @@ async def answer_once(
     held = _claim(request, caller, await request.body())
     async with caller.stores.database.write(caller.tenant) as session:
         stored = await service.begin(session, caller.tenant, held, caller.now)
-    seal = _Seal(caller, _name_of(request), held.name)
+    seal = _Seal(caller, caller.tenant, _name_of(request), held.name)
     if stored is not None:
         return _response(seal.open(stored))
     request.state.caller = replace(caller, held=held)
@@ -61,6 +65,41 @@ async def answer_once(
     return response
 
 
+async def found_once(request: Request, caller: Caller, handle: Callable[[Request], Awaitable[Response]]) -> Response:
+    """As `answer_once`, for a request that founds an organization: it is kept with what it makes.
+
+    The route founds with `founding.found`, which claims the request in the very transaction of the organization; so a
+    second one that comes at the same time is known by the slug that it finds taken.
+    """
+    held = _claim(request, caller, await request.body())
+    if (known := await _recall(request, caller, held)) is not None:
+        return known
+    request.state.caller = replace(caller, held=held)
+    try:
+        response = await handle(request)
+    except ConflictError:
+        if (known := await _recall(request, caller, held)) is not None:
+            return known
+        raise
+    tenant: Tenant = request.state.founded
+    async with caller.stores.database.write(tenant) as session:
+        seal = _Seal(caller, tenant, _name_of(request), held.name)
+        await service.finish(session, tenant, held, seal.close(_content(response)))
+    return response
+
+
+async def _recall(request: Request, caller: Caller, held: RequestClaim) -> Response | None:
+    async with caller.stores.system.read() as system:
+        owned = [org for org in await organizations_of(system, caller.user_id) if org.role is Role.OWNER]
+    for org in owned:
+        tenant = Tenant(org.org_id)
+        async with caller.stores.database.read(tenant) as session:
+            stored = await service.recall(session, tenant, held, caller.now)
+        if stored is not None:
+            return _response(_Seal(caller, tenant, _name_of(request), held.name).open(stored))
+    return None
+
+
 def _name_of(request: Request) -> str:
     name = request.headers[HEADER]
     if not 1 <= len(name) <= MOST or not name.isascii() or not name.isprintable():
@@ -68,7 +107,7 @@ def _name_of(request: Request) -> str:
     return name
 
 
-def _claim(request: Request, caller: TenantCaller, body: bytes) -> RequestClaim:
+def _claim(request: Request, caller: Caller, body: bytes) -> RequestClaim:
     asked = json.dumps([request.method, request.url.path, request.url.query]).encode()
     name = RequestName(f"{caller.actor.kind.value}:{caller.actor.id}", _sha256(_name_of(request).encode()))
     until = caller.now + timedelta(seconds=caller.stores.settings.request_timeout)
@@ -93,10 +132,10 @@ def _response(content: bytes) -> Response:
 class _Seal:
     """Encrypts answers for one caller and one name."""
 
-    def __init__(self, caller: TenantCaller, name: str, of: RequestName) -> None:
+    def __init__(self, caller: Caller, tenant: Tenant, name: str, of: RequestName) -> None:
         secret = json.dumps([caller.credential, name]).encode()
         self._cipher = AESGCM(HKDF(SHA256(), 32, salt=None, info=b"aicd idempotency 1").derive(secret))
-        self._bound = caller.tenant.org_id.bytes + of.caller.encode() + of.name_hash
+        self._bound = tenant.org_id.bytes + of.caller.encode() + of.name_hash
 
     def close(self, content: bytes) -> bytes:
         nonce = token_bytes(NONCE)

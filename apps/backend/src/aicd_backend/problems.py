@@ -36,7 +36,10 @@ STATUS_OF_CODE: Mapping[str, int] = {
 }
 """Where HTTP has a better word for one case than for its kind."""
 
-HEADERS_OF_CODE: Mapping[str, Mapping[str, str]] = {"idempotency_in_progress": {"Retry-After": "1"}}
+HEADERS_OF_CODE: Mapping[str, Mapping[str, str]] = {
+    "idempotency_in_progress": {"Retry-After": "1"},
+    "database_unavailable": {"Retry-After": "1"},
+}
 
 
 class RefusedError(Exception):

@@ -66,6 +66,15 @@ class BackendSettings(Settings):
         gt=0,
         description="Logins begun or finished, and access tokens asked for, a minute from one address.",
     )
+    streams_per_credential: int = Field(
+        default=100, gt=0, description="Event streams open at once with one API key or login, on each server process."
+    )
+    organizations_per_person: int = Field(
+        default=10,
+        ge=0,
+        description="Organizations of which one person may be an owner and still make another. 0: nobody makes any; "
+        "`aicd admin bootstrap` does.",
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(),
         description="Addresses or networks of proxies, with commas between. Only they may say by X-Forwarded-For and "

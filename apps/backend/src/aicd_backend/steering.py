@@ -6,7 +6,7 @@ from aicd_backend.callers import TenantCaller
 from aicd_backend.problems import RefusedError
 from aicd_core.agents.registry import load_agent
 from aicd_core.contracts import CodeHost
-from aicd_core.db.sessions import ReadSession
+from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
 from aicd_core.ids import JobId, RepositoryId
 from aicd_core.jobs import repository as jobs
@@ -15,8 +15,9 @@ from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import Control, Intake, IssueText, Order
 from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.audit.values import JSON
-from aicd_core.tenancy.repositories.service import require_repository
+from aicd_core.tenancy.repositories.service import require_repository, require_spelled
 from aicd_core.text import require_text
+from aicd_github.hub.address import checked_api, parse_issue
 
 ISSUE = "The issue"
 REASON_MOST = 500
@@ -49,18 +50,13 @@ async def require_job(here: TenantCaller, job_id: JobId) -> JobView:
     return job
 
 
-def control_of(here: TenantCaller) -> Control:
-    """Decisions about jobs in the caller's name."""
-    return Control(here.stores.parts, here.tenant, _name_of(here))
+def control_of(here: TenantCaller, action: str, **detail: JSON) -> Control:
+    """A decision about a job in the caller's name, with its entry in the audit log: both are written, or neither."""
 
-
-async def note(here: TenantCaller, action: str, job: JobView, **detail: JSON) -> JobView:
-    """Writes into the audit log what the caller did to a job; the job as it is by now."""
-    async with here.write() as session:
+    async def note(session: WriteSession, job: JobView) -> None:
         await record(session, here.tenant, here.actor, action, "job", str(job.id), detail)
-        now = await jobs.get_job(session, here.tenant, job.id)
-    assert now is not None, "jobs are never deleted while somebody works with them"
-    return now
+
+    return Control(here.stores.parts, here.tenant, _name_of(here), along=note)
 
 
 async def cancel(here: TenantCaller, job_id: JobId, reason: str, *, open_pull_request: bool) -> JobView:
@@ -75,14 +71,13 @@ async def cancel(here: TenantCaller, job_id: JobId, reason: str, *, open_pull_re
     before = await require_job(here, job_id)
     if before.state in TERMINAL:
         return before
-    job = await control_of(here).cancel(job_id, reason, open_pull_request=open_pull_request)
+    control = control_of(here, "job.cancelled", reason=reason)
+    job = await control.cancel(job_id, reason, open_pull_request=open_pull_request)
     if job.state is JobState.PR_OPEN:
         raise ConflictError(
             f"The pull request of job {job_id} is open. Close it, or send open_pull_request.", code="pull_request_open"
         )
-    if job.state is not JobState.CANCELLED:  # it ended otherwise at this very moment
-        return job
-    return await note(here, "job.cancelled", job, reason=reason)
+    return job
 
 
 async def create(here: TenantCaller, request: JobRequest) -> JobView:
@@ -102,6 +97,19 @@ async def create(here: TenantCaller, request: JobRequest) -> JobView:
     issue = await _issue(here, host, request.issue)
     number = request.issue if isinstance(request.issue, int) else None
     return await _begin(here, source, host, issue, number, request)
+
+
+async def find_issue(here: TenantCaller, name: str) -> tuple[RepositoryId, int]:
+    """The repository, which is the organization's, and the number of an issue that is named `OWNER/REPO#N`.
+
+    Raises:
+        InvalidInputError: `bad_issue_name`.
+        NotFoundError: `no_such_repository`.
+    """
+    address, number = parse_issue(checked_api(here.stores.settings.github_api_url), name)
+    async with here.read() as session:
+        found = await require_spelled(session, here.tenant, (address.page, address.clone_url))
+    return found.id, number
 
 
 async def retry(here: TenantCaller, job_id: JobId) -> JobView:

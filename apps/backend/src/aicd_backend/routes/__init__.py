@@ -14,6 +14,7 @@ from aicd_backend.routes import (
     organizations,
     policies,
     repositories,
+    secrets,
     sessions,
     usage,
 )
@@ -22,7 +23,7 @@ ROUTERS = tuple(
     module.router
     for module in (
         *(jobs, job_events, job_results, me, usage, repositories, organizations, policies, audit),
-        *(auth, oauth, sessions, members, invitations, api_keys),
+        *(auth, oauth, sessions, members, invitations, api_keys, secrets),
     )
 )
 """All of them, those first that are asked most: a path is looked for from the first on.

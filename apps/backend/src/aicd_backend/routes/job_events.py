@@ -1,7 +1,7 @@
 """What happens to a job: its history, and the stream of it."""
 
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
@@ -25,9 +25,11 @@ from aicd_core.jobs.values import JobView
 from aicd_core.tenancy.permissions import Permission
 
 router = secured_router("job events")
-_READ = needs(Permission.JOBS_READ)
+_READ = needs(Permission.JOBS_READ, refuses=(429,))
 CHECK_SECONDS = 30.0
 """So long at most does a stream go on after its reader may no longer see it."""
+RETRY_SECONDS = 10
+"""When to try again whether a stream has ended."""
 
 LastEventId = Annotated[
     int,
@@ -48,6 +50,21 @@ Followed = Annotated[JobView, Depends(_followed)]
 """The job, found before the answer begins: after that there is no status to say that it is not there."""
 
 
+async def _seat(here: Here, _job: Followed) -> AsyncIterator[None]:
+    """A place among the credential's streams, given back when the answer has ended, however it ends."""
+    most = here.stores.settings.streams_per_credential
+    with here.stores.feed.seats.take(here.credential_id, most) as taken:
+        if not taken:
+            raise RefusedError(
+                429,
+                "too_many_streams",
+                f"This API key or login has {most} event streams open here, and may not have more "
+                "(AICD_STREAMS_PER_CREDENTIAL). Close one, or read several jobs' events from their lists.",
+                {"Retry-After": str(RETRY_SECONDS)},
+            )
+        yield
+
+
 @router.get(
     f"{JOB}/events", summary="All that happened to it, oldest first", **needs(Permission.JOBS_READ, refuses=(400,))
 )
@@ -61,6 +78,7 @@ async def list_job_events(here: Here, job_id: UUID, page: PageQuery) -> PageOf[E
     f"{JOB}/stream",
     summary="The same, as it happens",
     response_class=EventSourceResponse,
+    dependencies=[Depends(_seat)],
     **{**_READ, "responses": {**_READ["responses"], 204: {"description": "The job has ended, and all is told."}}},
 )
 async def stream_job_events(

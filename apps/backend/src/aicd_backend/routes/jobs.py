@@ -10,7 +10,7 @@ from aicd_backend import steering
 from aicd_backend.access import needs, secured_router
 from aicd_backend.answers import JobAnswer
 from aicd_backend.bodies import Body
-from aicd_backend.callers import Here
+from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.paging import PageOf, PageQuery, page_of
 from aicd_core.errors import InvalidInputError
 from aicd_core.ids import JobId, RepositoryId
@@ -28,25 +28,36 @@ CANCELLED = "Cancelled through the API."
 MOST_SECONDS = 30 * 86400
 PRIORITY = 100
 NUMBER = 2**31 - 1
+NAME_MOST = 300
+"""Characters of an issue's address."""
 
 Cost = Annotated[int | None, Field(gt=0, le=MAX_BUDGET)]
 Seconds = Annotated[float | None, Field(ge=1, le=MOST_SECONDS)]
 
 
 class NewJobBody(Body):
-    """A job to be made: of a text, or of an issue of the repository on its code host. Give one of both."""
+    """A job to be made, of one issue: `issue_name`; or `repository_id`, and either `issue` or `issue_number`."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"repository_id": "01999999-0000-7000-8000-000000000000", "issue": "Greet whoever calls, by name."}
+                {"repository_id": "01999999-0000-7000-8000-000000000000", "issue": "Greet whoever calls, by name."},
+                {"repository_id": "01999999-0000-7000-8000-000000000000", "issue_number": 12},
+                {"issue_name": "acme/shop#12"},
             ]
         }
     )
 
-    repository_id: UUID = Field(strict=False)
+    repository_id: UUID | None = Field(default=None, strict=False)
     issue: str | None = Field(default=None, description="The text; its first line is the title.")
-    issue_number: int | None = Field(default=None, gt=0, le=NUMBER)
+    issue_number: int | None = Field(
+        default=None, gt=0, le=NUMBER, description="Of an issue of the repository on its code host."
+    )
+    issue_name: str | None = Field(
+        default=None,
+        max_length=NAME_MOST,
+        description="An issue on GitHub, `OWNER/REPO#N` or its page's address, of a repository that is connected.",
+    )
     base_branch: str | None = Field(default=None, max_length=255, description="Null: the repository's default branch.")
     agent: str | None = Field(default=None, max_length=100, description="Null: the organization's.")
     priority: int = Field(default=0, ge=-PRIORITY, le=PRIORITY, description="A higher one goes first.")
@@ -54,13 +65,20 @@ class NewJobBody(Body):
     cost_limit_micro_usd: Cost = Field(default=None, description="Can only be less than what a job may cost here.")
     asks_approval: bool = Field(default=False, description="A person approves the plan before it is carried out.")
 
-    def request(self) -> steering.JobRequest:
-        """As it is asked for; raises InvalidInputError: `one_issue`."""
-        wanted = self.issue if self.issue_number is None else self.issue_number
-        if wanted is None or (self.issue is not None and self.issue_number is not None):
-            raise InvalidInputError("Give either issue or issue_number.", code="one_issue")
+    async def request(self, here: TenantCaller) -> steering.JobRequest:
+        """As it is asked for; raises InvalidInputError: `one_issue`, and as `steering.find_issue`."""
+        given = [value for value in (self.issue, self.issue_number, self.issue_name) if value is not None]
+        if len(given) != 1 or (self.repository_id is None) == (self.issue_name is None):
+            raise InvalidInputError(
+                "Give issue_name alone, or repository_id with either issue or issue_number.", code="one_issue"
+            )
+        wanted: str | int = given[0]
+        if self.repository_id is not None:
+            repository_id = RepositoryId(self.repository_id)
+        else:
+            repository_id, wanted = await steering.find_issue(here, str(wanted))
         return steering.JobRequest(
-            RepositoryId(self.repository_id),
+            repository_id,
             wanted,
             self.base_branch,
             self.agent,
@@ -146,7 +164,7 @@ async def list_jobs(here: Here, page: PageQuery, wanted: Annotated[JobFilter, De
 
 @router.post(JOBS, status_code=201, summary="Make a job", **_MAKES)
 async def create_job(here: Here, new: NewJobBody, response: Response) -> JobAnswer:
-    return _made(here, response, JobAnswer.of(await steering.create(here, new.request())))
+    return _made(here, response, JobAnswer.of(await steering.create(here, await new.request(here))))
 
 
 @router.get(JOB, summary="One job", **needs(Permission.JOBS_READ))
@@ -168,22 +186,23 @@ async def retry_job(here: Here, job_id: UUID, response: Response) -> JobAnswer:
 
 @router.post(f"{JOB}/plan/approve", summary="Let its plan be carried out", **_STEERS)
 async def approve_plan(here: Here, job_id: UUID, which: ApprovalBody) -> JobAnswer:
-    job = await steering.control_of(here).approve(JobId(job_id), which.plan_hash)
-    return JobAnswer.of(await steering.note(here, "job.approved", job, plan_hash=which.plan_hash))
+    control = steering.control_of(here, "job.approved", plan_hash=which.plan_hash)
+    return JobAnswer.of(await control.approve(JobId(job_id), which.plan_hash))
 
 
 @router.post(f"{JOB}/plan/send-back", summary="Have its plan made anew", **_STEERS)
 async def send_back_plan(here: Here, job_id: UUID, what: SendBackBody) -> JobAnswer:
-    job = await steering.control_of(here).send_back(JobId(job_id), what.comment)
-    return JobAnswer.of(await steering.note(here, "job.sent_back", job, comment=what.comment))
+    control = steering.control_of(here, "job.sent_back", comment=what.comment)
+    return JobAnswer.of(await control.send_back(JobId(job_id), what.comment))
 
 
 @router.post(f"{JOB}/resume", summary="Let a paused job go on, its limits raised", **_STEERS)
 async def resume_job(here: Here, job_id: UUID, limits: LimitsBody) -> JobAnswer:
-    job = await steering.control_of(here).resume(
+    control = steering.control_of(here, "job.resumed", **limits.model_dump(exclude_none=True))
+    await control.resume(
         JobId(job_id), time_limit=limits.time_limit_seconds, cost_limit=limits.cost_limit_micro_usd
     )
-    return JobAnswer.of(await steering.note(here, "job.resumed", job, **limits.model_dump(exclude_none=True)))
+    return JobAnswer.of(await steering.require_job(here, JobId(job_id)))
 
 
 def _made(here: Here, response: Response, job: JobAnswer) -> JobAnswer:

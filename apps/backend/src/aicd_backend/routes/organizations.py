@@ -6,13 +6,16 @@ from uuid import UUID
 
 from fastapi import Response
 from pydantic import ConfigDict, Field
+from starlette.requests import Request
 
 from aicd_backend.access import Level, needs, secured_router
 from aicd_backend.bodies import Answer, Body
 from aicd_backend.callers import AnyCaller, Here
 from aicd_backend.etags import IfMatch, tag
+from aicd_backend.founding import found
 from aicd_backend.paging import PageOf
 from aicd_backend.routes.me import PlaceAnswer, places_of
+from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.organizations import service
 from aicd_core.tenancy.organizations.models import PlanApproval
 from aicd_core.tenancy.organizations.values import OrganizationView, SettingsValues
@@ -34,6 +37,18 @@ class OrganizationAnswer(Answer):
     @classmethod
     def of(cls, view: OrganizationView) -> Self:
         return cls(id=view.id, slug=view.slug, name=view.name, created_at=view.created_at)
+
+
+class NewOrganizationBody(Body):
+    """An organization to be made."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"slug": "acme-labs", "name": "Acme Labs"}]})
+
+    slug: str = Field(
+        pattern=f"^{service.SLUG.pattern}$",
+        description="Its name in URLs, for ever: small letters, digits and hyphens, the first one no hyphen.",
+    )
+    name: str = Field(min_length=1, max_length=200)
 
 
 class OrganizationEdit(Body):
@@ -91,6 +106,22 @@ class OrganizationSettings(Body):
 @router.get("/organizations", summary="The caller's organizations", **needs(Level.AUTHENTICATED))
 async def list_organizations(caller: AnyCaller) -> PageOf[PlaceAnswer]:
     return PageOf(items=await places_of(caller), next_cursor=None)
+
+
+@router.post(
+    "/organizations",
+    status_code=201,
+    summary="Make one, and be its owner",
+    **needs(Level.PERSON, once=True, refuses=(400,)),
+)
+async def create_organization(
+    request: Request, caller: AnyCaller, new: NewOrganizationBody, response: Response
+) -> OrganizationAnswer:
+    made = await found(caller, new.slug, new.name)
+    request.state.founded = Tenant(made.id)  # where `found_once` keeps the answer
+    tag(response, made.revision)
+    response.headers["Location"] = f"/v1/organizations/{made.slug}"
+    return OrganizationAnswer.of(made)
 
 
 @router.get("/organizations/{org}", summary="One organization", **needs(Permission.ORG_READ, tagged=True))

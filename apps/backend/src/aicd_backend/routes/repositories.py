@@ -15,7 +15,7 @@ from aicd_backend.paging import PageOf, PageQuery, page_of
 from aicd_backend.problems import RefusedError
 from aicd_backend.routes.organizations import Budget
 from aicd_core.ids import InstallationId, RepositoryId
-from aicd_core.tenancy.installations.service import list_installations
+from aicd_core.tenancy.installations.service import disconnect, list_installations, require_installation
 from aicd_core.tenancy.installations.values import InstallationView
 from aicd_core.tenancy.permissions import Permission
 from aicd_core.tenancy.repositories import service
@@ -23,6 +23,8 @@ from aicd_core.tenancy.repositories.values import RepositoryView
 
 router = secured_router("repositories")
 REPOSITORIES = "/organizations/{org}/repositories"
+INSTALLATIONS = "/organizations/{org}/installations"
+INSTALLATION = f"{INSTALLATIONS}/{{installation_id}}"
 REPOSITORY = f"{REPOSITORIES}/{{repository_id}}"
 OptionalId = Annotated[UUID | None, Field(strict=False, description="An installation of the App; null: none.")]
 
@@ -170,10 +172,25 @@ async def reconnect_repository(
 
 
 @router.get(
-    "/organizations/{org}/installations",
+    INSTALLATIONS,
     summary="The App's installations, newest first",
     **needs(Permission.REPOSITORIES_READ),
 )
 async def get_installations(here: Here, page: PageQuery) -> PageOf[InstallationAnswer]:
     async with here.read() as session:
         return page_of(await list_installations(session, here.tenant, page), InstallationAnswer.of)
+
+
+@router.get(INSTALLATION, summary="One installation", **needs(Permission.REPOSITORIES_READ))
+async def get_installation(here: Here, installation_id: UUID) -> InstallationAnswer:
+    async with here.read() as session:
+        found = await require_installation(session, here.tenant, InstallationId(installation_id))
+    return InstallationAnswer.of(found)
+
+
+@router.delete(INSTALLATION, summary="Let go of it, for good", **needs(Permission.REPOSITORIES_EDIT))
+async def disconnect_installation(here: Here, installation_id: UUID) -> InstallationAnswer:
+    """Its repositories are disconnected. To come back, uninstall the App on the code host and install it anew."""
+    which = InstallationId(installation_id)
+    async with here.write() as session:
+        return InstallationAnswer.of(await disconnect(session, here.tenant, here.actor, which, here.now))

@@ -12,13 +12,17 @@ from uuid import UUID
 
 from aicd_backend.access import ORG, PERMISSION
 from aicd_backend.testing import job_recipes
-from aicd_backend.testing.world import SYSTEM, Org, World
+from aicd_backend.testing.world import KEYS, SYSTEM, Org, World
 from aicd_core.ids import RepositoryId, new_uuid
 from aicd_core.policy import DEFAULT_RULES, publish_rules
+from aicd_core.tenancy.installations.service import follow
+from aicd_core.tenancy.installations.values import InstallationFacts
 from aicd_core.tenancy.memberships.service import join
 from aicd_core.tenancy.permissions import Permission, Role
 from aicd_core.tenancy.policies.service import newest
 from aicd_core.tenancy.repositories.service import connect, disconnect
+from aicd_core.tenancy.secrets.keyring import Keyring
+from aicd_core.tenancy.secrets.service import put
 
 METHODS = ("get", "put", "post", "delete", "patch")
 IF_MATCH = "If-Match"
@@ -115,6 +119,26 @@ async def _login_provider(_world: World, _org: Org) -> str:
     return "github"
 
 
+async def _installation(world: World, org: Org) -> str:
+    facts = InstallationFacts("https://code.test/api", 1000 + next(world.numbers), org.slug)
+    async with world.stores.database.write(org.tenant) as session:
+        view = await follow(session, org.tenant, SYSTEM, facts)
+    assert view is not None
+    return str(view.id)
+
+
+async def _secret(world: World, org: Org) -> str:
+    name = f"KEY_{org.slug.upper()}_{next(world.numbers)}"
+    async with world.stores.database.write(org.tenant) as session:
+        await put(session, org.tenant, SYSTEM, Keyring.parse(KEYS.get_secret_value()), name, "sk-1", revision=0)
+    return name
+
+
+async def _new_organization(world: World, _org: Org) -> Any:
+    number = next(world.numbers)
+    return {"slug": f"lab-{number}", "name": f"Lab {number}"}
+
+
 PARAMETERS: Mapping[str, Recipe] = {
     "provider": _login_provider,
     "key_id": _api_key,
@@ -122,12 +146,15 @@ PARAMETERS: Mapping[str, Recipe] = {
     "invitation_id": _invitation,
     "repository_id": _repository,
     "version": _policy_version,
+    "installation_id": _installation,
+    "secret_name": _secret,
     "job_id": job_recipes.job,
 }
 """What a parameter of a path names: a thing of the organization, made anew for each request."""
 
 BODIES: Mapping[str, Callable[[World, Org], Awaitable[Any]]] = {
     "connect_repository": _new_repository,
+    "create_organization": _new_organization,
     "create_invitation": _new_invitation,
     **job_recipes.BODIES,
 }

@@ -13,11 +13,12 @@ from typing import Self, TypeVar
 import psycopg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhaustedError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from aicd_core.contracts.tenant import Tenant
 from aicd_core.db.calls import Call
-from aicd_core.db.pipeline import Pipeline
+from aicd_core.db.pipeline import PATIENCE, Pipeline
 from aicd_core.db.repository import begin, listen, read_role
 from aicd_core.db.sessions import (
     AccountsSession,
@@ -52,12 +53,18 @@ class _Connections:
         self._pipeline = pipeline
 
     @classmethod
-    def connect(cls, url: str, *, pool_size: int = 5) -> Self:
-        """Connections for a `postgresql://…` URL; nothing is opened before the first transaction."""
+    def connect(cls, url: str, *, pool_size: int = 5, patience: float = PATIENCE) -> Self:
+        """Connections for a `postgresql://…` URL; nothing is opened before the first transaction.
+
+        Args:
+            patience: seconds that a transaction, or a call, waits for a free connection.
+        """
         parsed = _postgres_url(url)
         # AUTOCOMMIT leaves the beginning of a transaction to `begin`, which keys it to its tenant in the same message.
-        engine = create_async_engine(parsed, pool_size=pool_size, max_overflow=0, isolation_level="AUTOCOMMIT")
-        return cls(engine, Pipeline(parsed, pool_size))
+        engine = create_async_engine(
+            parsed, pool_size=pool_size, max_overflow=0, pool_timeout=patience, isolation_level="AUTOCOMMIT"
+        )
+        return cls(engine, Pipeline(parsed, pool_size, patience))
 
     async def refuse_unsafe_role(self) -> None:
         """Makes sure that row-level security holds this role.
@@ -196,6 +203,11 @@ class SystemDatabase(_Connections):
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
+    except PoolExhaustedError as error:
+        raise UnavailableError(
+            "Every connection to Postgres that this process may have is in use. Try again in a moment; nothing is lost.",
+            code="database_unavailable",
+        ) from error
     except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise UnavailableError(
             f"Postgres did not answer: {str(getattr(error, 'orig', error)).strip()}. Start it or check "

@@ -13,13 +13,13 @@ from aicd_core.db.repository import run_calls, settle
 from aicd_core.ids import OrgId
 
 PATIENCE = 10.0
-"""Seconds that a call waits for a free connection, or for Postgres to come back."""
+"""Seconds that a call, or a transaction, waits for a free connection, or for Postgres to come back."""
 
 
 class Pipeline:
     """A pool beside SQLAlchemy's, opened when it is first used."""
 
-    def __init__(self, url: URL, size: int) -> None:
+    def __init__(self, url: URL, size: int, patience: float = PATIENCE) -> None:
         conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
             conninfo,
@@ -27,7 +27,7 @@ class Pipeline:
             max_size=size,
             open=False,
             configure=settle,
-            timeout=PATIENCE,
+            timeout=patience,
             # By itself the pool pauses up to minutes between two tries, and leases run out after Postgres is back.
             reconnect_timeout=PATIENCE,
             kwargs={"autocommit": True},

@@ -7,6 +7,7 @@ from typing import Any
 
 from aicd_core.contracts import CodeHost, Plan
 from aicd_core.db.pages import PageRequest
+from aicd_core.db.sessions import WriteSession
 from aicd_core.errors import AicdError, ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
@@ -15,7 +16,7 @@ from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, decide
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.clearing import clear_away
-from aicd_core.orchestrator.moves import Mover
+from aicd_core.orchestrator.moves import Along, Mover
 from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.progress import Message
 from aicd_core.orchestrator.steps.context import StepResult
@@ -29,12 +30,17 @@ COMMENT_MAX = 10_000
 
 @dataclass(frozen=True)
 class Control:
-    """Decisions about the jobs of one tenant. `by` and `origin` say on the job's record whose, and where from."""
+    """Decisions about the jobs of one tenant. `by` and `origin` say on the job's record whose, and where from.
+
+    Args:
+        along: what else is written of a decision, an audit entry, in the very transaction that carries it out.
+    """
 
     parts: Parts
     tenant: Tenant
     by: str
     origin: Mapping[str, Any] = field(default_factory=dict)
+    along: Along | None = None
 
     async def cancel(self, job_id: JobId, reason: str, *, open_pull_request: bool = False) -> JobView:
         """Ends a job in any open state; its worker stops, and no branch is left unless a pull request stands on it.
@@ -73,7 +79,7 @@ class Control:
 
     async def _end(self, job: JobView, event: JobEvent, code: str, reason: str) -> JobView | None:
         """The job, ended and cleared away; None when it moved on at this very moment."""
-        now = await self._mover.push(self.tenant, job, StepResult(event, code, reason, self._detail()))
+        now = await self._mover.push(self.tenant, job, StepResult(event, code, reason, self._detail()), self.along)
         if now is not None:
             await self._clear_away(now)
             await self.tell(now)
@@ -126,11 +132,13 @@ class Control:
             ConflictError: the job is not paused.
         """
         job = await self._job(job_id)
-        decide(job.status, JobEvent.RESUMED)
-        if time_limit is not None or cost_limit is not None:
-            async with self.parts.database.write(self.tenant) as session:
-                await jobs.raise_limits(session, self.tenant, job_id, time_limit, cost_limit)
-        return await self._push(job, StepResult(JobEvent.RESUMED, detail=self._detail()))
+
+        async def raised(session: WriteSession, job: JobView) -> None:
+            await jobs.raise_limits(session, self.tenant, job.id, time_limit, cost_limit)
+            if self.along is not None:
+                await self.along(session, job)
+
+        return await self._push(job, StepResult(JobEvent.RESUMED, detail=self._detail()), raised)
 
     async def resume_those_at(self, limits: Collection[str]) -> list[JobView]:
         """Takes back every job that is paused for one of these codes; one that still does not fit pauses again."""
@@ -166,8 +174,8 @@ class Control:
     def _mover(self) -> Mover:
         return Mover(self.parts.database, self.parts.dispatch, self.parts.observe, patience=0)
 
-    async def _push(self, job: JobView, result: StepResult) -> JobView:
-        now = await self._mover.push(self.tenant, job, result)
+    async def _push(self, job: JobView, result: StepResult, along: Along | None = None) -> JobView:
+        now = await self._mover.push(self.tenant, job, result, along or self.along)
         if now is None:
             raise ConflictError(f"Job {job.id} moved on at this very moment. Look at it again: aicd show {job.id}")
         return now

@@ -1,8 +1,10 @@
 """Transitions as the orchestrator makes them: guarded, told to whoever watches, followed by a wake where one is due."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from aicd_core.db.database import Database
+from aicd_core.db.sessions import WriteSession
 from aicd_core.errors import NotFoundError, UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
@@ -16,6 +18,8 @@ from aicd_core.orchestrator.records import LeaseLostError
 from aicd_core.orchestrator.steps.context import StepResult
 from aicd_core.tenancy import Tenant
 
+Along = Callable[[WriteSession, JobView], Awaitable[None]]
+"""What is written about a job beside a change of it, in one transaction with that."""
 GIVES_BACK = frozenset({JobEvent.RETRY_SCHEDULED, JobEvent.HANDED_OVER})
 """Events after which there is work left, for whoever comes next."""
 
@@ -63,8 +67,13 @@ class Mover:
         # The heartbeats have booked, too, what the job as it was read does not show.
         return replace(await self._moved(change), seconds_worked=held.seconds_worked())
 
-    async def push(self, tenant: Tenant, job: JobView, result: StepResult) -> JobView | None:
+    async def push(
+        self, tenant: Tenant, job: JobView, result: StepResult, along: Along | None = None
+    ) -> JobView | None:
         """What somebody decided about a job from outside; None when it moved on at this very moment.
+
+        Args:
+            along: what else is written, in the very transaction of the change.
 
         Raises:
             IllegalTransitionError: nothing of the kind can happen to the job as it is.
@@ -74,7 +83,12 @@ class Mover:
             *(job, result.event, status, result.code, result.reason, result.detail),
             wake=self.dispatch.in_statement and status.state in AT_WORK,
         )
-        moved = await jobs.apply_transition(self.database.courier(tenant), tenant, change)
+        if along is None:
+            moved = await jobs.apply_transition(self.database.courier(tenant), tenant, change)
+        else:
+            async with self.database.write(tenant) as session:
+                if moved := await jobs.apply_transition(session, tenant, change):
+                    await along(session, job)
         return await self._moved(change) if moved else None
 
     async def read(self, tenant: Tenant, job_id: JobId) -> JobView:

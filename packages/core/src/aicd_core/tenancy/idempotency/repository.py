@@ -34,7 +34,10 @@ async def claim(session: WriteSession, tenant: Tenant, new: RequestClaim, now: d
 
 async def find_request(session: ReadSession, tenant: Tenant, name: RequestName) -> KnownRequest | None:
     """What is known of a request, or None."""
-    query = select(NamedRequest.fingerprint, NamedRequest.claimed_until, NamedRequest.done, NamedRequest.answer)
+    query = select(
+        *(NamedRequest.fingerprint, NamedRequest.claimed_until, NamedRequest.expires_at),
+        *(NamedRequest.done, NamedRequest.answer),
+    )
     row = (await session.execute(query.where(mine(NamedRequest, tenant), *_named(name)))).one_or_none()
     return KnownRequest(*row) if row else None
 

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from aicd_core.db.sessions import WriteSession
+from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.idempotency import repository
-from aicd_core.tenancy.idempotency.values import RequestClaim
+from aicd_core.tenancy.idempotency.values import KnownRequest, RequestClaim
 
 
 async def begin(session: WriteSession, tenant: Tenant, new: RequestClaim, now: datetime) -> bytes | None:
@@ -24,16 +24,29 @@ async def begin(session: WriteSession, tenant: Tenant, new: RequestClaim, now: d
     if await repository.claim(session, tenant, new, now):
         return None
     known = await repository.find_request(session, tenant, new.name)
-    if known is not None and known.fingerprint != new.fingerprint:
+    if known is None:
+        raise _in_progress()
+    return _answer_of(known, new, now)
+
+
+async def recall(session: ReadSession, tenant: Tenant, new: RequestClaim, now: datetime) -> bytes | None:
+    """The answer that a named request had; None when nobody sent one of this name here, or none that is kept.
+
+    Raises:
+        AicdError: as `begin`.
+    """
+    known = await repository.find_request(session, tenant, new.name)
+    return None if known is None or known.expires_at <= now else _answer_of(known, new, now)
+
+
+def _answer_of(known: KnownRequest, new: RequestClaim, now: datetime) -> bytes:
+    if known.fingerprint != new.fingerprint:
         raise InvalidInputError(
             "This Idempotency-Key was sent before with another request. Choose a new key for a new request.",
             code="idempotency_key_reused",
         )
-    if known is None or (known.answer is None and (not known.done or known.claimed_until > now)):
-        raise ConflictError(
-            "The same request is being carried out just now. Send it again in a moment for its answer.",
-            code="idempotency_in_progress",
-        )
+    if known.answer is None and (not known.done or known.claimed_until > now):
+        raise _in_progress()
     if known.answer is None:
         raise ConflictError(
             "This request was carried out, but its answer was lost. Look for what it made before you send it again "
@@ -41,6 +54,13 @@ async def begin(session: WriteSession, tenant: Tenant, new: RequestClaim, now: d
             code="idempotency_answer_lost",
         )
     return known.answer
+
+
+def _in_progress() -> ConflictError:
+    return ConflictError(
+        "The same request is being carried out just now. Send it again in a moment for its answer.",
+        code="idempotency_in_progress",
+    )
 
 
 async def carry_out(session: WriteSession, tenant: Tenant, held: RequestClaim) -> None:

@@ -30,5 +30,6 @@ class KnownRequest:
 
     fingerprint: bytes = field(repr=False)
     claimed_until: datetime
+    expires_at: datetime
     done: bool
     answer: bytes | None = field(repr=False)

@@ -39,6 +39,15 @@ async def find_installation(
     return _view(row) if row else None
 
 
+async def get_installation(
+    session: ReadSession, tenant: Tenant, installation_id: InstallationId
+) -> InstallationView | None:
+    """One installation, removed or not; None when the tenant has no such one."""
+    query = select(Installation).where(mine(Installation, tenant), Installation.id == installation_id)
+    row = (await session.execute(query.execution_options(populate_existing=True))).scalar_one_or_none()
+    return _view(row) if row else None
+
+
 async def list_installations(session: ReadSession, tenant: Tenant, page: PageRequest) -> Page[InstallationView]:
     """The tenant's installations, removed ones too, newest first."""
     query = select(Installation).where(mine(Installation, tenant)).order_by(Installation.id.desc())

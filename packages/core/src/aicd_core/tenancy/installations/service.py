@@ -5,6 +5,7 @@ from datetime import datetime
 
 from aicd_core.db.pages import Page, PageRequest
 from aicd_core.db.sessions import ReadSession, WriteSession
+from aicd_core.errors import NotFoundError
 from aicd_core.ids import InstallationId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.service import record
@@ -60,6 +61,36 @@ async def remove(session: WriteSession, tenant: Tenant, actor: Actor, facts: Ins
         sources = await repositories.list_sources_of(session, tenant, known.id)
         await shut_out(session, tenant, actor, known.id, sources, now)
     return done
+
+
+async def require_installation(
+    session: ReadSession, tenant: Tenant, installation_id: InstallationId
+) -> InstallationView:
+    """One installation, removed or not.
+
+    Raises:
+        NotFoundError: `no_such_installation`.
+    """
+    found = await repository.get_installation(session, tenant, installation_id)
+    if found is None:
+        raise NotFoundError(f"There is no installation {installation_id}.", code="no_such_installation")
+    return found
+
+
+async def disconnect(
+    session: WriteSession, tenant: Tenant, actor: Actor, installation_id: InstallationId, now: datetime
+) -> InstallationView:
+    """Lets go of an installation for good, as if the host had removed it; one that is removed stays as it is.
+
+    The App stays on the code host until its account's owner takes it off; what the host says of it is ignored from now
+    on, and a new installation there has a new number.
+
+    Raises:
+        NotFoundError: `no_such_installation`.
+    """
+    known = await require_installation(session, tenant, installation_id)
+    await remove(session, tenant, actor, InstallationFacts(known.host, known.external_id, known.account), now)
+    return await require_installation(session, tenant, installation_id)
 
 
 async def let_in(

@@ -95,6 +95,12 @@ async def organizations_of(session: SystemReadSession, user_id: UserId) -> Seque
     return await _organizations(session, user_id)
 
 
+async def count_ownerships(session: SystemReadSession, user_id: UserId) -> int:
+    """How many organizations, deleted or not, a user is an owner of."""
+    owned = select(func.count()).where(Membership.user_id == user_id, Membership.role == Role.OWNER)
+    return (await session.execute(owned)).scalar_one()
+
+
 async def sole_ownerships(session: SystemReadSession, user_id: UserId) -> Sequence[OrganizationOfUser]:
     """The organizations, not deleted, whose only owner is this user, by their slugs."""
     other = aliased(Membership)

@@ -131,6 +131,11 @@ async def organizations_of(session: SystemReadSession, user_id: UserId) -> Seque
     return await repository.organizations_of(session, user_id)
 
 
+async def count_ownerships(session: SystemReadSession, user_id: UserId) -> int:
+    """How many organizations a user owns, deleted ones too, whose slugs stay taken."""
+    return await repository.count_ownerships(session, user_id)
+
+
 async def sole_ownerships(session: SystemReadSession, user_id: UserId) -> Sequence[OrganizationOfUser]:
     """The organizations that would be left without an owner if this user were deleted."""
     return await repository.sole_ownerships(session, user_id)

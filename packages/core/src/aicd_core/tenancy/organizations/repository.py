@@ -22,6 +22,14 @@ async def insert_organization(session: SystemSession, slug: str, name: str) -> T
     return None if org_id is None else Tenant(org_id)
 
 
+async def found_organization(session: WriteSession, tenant: Tenant, slug: str, name: str) -> bool:
+    """Makes the tenant's own organization, if it is not there, in its own transaction; False when the slug is taken."""
+    new = insert(Organization).values(id=tenant.org_id, slug=slug, name=name, revision=1)
+    await session.execute(new.on_conflict_do_nothing())
+    own = select(Organization.id).where(mine(Organization, tenant), Organization.slug == slug)
+    return (await session.execute(own)).first() is not None
+
+
 async def find_by_slug(session: SystemReadSession, slug: str) -> Tenant | None:
     """The tenant with this slug, deleted or not."""
     found = await session.execute(select(Organization.id).where(Organization.slug == slug))

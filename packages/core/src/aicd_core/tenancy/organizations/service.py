@@ -37,8 +37,24 @@ async def create_organization(session: SystemSession, slug: str, name: str) -> T
     _require_name(name)
     tenant = await repository.insert_organization(session, slug, name)
     if tenant is None:
-        raise ConflictError(f"An organization {slug} exists already. Choose another slug.", code="slug_taken")
+        raise _taken(slug)
     return tenant
+
+
+async def found_organization(
+    session: WriteSession, tenant: Tenant, actor: Actor, slug: str, name: str
+) -> OrganizationView:
+    """Makes an organization of an id that nobody has, with its settings, all in this one transaction.
+
+    Raises:
+        InvalidInputError, ConflictError: as `create_organization`.
+    """
+    _require_slug(slug)
+    _require_name(name)
+    if not await repository.found_organization(session, tenant, slug, name):
+        raise _taken(slug)
+    await set_up_organization(session, tenant, actor)
+    return await require_organization(session, tenant)
 
 
 async def set_up_organization(session: WriteSession, tenant: Tenant, actor: Actor) -> None:
@@ -252,6 +268,10 @@ def _require_trigger_rules(values: SettingsValues) -> None:
             f"{LEAST_TRUSTED.value!r} at the least.",
             code="bad_permission",
         )
+
+
+def _taken(slug: str) -> ConflictError:
+    return ConflictError(f"An organization {slug} exists already. Choose another slug.", code="slug_taken")
 
 
 def _stale(what: str) -> ConflictError:

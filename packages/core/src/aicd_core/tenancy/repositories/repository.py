@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from aicd_core.db.pages import Page, PageRequest, cursor_of
@@ -60,6 +60,15 @@ async def find_repository(session: ReadSession, tenant: Tenant, source: str) -> 
     """The tenant's repository with this source, disconnected or not."""
     query = select(Repository).where(mine(Repository, tenant), Repository.source == source)
     row = (await session.execute(query)).scalar_one_or_none()
+    return _view(row) if row else None
+
+
+async def find_spelled(session: ReadSession, tenant: Tenant, sources: Sequence[str]) -> RepositoryView | None:
+    """The tenant's repository with one of these sources, in whatever case; a connected one before others."""
+    spelled = func.lower(Repository.source).in_([source.lower() for source in sources])
+    query = select(Repository).where(mine(Repository, tenant), spelled)
+    order = (Repository.disconnected_at.is_not(None), Repository.id.desc())
+    row = (await session.execute(query.order_by(*order).limit(1))).scalar_one_or_none()
     return _view(row) if row else None
 
 

@@ -1,6 +1,6 @@
 """Connecting, configuring and disconnecting repositories."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from aicd_core.db.pages import Page, PageRequest
@@ -108,6 +108,18 @@ async def require_repository(session: ReadSession, tenant: Tenant, repository_id
     found = await repository.get_repository(session, tenant, repository_id)
     if found is None:
         raise NotFoundError(f"There is no repository {repository_id}.", code="no_such_repository")
+    return found
+
+
+async def require_spelled(session: ReadSession, tenant: Tenant, sources: Sequence[str]) -> RepositoryView:
+    """The repository with one of these sources, which are spellings of one, in whatever case; disconnected or not.
+
+    Raises:
+        NotFoundError: the tenant has no such repository.
+    """
+    found = await repository.find_spelled(session, tenant, sources)
+    if found is None:
+        raise NotFoundError(f"There is no repository {sources[0]} here. Connect it first.", code="no_such_repository")
     return found
 
 

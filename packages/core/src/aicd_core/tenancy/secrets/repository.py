@@ -53,6 +53,12 @@ async def get_sealed(session: ReadSession, tenant: Tenant, name: str) -> SealedS
     return SealedSecret(*row) if row else None
 
 
+async def find_secret(session: ReadSession, tenant: Tenant, name: str) -> SecretView | None:
+    """What may be shown of a secret; None when the tenant has none of this name."""
+    row = (await session.execute(select(Secret).where(mine(Secret, tenant), Secret.name == name))).scalar_one_or_none()
+    return _view(row) if row else None
+
+
 async def list_secrets(session: ReadSession, tenant: Tenant, limit: int) -> Sequence[SecretView]:
     """What may be shown of the tenant's secrets, by name."""
     query = select(Secret).where(mine(Secret, tenant)).order_by(Secret.name).limit(limit)

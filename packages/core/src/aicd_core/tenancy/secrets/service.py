@@ -56,8 +56,20 @@ async def get(session: ReadSession, tenant: Tenant, keyring: Keyring, name: str)
     """
     sealed = await repository.get_sealed(session, tenant, name) if NAME.fullmatch(name) else None
     if sealed is None:
-        raise NotFoundError(f"There is no secret {name!r}. Set it first.", code="no_such_secret")
+        raise _unknown(name)
     return keyring.decrypt(tenant, sealed.name, sealed.key_id, sealed.ciphertext)
+
+
+async def describe(session: ReadSession, tenant: Tenant, name: str) -> SecretView:
+    """A secret without its value.
+
+    Raises:
+        NotFoundError: the tenant has none of this name.
+    """
+    found = await repository.find_secret(session, tenant, name) if NAME.fullmatch(name) else None
+    if found is None:
+        raise _unknown(name)
+    return found
 
 
 async def list_names(session: ReadSession, tenant: Tenant) -> Sequence[SecretView]:
@@ -111,6 +123,10 @@ def _require_name(name: str) -> None:
             f"{name[:120]!r} cannot be a secret's name: 1 to 100 of A-Z, 0-9 and _, a letter first.",
             code="bad_secret_name",
         )
+
+
+def _unknown(name: str) -> NotFoundError:
+    return NotFoundError(f"There is no secret {name[:120]!r}. Set it first.", code="no_such_secret")
 
 
 def _stale(name: str, revision: int) -> ConflictError:
