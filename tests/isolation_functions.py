@@ -206,6 +206,7 @@ BY_NAME: dict[str, Recipe] = {
     "reply": lambda who: b"reply",
     "entry_key": lambda who: "plan/0",
     "source": lambda who: who.source,
+    "sources": lambda who: (who.source,),
     "base_branch": lambda who: "develop",
     "email": lambda who: who.email,
     "limit": lambda who: 50,

@@ -54,7 +54,7 @@ def test_every_route_declares_what_it_needs() -> None:
         assert operation.path.startswith("/v1/organizations/{org}"), operation.name
         assert "404" in operation.described["responses"], operation.name
         for way in operation.described["security"]:
-            assert way in ({"session": []}, {"key": [operation.permission]}), operation.name
+            assert way in ({"session": []}, {"key": [operation.permission]}, {"client": [operation.permission]})
 
 
 def test_every_parameter_of_a_path_is_described() -> None:

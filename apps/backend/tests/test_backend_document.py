@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+
 from aicd_backend.app import describe
+from aicd_backend.bodies import Answer
+from aicd_backend.examples import add_examples
 from aicd_backend.problems import MEDIA_TYPE, Problem
 from aicd_backend.testing.world import offline_app
+from aicd_core.tenancy.permissions import Permission
 
 ROOT = Path(__file__).parents[3]
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -40,6 +46,37 @@ def test_each_body_has_an_example() -> None:
         for told in operation.get("requestBody", {}).get("content", {}).values():
             known = schemas.get(told["schema"].get("$ref", "").rpartition("/")[2], {})
             assert "example" in told or known.get("examples"), operation["operationId"]
+
+
+def test_each_answer_has_an_example_of_its_schema() -> None:
+    document = describe()
+    shown = 0
+    for operation in operations():
+        for status, answer in operation["responses"].items():
+            for told in answer.get("content", {}).values() if status[0] == "2" else ():
+                shown += 1
+                schema = told.get("schema", {"type": "string"})
+                whole = {**schema, "components": document["components"]}
+                faults = list(Draft202012Validator(whole, format_checker=FormatChecker()).iter_errors(told["example"]))
+                assert not faults, (operation["operationId"], faults)
+    assert shown > 40
+
+
+def test_an_answer_without_an_example_is_found() -> None:
+    class Unknown(Answer):
+        """Nobody has described this."""
+
+    answers = {"200": {"content": {"application/json": {"schema": {}}}}}
+    document = {"paths": {"/x": {"get": {"operationId": "x", "responses": answers}}}}
+    with pytest.raises(TypeError, match=r"x: give .*Unknown"):
+        add_examples(document, {"x": Unknown})
+
+
+def test_access_tokens_are_a_way_in_whose_scopes_are_all_permissions() -> None:
+    document = describe()
+    flow = document["components"]["securitySchemes"]["client"]["flows"]["clientCredentials"]
+    assert flow["tokenUrl"] in document["paths"]
+    assert list(flow["scopes"]) == [permission.value for permission in Permission]
 
 
 def test_the_document_is_that_of_the_server_and_of_no_setting() -> None:

@@ -77,6 +77,32 @@ async def test_an_issue_becomes_a_job_by_its_number(world: World, github: GitHub
     assert (*refused(again), again.json()["job_id"]) == (409, "job_open", job["id"])
 
 
+async def test_an_issue_becomes_a_job_by_its_name(world: World, github: GitHub) -> None:
+    ours = await connected(world, github, world.us, installed=True)
+    path, headers = "/v1/organizations/acme/jobs", await world.as_role(Role.DEVELOPER)
+    rivals = {"headers": await world.as_role(Role.DEVELOPER, world.rival), "json": {"issue_name": "acme/project#1"}}
+    assert refused(await world.client.post("/v1/organizations/rival/jobs", **rivals)) == (404, "no_such_repository")
+    wrong = {
+        "acme/project": "bad_issue_name",
+        "acme/other#1": "no_such_repository",
+        "acme/project#999": "no_such_issue",
+        "https://evil.test/acme/project/issues/1": "bad_issue_name",
+        "../../etc#1": "bad_issue_name",
+    }
+    for name, code in wrong.items():
+        answer = await world.client.post(path, headers=headers, json={"issue_name": name})
+        assert answer.json()["code"] == code, (name, answer.text)
+    for body in ({}, {"issue": "x"}, {"issue_name": "acme/project#1", "issue_number": 1}, {"repository_id": ours}):
+        assert refused(await world.client.post(path, headers=headers, json=body)) == (400, "one_issue")
+    both = {"issue_name": "acme/project#1", "repository_id": ours}
+    assert refused(await world.client.post(path, headers=headers, json=both)) == (400, "one_issue")
+    made = await world.client.post(path, headers=headers, json={"issue_name": "Acme/Project#1"})
+    assert made.status_code == 201, made.text
+    assert (made.json()["repository_id"], made.json()["issue_number"]) == (ours, 1)
+    page = f"{github.server.web}/acme/project/issues/1"
+    assert refused(await world.client.post(path, headers=headers, json={"issue_name": page})) == (409, "job_open")
+
+
 async def test_an_issue_that_is_closed_or_not_there_becomes_none(world: World, github: GitHub) -> None:
     ours = await connected(world, github, world.us, installed=True)
     github.repo.issues[1].state = "closed"

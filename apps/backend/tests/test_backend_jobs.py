@@ -230,6 +230,33 @@ async def test_a_paused_job_goes_on_with_its_limits_raised(world: World, owner: 
     assert (job["cost_limit_micro_usd"], job["time_limit_seconds"]) == (5_000_000, 60.0)
 
 
+async def test_what_cannot_be_written_into_the_audit_log_is_not_done(
+    world: World, owner: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(*_: object) -> None:
+        raise RuntimeError("the process dies here")
+
+    paused = await make_job(world, world.us)
+    await move(world, world.us, paused, JobEvent.ADMITTED, JobEvent.LIMIT_REACHED)
+    waiting, plan = await _waiting(world), {"plan_hash": PLAN.structure_hash()}
+    acts: list[tuple[JobId, str, dict[str, Any]]] = [
+        (await make_job(world, world.us), "cancel", {"reason": "No."}),
+        (waiting, "plan/approve", plan),
+        (waiting, "plan/send-back", {"comment": "No."}),
+        (paused, "resume", {"time_limit_seconds": 7200.0}),
+    ]
+    before = [(await send(world, owner, "GET", f"{JOBS}/{job_id}")).json() for job_id, _, _ in acts]
+    with monkeypatch.context() as broken:
+        broken.setattr("aicd_backend.steering.record", die)
+        for job_id, act, body in acts:
+            failed = await world.client.post(f"{JOBS}/{job_id}/{act}", headers=owner, json=body)
+            assert failed.status_code == 500, act
+    assert [(await send(world, owner, "GET", f"{JOBS}/{job_id}")).json() for job_id, _, _ in acts] == before
+    assert (await send(world, owner, "POST", f"{JOBS}/{paused}/resume", acts[-1][2])).json()["state"] == "planning"
+    ((action, _, detail),) = await audited(world, owner, str(paused))
+    assert (action, detail) == ("job.resumed", {"time_limit_seconds": 7200.0})
+
+
 @pytest.mark.parametrize("bad", BAD_TEXTS)
 async def test_a_text_that_cannot_be_kept_is_refused_and_changes_nothing(
     bad: str, world: World, owner: Headers

@@ -16,8 +16,10 @@ from aicd_backend.app import Api
 from aicd_backend.problems import MEDIA_TYPE
 from aicd_backend.rate_limits import subject_of_address
 from aicd_backend.settings import BackendSettings
-from aicd_backend.testing.world import FRONT_END, offline_app
+from aicd_backend.testing.world import FRONT_END, Org, enter_world, offline_app
+from aicd_core.db.database import Database
 from aicd_core.errors import InvalidInputError
+from aicd_core.testing.databases import TestUrls, opened
 from aicd_core.testing.redis import RedisServer
 
 ME = "/v1/me"
@@ -223,3 +225,19 @@ def test_what_is_no_origin_is_refused(origin: str, monkeypatch: pytest.MonkeyPat
 def test_origins_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AICD_ORIGINS", "https://a.test, http://localhost:3000")
     assert BackendSettings.load().origins == ("https://a.test", "http://localhost:3000")
+
+
+async def test_a_server_whose_connections_are_all_in_use_says_when_to_come_back(
+    world_urls: TestUrls, founded: tuple[str, tuple[Org, Org]]
+) -> None:
+    narrow = Database.connect(world_urls.app, pool_size=1, patience=0.1)
+    async with opened(world_urls) as (_, system), enter_world(narrow, system, *founded[1]) as world:
+        headers = await world.as_key()
+        async with narrow.read(world.us.tenant):
+            answer = await world.client.get("/v1/organizations/acme/members", headers=headers)
+        later = await world.client.get("/v1/organizations/acme/members", headers=headers)
+    await narrow.close()
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    assert answer.headers["Retry-After"] == "1"
+    assert "in use" in answer.json()["detail"]
+    assert later.status_code == 200

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 
 from aicd_backend.ending import EndsStreamsWithin
 from aicd_backend.testing.job_recipes import make_job, move
-from aicd_backend.testing.world import Headers, World, enter_world, make_organizations, settings_under_test
+from aicd_backend.testing.world import Headers, OpenWorld, World, enter_world, make_organizations, settings_under_test
 from aicd_cli.http import listening
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import UnavailableError
@@ -81,6 +82,19 @@ async def serving(world: World) -> AsyncIterator[int]:
             await asyncio.wait_for(running, PATIENCE)
 
 
+@asynccontextmanager
+async def one_reader(world: World) -> AsyncIterator[tuple[JobId, asyncio.Future[None]]]:
+    """A job whose first event was read, and its stream; once the server has stopped that has ended, with no other."""
+    job_id = await make_job(world, world.us)
+    async with serving(world) as port:
+        reader = Reader(port, stream_of(job_id), await world.as_key())
+        stream = asyncio.ensure_future(reader.read())
+        await asyncio.wait_for(reader.arrived.wait(), PATIENCE)
+        yield job_id, stream
+    await asyncio.wait_for(stream, PATIENCE)
+    assert reader.seen == [0]
+
+
 def stream_of(job_id: JobId) -> str:
     return f"/v1/organizations/acme/jobs/{job_id}/stream"
 
@@ -124,7 +138,12 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
 async def test_a_thousand_streams_see_every_event_once_and_in_order_across_a_restart(server: EmbeddedPostgres) -> None:
     urls = TestUrls(server.url(), server.url("aicd_app"), server.url("aicd_system"))
     settings = settings_under_test().model_copy(
-        update={"rate_limit_address": 10 * STREAMS, "rate_limit_credential": 10 * STREAMS, "request_timeout": PATIENCE}
+        update={
+            "rate_limit_address": 10 * STREAMS,
+            "rate_limit_credential": 10 * STREAMS,
+            "streams_per_credential": STREAMS,
+            "request_timeout": PATIENCE,
+        }
     )
     async with (
         opened(urls) as (database, system),
@@ -169,43 +188,46 @@ async def test_a_stream_goes_on_where_its_reader_left(world: World) -> None:
     assert (done.status_code, done.content) == (204, b"")
 
 
-async def test_a_reader_is_told_nothing_more_once_his_key_is_revoked(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("seconds", "happens"), [(0.0, True), (0.2, False)])
+async def test_a_stream_ends_with_its_readers_key(
+    seconds: float, happens: bool, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aicd_backend.routes.job_events.CHECK_SECONDS", 0.0)
-    job_id = await make_job(world, world.us)
-    key = await world.as_key()
-    async with serving(world) as port:
-        reader = Reader(port, stream_of(job_id), key)
-        reading = asyncio.ensure_future(reader.read())
-        await asyncio.wait_for(reader.arrived.wait(), PATIENCE)
+    """Whoever is let in no more is told nothing more, and also where nothing happens he does not stay."""
+    monkeypatch.setattr("aicd_backend.routes.job_events.CHECK_SECONDS", seconds)
+    async with one_reader(world) as (job_id, stream):
         await world.revoke_all_keys()
-        await move(world, world.us, job_id, JobEvent.ADMITTED)
-        await asyncio.wait_for(reading, PATIENCE)
-    assert reader.seen == [0]
-
-
-async def test_a_stream_on_which_nothing_happens_ends_with_its_readers_key(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aicd_backend.routes.job_events.CHECK_SECONDS", 0.2)
-    job_id = await make_job(world, world.us)
-    key = await world.as_key()
-    async with serving(world) as port:
-        reader = Reader(port, stream_of(job_id), key)
-        reading = asyncio.ensure_future(reader.read())
-        await asyncio.wait_for(reader.arrived.wait(), PATIENCE)
-        await world.revoke_all_keys()
-        await asyncio.wait_for(reading, PATIENCE)
-    assert reader.seen == [0]
+        if happens:
+            await move(world, world.us, job_id, JobEvent.ADMITTED)
+        await asyncio.wait_for(stream, PATIENCE)
 
 
 async def test_a_server_that_stops_ends_its_streams(world: World) -> None:
-    job_id = await make_job(world, world.us)
-    key = await world.as_key()
-    async with serving(world) as port:
-        reader = Reader(port, stream_of(job_id), key)
-        reading = asyncio.ensure_future(reader.read())
-        await asyncio.wait_for(reader.arrived.wait(), PATIENCE)
-    await asyncio.wait_for(reading, PATIENCE)
-    assert reader.seen == [0]
+    async with one_reader(world) as (_, stream):
+        assert not stream.done()
+
+
+async def test_a_credential_has_so_many_streams_at_once_and_no_more(world_with: OpenWorld) -> None:
+    settings = settings_under_test().model_copy(update={"streams_per_credential": 2})
+    async with world_with(settings) as world:
+        job_id = await make_job(world, world.us)
+        key, other = await world.as_key(), await world.as_key()
+        async with serving(world) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            readers = [Reader(port, stream_of(job_id), key) for _ in range(2)]
+            tasks = [asyncio.ensure_future(reader.read()) for reader in readers]
+            await in_the_end(lambda: all(reader.seen for reader in readers))
+            refused = await client.get(stream_of(job_id), headers=key)
+            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
+            assert "2 event streams" in refused.json()["detail"]
+            assert int(refused.headers["Retry-After"]) > 0
+            readers.append(Reader(port, stream_of(job_id), other))
+            tasks.append(asyncio.ensure_future(readers[-1].read()))
+            await in_the_end(lambda: bool(readers[-1].seen))
+            await end(tasks[0])  # the place of whoever goes is free again
+            await in_the_end(lambda: world.stores.feed.seats.taken() == 2)
+            readers.append(Reader(port, stream_of(job_id), key))
+            tasks.append(asyncio.ensure_future(readers[-1].read()))
+            await in_the_end(lambda: bool(readers[-1].seen))
+            await move(world, world.us, job_id, JobEvent.CANCELLED)
+            await asyncio.wait_for(asyncio.gather(*tasks[1:]), PATIENCE)
+            assert (await client.get(stream_of(job_id), headers={**key, "Last-Event-ID": "1"})).status_code == 204
+        assert world.stores.feed.seats.taken() == 0

@@ -468,6 +468,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/organizations/{org}/installations/{installation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One installation */
+        get: operations["get_installation"];
+        put?: never;
+        post?: never;
+        /**
+         * Let go of it, for good
+         * @description Its repositories are disconnected. To come back, uninstall the App on the code host and install it anew.
+         */
+        delete: operations["disconnect_installation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/organizations": {
         parameters: {
             query?: never;
@@ -478,7 +499,8 @@ export interface paths {
         /** The caller's organizations */
         get: operations["list_organizations"];
         put?: never;
-        post?: never;
+        /** Make one, and be its owner */
+        post: operations["create_organization"];
         delete?: never;
         options?: never;
         head?: never;
@@ -884,6 +906,45 @@ export interface paths {
         /** Replace it */
         post: operations["rotate_api_key"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All secrets, by name */
+        get: operations["list_secrets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/secrets/{secret_name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One secret */
+        get: operations["get_secret"];
+        /**
+         * Keep a value
+         * @description A name that is not there yet has the ETag `"0"`.
+         */
+        put: operations["put_secret"];
+        post?: never;
+        /** Remove it for good */
+        delete: operations["delete_secret"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1558,25 +1619,37 @@ export interface components {
         };
         /**
          * NewJobBody
-         * @description A job to be made: of a text, or of an issue of the repository on its code host. Give one of both.
+         * @description A job to be made, of one issue: `issue_name`; or `repository_id`, and either `issue` or `issue_number`.
          * @example {
          *       "issue": "Greet whoever calls, by name.",
          *       "repository_id": "01999999-0000-7000-8000-000000000000"
          *     }
+         * @example {
+         *       "issue_number": 12,
+         *       "repository_id": "01999999-0000-7000-8000-000000000000"
+         *     }
+         * @example {
+         *       "issue_name": "acme/shop#12"
+         *     }
          */
         NewJobBody: {
-            /**
-             * Repository Id
-             * Format: uuid
-             */
-            repository_id: string;
+            /** Repository Id */
+            repository_id?: string | null;
             /**
              * Issue
              * @description The text; its first line is the title.
              */
             issue?: string | null;
-            /** Issue Number */
+            /**
+             * Issue Number
+             * @description Of an issue of the repository on its code host.
+             */
             issue_number?: number | null;
+            /**
+             * Issue Name
+             * @description An issue on GitHub, `OWNER/REPO#N` or its page's address, of a repository that is connected.
+             */
+            issue_name?: string | null;
             /**
              * Base Branch
              * @description Null: the repository's default branch.
@@ -1633,6 +1706,23 @@ export interface components {
              * @description Null: never.
              */
             expires_at?: string | null;
+        };
+        /**
+         * NewOrganizationBody
+         * @description An organization to be made.
+         * @example {
+         *       "name": "Acme Labs",
+         *       "slug": "acme-labs"
+         *     }
+         */
+        NewOrganizationBody: {
+            /**
+             * Slug
+             * @description Its name in URLs, for ever: small letters, digits and hyphens, the first one no hyphen.
+             */
+            slug: string;
+            /** Name */
+            name: string;
         };
         /**
          * NewRepositoryBody
@@ -1841,6 +1931,16 @@ export interface components {
         PageOf_RepositoryAnswer_: {
             /** Items */
             items: components["schemas"]["RepositoryAnswer"][];
+            /**
+             * Next Cursor
+             * @description Send it as `cursor` for what follows; null: this is the last page.
+             */
+            next_cursor: string | null;
+        };
+        /** PageOf[SecretAnswer] */
+        PageOf_SecretAnswer_: {
+            /** Items */
+            items: components["schemas"]["SecretAnswer"][];
             /**
              * Next Cursor
              * @description Send it as `cursor` for what follows; null: this is the last page.
@@ -2464,6 +2564,43 @@ export interface components {
             verdicts?: components["schemas"]["RuleVerdicts"];
         };
         /**
+         * SecretAnswer
+         * @description A secret, without its value.
+         */
+        SecretAnswer: {
+            /**
+             * Name
+             * @example MODEL_KEY
+             */
+            name: string;
+            /**
+             * Revision
+             * @description Of its value; in quotes, the ETag.
+             */
+            revision: number;
+            /**
+             * Key Id
+             * @description Which of the server's keys (AICD_SECRET_KEYS) encrypts it.
+             */
+            key_id: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * SecretBody
+         * @description A value to be kept.
+         * @example {
+         *       "value": "sk-…"
+         *     }
+         */
+        SecretBody: {
+            /** Value */
+            value: string;
+        };
+        /**
          * SendBackBody
          * @description What is wrong with a plan.
          * @example {
@@ -2765,6 +2902,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Health"];
                 };
             };
@@ -2811,6 +2953,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Health"];
                 };
             };
@@ -2876,6 +3023,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "01a2156b-39a4-75d0-8000-000000000003",
+                     *           "repository_id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *           "state": "pr_open",
+                     *           "version": 6,
+                     *           "round": 1,
+                     *           "agent": "dummy",
+                     *           "title": "Greet whoever calls",
+                     *           "issue_number": 12,
+                     *           "base_branch": "main",
+                     *           "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *           "branch": "aicd/01a2156b-39a4-75d0-8000-000000000003",
+                     *           "priority": 0,
+                     *           "code": null,
+                     *           "reason": null,
+                     *           "paused_from": null,
+                     *           "seconds_worked": 42.5,
+                     *           "time_limit_seconds": 3600,
+                     *           "cost_limit_micro_usd": 5000000,
+                     *           "asks_approval": false,
+                     *           "created_at": "2026-11-26T09:30:00Z",
+                     *           "updated_at": "2026-11-26T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_JobAnswer_"];
                 };
             };
@@ -3011,6 +3188,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000003",
+                     *       "repository_id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "state": "pr_open",
+                     *       "version": 6,
+                     *       "round": 1,
+                     *       "agent": "dummy",
+                     *       "title": "Greet whoever calls",
+                     *       "issue_number": 12,
+                     *       "base_branch": "main",
+                     *       "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *       "branch": "aicd/01a2156b-39a4-75d0-8000-000000000003",
+                     *       "priority": 0,
+                     *       "code": null,
+                     *       "reason": null,
+                     *       "paused_from": null,
+                     *       "seconds_worked": 42.5,
+                     *       "time_limit_seconds": 3600,
+                     *       "cost_limit_micro_usd": 5000000,
+                     *       "asks_approval": false,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "updated_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobAnswer"];
                 };
             };
@@ -3175,6 +3377,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000003",
+                     *       "repository_id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "state": "pr_open",
+                     *       "version": 6,
+                     *       "round": 1,
+                     *       "agent": "dummy",
+                     *       "title": "Greet whoever calls",
+                     *       "issue_number": 12,
+                     *       "base_branch": "main",
+                     *       "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *       "branch": "aicd/01a2156b-39a4-75d0-8000-000000000003",
+                     *       "priority": 0,
+                     *       "code": null,
+                     *       "reason": null,
+                     *       "paused_from": null,
+                     *       "seconds_worked": 42.5,
+                     *       "time_limit_seconds": 3600,
+                     *       "cost_limit_micro_usd": 5000000,
+                     *       "asks_approval": false,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "updated_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobAnswer"];
                 };
             };
@@ -3286,6 +3513,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000003",
+                     *       "repository_id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "state": "pr_open",
+                     *       "version": 6,
+                     *       "round": 1,
+                     *       "agent": "dummy",
+                     *       "title": "Greet whoever calls",
+                     *       "issue_number": 12,
+                     *       "base_branch": "main",
+                     *       "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *       "branch": "aicd/01a2156b-39a4-75d0-8000-000000000003",
+                     *       "priority": 0,
+                     *       "code": null,
+                     *       "reason": null,
+                     *       "paused_from": null,
+                     *       "seconds_worked": 42.5,
+                     *       "time_limit_seconds": 3600,
+                     *       "cost_limit_micro_usd": 5000000,
+                     *       "asks_approval": false,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "updated_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobAnswer"];
                 };
             };
@@ -3437,6 +3689,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000003",
+                     *       "repository_id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "state": "pr_open",
+                     *       "version": 6,
+                     *       "round": 1,
+                     *       "agent": "dummy",
+                     *       "title": "Greet whoever calls",
+                     *       "issue_number": 12,
+                     *       "base_branch": "main",
+                     *       "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *       "branch": "aicd/01a2156b-39a4-75d0-8000-000000000003",
+                     *       "priority": 0,
+                     *       "code": null,
+                     *       "reason": null,
+                     *       "paused_from": null,
+                     *       "seconds_worked": 42.5,
+                     *       "time_limit_seconds": 3600,
+                     *       "cost_limit_micro_usd": 5000000,
+                     *       "asks_approval": false,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "updated_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobAnswer"];
                 };
             };
@@ -3605,6 +3882,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000003",
+                     *       "repository_id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "state": "pr_open",
+                     *       "version": 6,
+                     *       "round": 1,
+                     *       "agent": "dummy",
+                     *       "title": "Greet whoever calls",
+                     *       "issue_number": 12,
+                     *       "base_branch": "main",
+                     *       "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *       "branch": "aicd/01a2156b-39a4-75d0-8000-000000000003",
+                     *       "priority": 0,
+                     *       "code": null,
+                     *       "reason": null,
+                     *       "paused_from": null,
+                     *       "seconds_worked": 42.5,
+                     *       "time_limit_seconds": 3600,
+                     *       "cost_limit_micro_usd": 5000000,
+                     *       "asks_approval": false,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "updated_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobAnswer"];
                 };
             };
@@ -3754,6 +4056,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000003",
+                     *       "repository_id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "state": "pr_open",
+                     *       "version": 6,
+                     *       "round": 1,
+                     *       "agent": "dummy",
+                     *       "title": "Greet whoever calls",
+                     *       "issue_number": 12,
+                     *       "base_branch": "main",
+                     *       "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *       "branch": "aicd/01a2156b-39a4-75d0-8000-000000000003",
+                     *       "priority": 0,
+                     *       "code": null,
+                     *       "reason": null,
+                     *       "paused_from": null,
+                     *       "seconds_worked": 42.5,
+                     *       "time_limit_seconds": 3600,
+                     *       "cost_limit_micro_usd": 5000000,
+                     *       "asks_approval": false,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "updated_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobAnswer"];
                 };
             };
@@ -3903,6 +4230,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000003",
+                     *       "repository_id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "state": "pr_open",
+                     *       "version": 6,
+                     *       "round": 1,
+                     *       "agent": "dummy",
+                     *       "title": "Greet whoever calls",
+                     *       "issue_number": 12,
+                     *       "base_branch": "main",
+                     *       "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *       "branch": "aicd/01a2156b-39a4-75d0-8000-000000000003",
+                     *       "priority": 0,
+                     *       "code": null,
+                     *       "reason": null,
+                     *       "paused_from": null,
+                     *       "seconds_worked": 42.5,
+                     *       "time_limit_seconds": 3600,
+                     *       "cost_limit_micro_usd": 5000000,
+                     *       "asks_approval": false,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "updated_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobAnswer"];
                 };
             };
@@ -4053,6 +4405,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "version": 1,
+                     *           "event": "admitted",
+                     *           "state": "planning",
+                     *           "detail": {
+                     *             "by": "admission"
+                     *           },
+                     *           "created_at": "2026-11-26T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_EventAnswer_"];
                 };
             };
@@ -4182,6 +4550,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example id: 1
+                     *     data: {"version":1,"event":"admitted","state":"planning","detail":{"by":"admission"},"created_at":"2026-11-26T09:30:00Z"}
+                     */
                     "text/event-stream": unknown;
                 };
             };
@@ -4249,6 +4621,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:rate_limited",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "code": "rate_limited",
+                     *       "detail": "Too many requests: wait a little.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Any other error */
             default: {
                 headers: {
@@ -4296,6 +4687,54 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "hash": "808716b0c59a5f19ead32ccfb7df8f0fe0144726cdfa674fcfc9d0b3dc1e6606",
+                     *       "plan": {
+                     *         "schema_version": 1,
+                     *         "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *         "problem": "Nobody is greeted.",
+                     *         "acceptance_criteria": [
+                     *           {
+                     *             "id": "greets",
+                     *             "text": "Whoever calls is greeted.",
+                     *             "verify": "python3 -m unittest -q"
+                     *           }
+                     *         ],
+                     *         "steps": [
+                     *           {
+                     *             "id": "write",
+                     *             "goal": "Write the greeting.",
+                     *             "files": [
+                     *               {
+                     *                 "path": "greeting.txt",
+                     *                 "op": "create"
+                     *               }
+                     *             ],
+                     *             "depends_on": [],
+                     *             "criteria": [
+                     *               "greets"
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "test_commands": [
+                     *           "python3 -m unittest -q"
+                     *         ],
+                     *         "risk": {
+                     *           "level": "low",
+                     *           "reasons": []
+                     *         },
+                     *         "out_of_scope": [],
+                     *         "assumptions": [],
+                     *         "open_questions": [],
+                     *         "new_dependencies": [],
+                     *         "estimate": {
+                     *           "steps": 1,
+                     *           "usd": 0.05
+                     *         }
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["PlanAnswer"];
                 };
             };
@@ -4406,6 +4845,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "base_sha": "9c1185a5c5e9fc54612808977ee8f548b2258d31",
+                     *       "tree_sha": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+                     *       "summary": "It greets.",
+                     *       "files": [
+                     *         {
+                     *           "path": "greeting.txt",
+                     *           "op": "create",
+                     *           "old_path": null,
+                     *           "old_mode": null,
+                     *           "new_mode": "100644",
+                     *           "added_lines": 1,
+                     *           "removed_lines": 0,
+                     *           "binary": false,
+                     *           "new_size": 13
+                     *         }
+                     *       ],
+                     *       "patch": "diff --git a/greeting.txt b/greeting.txt\nnew file mode 100644\n--- /dev/null\n+++ b/greeting.txt\n@@ -0,0 +1 @@\n+Good morning\n"
+                     *     }
+                     */
                     "application/json": components["schemas"]["DiffAnswer"];
                 };
             };
@@ -4516,6 +4976,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example diff --git a/greeting.txt b/greeting.txt
+                     *     new file mode 100644
+                     *     --- /dev/null
+                     *     +++ b/greeting.txt
+                     *     @@ -0,0 +1 @@
+                     *     +Good morning
+                     */
                     "text/x-diff": string;
                 };
             };
@@ -4623,6 +5091,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "round": 1,
+                     *         "review": {
+                     *           "verdict": "approve",
+                     *           "findings": [],
+                     *           "criteria": [
+                     *             {
+                     *               "id": "greets",
+                     *               "met": true,
+                     *               "evidence": "The test passes."
+                     *             }
+                     *           ]
+                     *         }
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["ReviewAnswer"][];
                 };
             };
@@ -4733,6 +5219,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "report": {
+                     *         "setup": [],
+                     *         "tests": [
+                     *           {
+                     *             "command": "python3 -m unittest -q",
+                     *             "exit_code": 0,
+                     *             "output": "OK\n",
+                     *             "duration": 0.4,
+                     *             "timed_out": false,
+                     *             "killed": null,
+                     *             "truncated_bytes": 0,
+                     *             "log": null,
+                     *             "denials": []
+                     *           }
+                     *         ]
+                     *       },
+                     *       "logs": [
+                     *         {
+                     *           "command": "python3 -m unittest -q",
+                     *           "text": "OK\n"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["TestsAnswer"];
                 };
             };
@@ -4843,6 +5355,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "verdict": "allow",
+                     *       "findings": [],
+                     *       "evaluated": [
+                     *         "protected_paths",
+                     *         "size"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PolicyReport"];
                 };
             };
@@ -4950,6 +5472,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "url": "https://github.com/acme/shop/pull/34",
+                     *       "number": 34,
+                     *       "draft": false,
+                     *       "branch": "aicd/01a2156b-39a4-75d0-8000-000000000003",
+                     *       "head_sha": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+                     *       "base_branch": "main",
+                     *       "evidence_url": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PullRequest"];
                 };
             };
@@ -5057,6 +5590,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "payloadType": "application/vnd.in-toto+json",
+                     *       "payload": "e30=",
+                     *       "signatures": []
+                     *     }
+                     */
                     "application/json": Record<string, never>;
                 };
             };
@@ -5164,6 +5704,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "input_tokens": 1200,
+                     *       "cached_input_tokens": 10400,
+                     *       "cache_write_tokens": 800,
+                     *       "output_tokens": 950,
+                     *       "cost_micro_usd": 23400
+                     *     }
+                     */
                     "application/json": components["schemas"]["UsageAnswer"];
                 };
             };
@@ -5267,6 +5816,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "kind": "user",
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000001",
+                     *       "user": {
+                     *         "id": "01a2156b-39a4-75d0-8000-000000000001",
+                     *         "email": "ada@example.org",
+                     *         "email_verified": true,
+                     *         "name": "Ada"
+                     *       },
+                     *       "organizations": [
+                     *         {
+                     *           "slug": "acme",
+                     *           "name": "Acme",
+                     *           "role": "viewer",
+                     *           "permissions": [
+                     *             "org:read",
+                     *             "jobs:read"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["MeAnswer"];
                 };
             };
@@ -5360,6 +5932,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "first": "2026-11-26",
+                     *       "last": "2026-11-26",
+                     *       "total": {
+                     *         "input_tokens": 1200,
+                     *         "cached_input_tokens": 10400,
+                     *         "cache_write_tokens": 800,
+                     *         "output_tokens": 950,
+                     *         "cost_micro_usd": 23400
+                     *       },
+                     *       "rows": [
+                     *         {
+                     *           "day": "2026-11-26",
+                     *           "repository_id": null,
+                     *           "model": null,
+                     *           "entries": 3,
+                     *           "usage": {
+                     *             "input_tokens": 1200,
+                     *             "cached_input_tokens": 10400,
+                     *             "cache_write_tokens": 800,
+                     *             "output_tokens": 950,
+                     *             "cost_micro_usd": 23400
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["UsageReport"];
                 };
             };
@@ -5492,6 +6092,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *           "source": "https://github.com/acme/shop.git",
+                     *           "installation_id": "01a2156b-39a4-75d0-8000-000000000004",
+                     *           "enabled": true,
+                     *           "issue_budget_micro_usd": null,
+                     *           "monthly_budget_micro_usd": 50000000,
+                     *           "created_at": "2026-11-26T09:30:00Z",
+                     *           "disconnected_at": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_RepositoryAnswer_"];
                 };
             };
@@ -5608,6 +6225,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "source": "https://github.com/acme/shop.git",
+                     *       "installation_id": "01a2156b-39a4-75d0-8000-000000000004",
+                     *       "enabled": true,
+                     *       "issue_budget_micro_usd": null,
+                     *       "monthly_budget_micro_usd": 50000000,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "disconnected_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["RepositoryAnswer"];
                 };
             };
@@ -5736,6 +6365,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "source": "https://github.com/acme/shop.git",
+                     *       "installation_id": "01a2156b-39a4-75d0-8000-000000000004",
+                     *       "enabled": true,
+                     *       "issue_budget_micro_usd": null,
+                     *       "monthly_budget_micro_usd": 50000000,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "disconnected_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["RepositoryAnswer"];
                 };
             };
@@ -5855,6 +6496,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "source": "https://github.com/acme/shop.git",
+                     *       "installation_id": "01a2156b-39a4-75d0-8000-000000000004",
+                     *       "enabled": true,
+                     *       "issue_budget_micro_usd": null,
+                     *       "monthly_budget_micro_usd": 50000000,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "disconnected_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["RepositoryAnswer"];
                 };
             };
@@ -6027,6 +6680,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "source": "https://github.com/acme/shop.git",
+                     *       "installation_id": "01a2156b-39a4-75d0-8000-000000000004",
+                     *       "enabled": true,
+                     *       "issue_budget_micro_usd": null,
+                     *       "monthly_budget_micro_usd": 50000000,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "disconnected_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["RepositoryAnswer"];
                 };
             };
@@ -6199,6 +6864,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000002",
+                     *       "source": "https://github.com/acme/shop.git",
+                     *       "installation_id": "01a2156b-39a4-75d0-8000-000000000004",
+                     *       "enabled": true,
+                     *       "issue_budget_micro_usd": null,
+                     *       "monthly_budget_micro_usd": 50000000,
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "disconnected_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["RepositoryAnswer"];
                 };
             };
@@ -6367,7 +7044,256 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "01a2156b-39a4-75d0-8000-000000000004",
+                     *           "host": "https://api.github.com",
+                     *           "external_id": 4711,
+                     *           "account": "acme",
+                     *           "suspended_at": null,
+                     *           "removed_at": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_InstallationAnswer_"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_installation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                installation_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000004",
+                     *       "host": "https://api.github.com",
+                     *       "external_id": 4711,
+                     *       "account": "acme",
+                     *       "suspended_at": null,
+                     *       "removed_at": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["InstallationAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disconnect_installation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                installation_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000004",
+                     *       "host": "https://api.github.com",
+                     *       "external_id": 4711,
+                     *       "account": "acme",
+                     *       "suspended_at": null,
+                     *       "removed_at": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["InstallationAnswer"];
                 };
             };
             /** @description Unauthorized */
@@ -6470,6 +7396,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "slug": "acme",
+                     *           "name": "Acme",
+                     *           "role": "viewer",
+                     *           "permissions": [
+                     *             "org:read",
+                     *             "jobs:read"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_PlaceAnswer_"];
                 };
             };
@@ -6539,6 +7481,146 @@ export interface operations {
             };
         };
     };
+    create_organization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description A name of your choice for this request: sent again with it, the request is answered as before and not carried out again.
+                 * @example 01a2156b-39a4-75d0
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOrganizationBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000007",
+                     *       "slug": "acme",
+                     *       "name": "Acme",
+                     *       "created_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OrganizationAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_organization: {
         parameters: {
             query?: never;
@@ -6559,6 +7641,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000007",
+                     *       "slug": "acme",
+                     *       "name": "Acme",
+                     *       "created_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["OrganizationAnswer"];
                 };
             };
@@ -6673,6 +7763,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000007",
+                     *       "slug": "acme",
+                     *       "name": "Acme",
+                     *       "created_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["OrganizationAnswer"];
                 };
             };
@@ -6848,6 +7946,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000007",
+                     *       "slug": "acme",
+                     *       "name": "Acme",
+                     *       "created_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["OrganizationAnswer"];
                 };
             };
@@ -7013,6 +8119,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent": "dummy",
+                     *       "model": null,
+                     *       "job_budget_micro_usd": 5000000,
+                     *       "issue_budget_micro_usd": null,
+                     *       "repository_budget_micro_usd": null,
+                     *       "monthly_budget_micro_usd": null,
+                     *       "max_concurrent_jobs": 5,
+                     *       "plan_approval": "never",
+                     *       "allowed_bots": [],
+                     *       "minimum_permission": "write"
+                     *     }
+                     */
                     "application/json": components["schemas"]["OrganizationSettings"];
                 };
             };
@@ -7131,6 +8251,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent": "dummy",
+                     *       "model": null,
+                     *       "job_budget_micro_usd": 5000000,
+                     *       "issue_budget_micro_usd": null,
+                     *       "repository_budget_micro_usd": null,
+                     *       "monthly_budget_micro_usd": null,
+                     *       "max_concurrent_jobs": 5,
+                     *       "plan_approval": "never",
+                     *       "allowed_bots": [],
+                     *       "minimum_permission": "write"
+                     *     }
+                     */
                     "application/json": components["schemas"]["OrganizationSettings"];
                 };
             };
@@ -7296,6 +8430,93 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "version": 0,
+                     *       "rules": {
+                     *         "protected_paths": [
+                     *           "/.aicd.yml",
+                     *           "/.github/workflows",
+                     *           "/.github/actions",
+                     *           "/.gitea/workflows",
+                     *           "/.forgejo/workflows",
+                     *           "/.gitlab-ci.yml",
+                     *           "/.circleci",
+                     *           "/.buildkite",
+                     *           "/.woodpecker",
+                     *           "/.woodpecker.yml",
+                     *           "/.woodpecker.yaml",
+                     *           "/.drone.yml",
+                     *           "/.travis.yml",
+                     *           "/.cirrus.yml",
+                     *           "/.azure-pipelines",
+                     *           "/azure-pipelines.yml",
+                     *           "/azure-pipelines.yaml",
+                     *           "/bitbucket-pipelines.yml",
+                     *           "/appveyor.yml",
+                     *           "/.appveyor.yml",
+                     *           "/buildspec.yml",
+                     *           "/cloudbuild.yaml",
+                     *           "Jenkinsfile",
+                     *           "/CODEOWNERS",
+                     *           "/.github/CODEOWNERS",
+                     *           "/.gitlab/CODEOWNERS",
+                     *           "/docs/CODEOWNERS",
+                     *           ".gitmodules",
+                     *           "/.github/dependabot.yml",
+                     *           "/renovate.json",
+                     *           "/.github/renovate.json",
+                     *           "/.renovaterc",
+                     *           ".sops.yaml",
+                     *           ".secrets.baseline",
+                     *           ".gitleaks.toml",
+                     *           ".gitleaksignore",
+                     *           ".gitguardian.yaml",
+                     *           ".git-crypt",
+                     *           ".blackbox",
+                     *           ".trufflehog.yml",
+                     *           "ansible-vault.key"
+                     *         ],
+                     *         "max_files": 100,
+                     *         "max_added_lines": 5000,
+                     *         "max_file_bytes": 1048576,
+                     *         "path_limits": [],
+                     *         "denied_licences": [
+                     *           "AGPL-*",
+                     *           "GPL-*",
+                     *           "SSPL-*",
+                     *           "BUSL-*",
+                     *           "CC-BY-NC-*",
+                     *           "Elastic-*",
+                     *           "Commons-Clause"
+                     *         ],
+                     *         "custom": [],
+                     *         "allowed_hosts": null,
+                     *         "verdicts": {
+                     *           "protected_path": "deny",
+                     *           "wrong_base": "deny",
+                     *           "size": "ask",
+                     *           "secret": "deny",
+                     *           "possible_secret": "ask",
+                     *           "outside_plan": "deny",
+                     *           "dependency": "ask",
+                     *           "dependency_source": "ask",
+                     *           "licence": "ask",
+                     *           "tests_red": "ask",
+                     *           "tests_deleted": "ask",
+                     *           "tests_skipped": "ask",
+                     *           "tests_weakened": "ask",
+                     *           "checks_loosened": "ask",
+                     *           "submodule": "deny",
+                     *           "binary": "ask",
+                     *           "lfs_pointer": "ask"
+                     *         }
+                     *       },
+                     *       "note": "",
+                     *       "created_by": null,
+                     *       "created_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PolicyAnswer"];
                 };
             };
@@ -7414,6 +8635,93 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "version": 0,
+                     *       "rules": {
+                     *         "protected_paths": [
+                     *           "/.aicd.yml",
+                     *           "/.github/workflows",
+                     *           "/.github/actions",
+                     *           "/.gitea/workflows",
+                     *           "/.forgejo/workflows",
+                     *           "/.gitlab-ci.yml",
+                     *           "/.circleci",
+                     *           "/.buildkite",
+                     *           "/.woodpecker",
+                     *           "/.woodpecker.yml",
+                     *           "/.woodpecker.yaml",
+                     *           "/.drone.yml",
+                     *           "/.travis.yml",
+                     *           "/.cirrus.yml",
+                     *           "/.azure-pipelines",
+                     *           "/azure-pipelines.yml",
+                     *           "/azure-pipelines.yaml",
+                     *           "/bitbucket-pipelines.yml",
+                     *           "/appveyor.yml",
+                     *           "/.appveyor.yml",
+                     *           "/buildspec.yml",
+                     *           "/cloudbuild.yaml",
+                     *           "Jenkinsfile",
+                     *           "/CODEOWNERS",
+                     *           "/.github/CODEOWNERS",
+                     *           "/.gitlab/CODEOWNERS",
+                     *           "/docs/CODEOWNERS",
+                     *           ".gitmodules",
+                     *           "/.github/dependabot.yml",
+                     *           "/renovate.json",
+                     *           "/.github/renovate.json",
+                     *           "/.renovaterc",
+                     *           ".sops.yaml",
+                     *           ".secrets.baseline",
+                     *           ".gitleaks.toml",
+                     *           ".gitleaksignore",
+                     *           ".gitguardian.yaml",
+                     *           ".git-crypt",
+                     *           ".blackbox",
+                     *           ".trufflehog.yml",
+                     *           "ansible-vault.key"
+                     *         ],
+                     *         "max_files": 100,
+                     *         "max_added_lines": 5000,
+                     *         "max_file_bytes": 1048576,
+                     *         "path_limits": [],
+                     *         "denied_licences": [
+                     *           "AGPL-*",
+                     *           "GPL-*",
+                     *           "SSPL-*",
+                     *           "BUSL-*",
+                     *           "CC-BY-NC-*",
+                     *           "Elastic-*",
+                     *           "Commons-Clause"
+                     *         ],
+                     *         "custom": [],
+                     *         "allowed_hosts": null,
+                     *         "verdicts": {
+                     *           "protected_path": "deny",
+                     *           "wrong_base": "deny",
+                     *           "size": "ask",
+                     *           "secret": "deny",
+                     *           "possible_secret": "ask",
+                     *           "outside_plan": "deny",
+                     *           "dependency": "ask",
+                     *           "dependency_source": "ask",
+                     *           "licence": "ask",
+                     *           "tests_red": "ask",
+                     *           "tests_deleted": "ask",
+                     *           "tests_skipped": "ask",
+                     *           "tests_weakened": "ask",
+                     *           "checks_loosened": "ask",
+                     *           "submodule": "deny",
+                     *           "binary": "ask",
+                     *           "lfs_pointer": "ask"
+                     *         }
+                     *       },
+                     *       "note": "",
+                     *       "created_by": null,
+                     *       "created_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PolicyAnswer"];
                 };
             };
@@ -7582,6 +8890,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "version": 2,
+                     *           "note": "Smaller changes, please.",
+                     *           "created_by": "01a2156b-39a4-75d0-8000-000000000001",
+                     *           "created_at": "2026-11-26T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_VersionAnswer_"];
                 };
             };
@@ -7689,6 +9010,93 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "version": 0,
+                     *       "rules": {
+                     *         "protected_paths": [
+                     *           "/.aicd.yml",
+                     *           "/.github/workflows",
+                     *           "/.github/actions",
+                     *           "/.gitea/workflows",
+                     *           "/.forgejo/workflows",
+                     *           "/.gitlab-ci.yml",
+                     *           "/.circleci",
+                     *           "/.buildkite",
+                     *           "/.woodpecker",
+                     *           "/.woodpecker.yml",
+                     *           "/.woodpecker.yaml",
+                     *           "/.drone.yml",
+                     *           "/.travis.yml",
+                     *           "/.cirrus.yml",
+                     *           "/.azure-pipelines",
+                     *           "/azure-pipelines.yml",
+                     *           "/azure-pipelines.yaml",
+                     *           "/bitbucket-pipelines.yml",
+                     *           "/appveyor.yml",
+                     *           "/.appveyor.yml",
+                     *           "/buildspec.yml",
+                     *           "/cloudbuild.yaml",
+                     *           "Jenkinsfile",
+                     *           "/CODEOWNERS",
+                     *           "/.github/CODEOWNERS",
+                     *           "/.gitlab/CODEOWNERS",
+                     *           "/docs/CODEOWNERS",
+                     *           ".gitmodules",
+                     *           "/.github/dependabot.yml",
+                     *           "/renovate.json",
+                     *           "/.github/renovate.json",
+                     *           "/.renovaterc",
+                     *           ".sops.yaml",
+                     *           ".secrets.baseline",
+                     *           ".gitleaks.toml",
+                     *           ".gitleaksignore",
+                     *           ".gitguardian.yaml",
+                     *           ".git-crypt",
+                     *           ".blackbox",
+                     *           ".trufflehog.yml",
+                     *           "ansible-vault.key"
+                     *         ],
+                     *         "max_files": 100,
+                     *         "max_added_lines": 5000,
+                     *         "max_file_bytes": 1048576,
+                     *         "path_limits": [],
+                     *         "denied_licences": [
+                     *           "AGPL-*",
+                     *           "GPL-*",
+                     *           "SSPL-*",
+                     *           "BUSL-*",
+                     *           "CC-BY-NC-*",
+                     *           "Elastic-*",
+                     *           "Commons-Clause"
+                     *         ],
+                     *         "custom": [],
+                     *         "allowed_hosts": null,
+                     *         "verdicts": {
+                     *           "protected_path": "deny",
+                     *           "wrong_base": "deny",
+                     *           "size": "ask",
+                     *           "secret": "deny",
+                     *           "possible_secret": "ask",
+                     *           "outside_plan": "deny",
+                     *           "dependency": "ask",
+                     *           "dependency_source": "ask",
+                     *           "licence": "ask",
+                     *           "tests_red": "ask",
+                     *           "tests_deleted": "ask",
+                     *           "tests_skipped": "ask",
+                     *           "tests_weakened": "ask",
+                     *           "checks_loosened": "ask",
+                     *           "submodule": "deny",
+                     *           "binary": "ask",
+                     *           "lfs_pointer": "ask"
+                     *         }
+                     *       },
+                     *       "note": "",
+                     *       "created_by": null,
+                     *       "created_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PolicyAnswer"];
                 };
             };
@@ -7799,6 +9207,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "verdict": "allow",
+                     *       "findings": [],
+                     *       "evaluated": [
+                     *         "protected_paths",
+                     *         "size"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PolicyReport"];
                 };
             };
@@ -7915,6 +9333,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": 42,
+                     *           "actor_kind": "user",
+                     *           "actor_id": "01a2156b-39a4-75d0-8000-000000000001",
+                     *           "action": "api_key.created",
+                     *           "target_kind": "api_key",
+                     *           "target_id": "01a2156b-39a4-75d0-8000-000000000005",
+                     *           "detail": {
+                     *             "name": "nightly build"
+                     *           },
+                     *           "created_at": "2026-11-26T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_AuditAnswer_"];
                 };
             };
@@ -8018,6 +9455,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "name": "github",
+                     *         "label": "GitHub",
+                     *         "login_url": "/v1/auth/github/login"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["ProviderAnswer"][];
                 };
             };
@@ -8395,6 +9841,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "aicd_acc_…",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 900,
+                     *       "scope": "jobs:read"
+                     *     }
+                     */
                     "application/json": components["schemas"]["TokenAnswer"];
                 };
             };
@@ -8464,6 +9918,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "01a2156b-39a4-75d0-8000-000000000008",
+                     *           "current": true,
+                     *           "user_agent": "Mozilla/5.0",
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-11-26T09:30:00Z",
+                     *           "last_used_at": "2026-11-26T09:30:00Z",
+                     *           "idle_until": "2026-12-03T09:30:00Z",
+                     *           "ends_at": "2026-12-03T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_SessionAnswer_"];
                 };
             };
@@ -8722,6 +10193,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "01a2156b-39a4-75d0-8000-000000000009",
+                     *           "user_id": "01a2156b-39a4-75d0-8000-000000000001",
+                     *           "email": "ada@example.org",
+                     *           "name": "Ada",
+                     *           "role": "developer",
+                     *           "created_at": "2026-11-26T09:30:00Z",
+                     *           "deleted": false
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_MemberAnswer_"];
                 };
             };
@@ -8831,6 +10318,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000009",
+                     *       "user_id": "01a2156b-39a4-75d0-8000-000000000001",
+                     *       "email": "ada@example.org",
+                     *       "name": "Ada",
+                     *       "role": "developer",
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "deleted": false
+                     *     }
+                     */
                     "application/json": components["schemas"]["MemberAnswer"];
                 };
             };
@@ -9055,6 +10553,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000009",
+                     *       "user_id": "01a2156b-39a4-75d0-8000-000000000001",
+                     *       "email": "ada@example.org",
+                     *       "name": "Ada",
+                     *       "role": "developer",
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "deleted": false
+                     *     }
+                     */
                     "application/json": components["schemas"]["MemberAnswer"];
                 };
             };
@@ -9308,6 +10817,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "01a2156b-39a4-75d0-8000-000000000006",
+                     *           "email": "ada@example.org",
+                     *           "role": "developer",
+                     *           "invited_by": "01a2156b-39a4-75d0-8000-000000000001",
+                     *           "created_at": "2026-11-26T09:30:00Z",
+                     *           "expires_at": "2026-12-03T09:30:00Z",
+                     *           "accepted_at": null,
+                     *           "revoked_at": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_InvitationAnswer_"];
                 };
             };
@@ -9424,6 +10950,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "invitation": {
+                     *         "id": "01a2156b-39a4-75d0-8000-000000000006",
+                     *         "email": "ada@example.org",
+                     *         "role": "developer",
+                     *         "invited_by": "01a2156b-39a4-75d0-8000-000000000001",
+                     *         "created_at": "2026-11-26T09:30:00Z",
+                     *         "expires_at": "2026-12-03T09:30:00Z",
+                     *         "accepted_at": null,
+                     *         "revoked_at": null
+                     *       },
+                     *       "token": "aicd_inv_…"
+                     *     }
+                     */
                     "application/json": components["schemas"]["SentInvitationAnswer"];
                 };
             };
@@ -9655,6 +11196,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000009",
+                     *       "user_id": "01a2156b-39a4-75d0-8000-000000000001",
+                     *       "email": "ada@example.org",
+                     *       "name": "Ada",
+                     *       "role": "developer",
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "deleted": false
+                     *     }
+                     */
                     "application/json": components["schemas"]["MemberAnswer"];
                 };
             };
@@ -9747,6 +11299,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "01a2156b-39a4-75d0-8000-000000000005",
+                     *           "name": "nightly build",
+                     *           "prefix": "01a2156b",
+                     *           "scopes": [
+                     *             "jobs:read"
+                     *           ],
+                     *           "created_by": "01a2156b-39a4-75d0-8000-000000000001",
+                     *           "created_at": "2026-11-26T09:30:00Z",
+                     *           "expires_at": null,
+                     *           "last_used_at": "2026-11-26T09:30:00Z",
+                     *           "revoked_at": null,
+                     *           "replaces": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageOf_KeyAnswer_"];
                 };
             };
@@ -9863,6 +11436,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "key": {
+                     *         "id": "01a2156b-39a4-75d0-8000-000000000005",
+                     *         "name": "nightly build",
+                     *         "prefix": "01a2156b",
+                     *         "scopes": [
+                     *           "jobs:read"
+                     *         ],
+                     *         "created_by": "01a2156b-39a4-75d0-8000-000000000001",
+                     *         "created_at": "2026-11-26T09:30:00Z",
+                     *         "expires_at": null,
+                     *         "last_used_at": "2026-11-26T09:30:00Z",
+                     *         "revoked_at": null,
+                     *         "replaces": null
+                     *       },
+                     *       "token": "aicd_key_…"
+                     *     }
+                     */
                     "application/json": components["schemas"]["IssuedKeyAnswer"];
                 };
             };
@@ -9989,6 +11581,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "01a2156b-39a4-75d0-8000-000000000005",
+                     *       "name": "nightly build",
+                     *       "prefix": "01a2156b",
+                     *       "scopes": [
+                     *         "jobs:read"
+                     *       ],
+                     *       "created_by": "01a2156b-39a4-75d0-8000-000000000001",
+                     *       "created_at": "2026-11-26T09:30:00Z",
+                     *       "expires_at": null,
+                     *       "last_used_at": "2026-11-26T09:30:00Z",
+                     *       "revoked_at": null,
+                     *       "replaces": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["KeyAnswer"];
                 };
             };
@@ -10211,6 +11819,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "key": {
+                     *         "id": "01a2156b-39a4-75d0-8000-000000000005",
+                     *         "name": "nightly build",
+                     *         "prefix": "01a2156b",
+                     *         "scopes": [
+                     *           "jobs:read"
+                     *         ],
+                     *         "created_by": "01a2156b-39a4-75d0-8000-000000000001",
+                     *         "created_at": "2026-11-26T09:30:00Z",
+                     *         "expires_at": null,
+                     *         "last_used_at": "2026-11-26T09:30:00Z",
+                     *         "revoked_at": null,
+                     *         "replaces": null
+                     *       },
+                     *       "token": "aicd_key_…"
+                     *     }
+                     */
                     "application/json": components["schemas"]["IssuedKeyAnswer"];
                 };
             };
@@ -10284,6 +11911,635 @@ export interface operations {
                      *       "status": 409,
                      *       "code": "conflict",
                      *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_secrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "name": "MODEL_KEY",
+                     *           "revision": 1,
+                     *           "key_id": "k1",
+                     *           "created_at": "2026-11-26T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PageOf_SecretAnswer_"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Capital letters, digits and _. */
+                secret_name: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "MODEL_KEY",
+                     *       "revision": 1,
+                     *       "key_id": "k1",
+                     *       "created_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SecretAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_secret: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you have read and want to change.
+                 * @example "1"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                /** @description Capital letters, digits and _. */
+                secret_name: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecretBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "MODEL_KEY",
+                     *       "revision": 1,
+                     *       "key_id": "k1",
+                     *       "created_at": "2026-11-26T09:30:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SecretAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stale_revision",
+                     *       "title": "Precondition Failed",
+                     *       "status": 412,
+                     *       "code": "stale_revision",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:precondition_required",
+                     *       "title": "Precondition Required",
+                     *       "status": 428,
+                     *       "code": "precondition_required",
+                     *       "detail": "Send If-Match.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "unavailable",
+                     *       "detail": "The server cannot answer now: try again later.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_secret: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you have read and want to change.
+                 * @example "1"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                /** @description Capital letters, digits and _. */
+                secret_name: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stale_revision",
+                     *       "title": "Precondition Failed",
+                     *       "status": 412,
+                     *       "code": "stale_revision",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:precondition_required",
+                     *       "title": "Precondition Required",
+                     *       "status": 428,
+                     *       "code": "precondition_required",
+                     *       "detail": "Send If-Match.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */

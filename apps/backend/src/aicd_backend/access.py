@@ -37,6 +37,8 @@ from aicd_core.tenancy.principals.values import KeyPrincipal
 PERMISSION = "x-permission"
 ONCE = "x-idempotent"
 ORG = "org"
+CLIENT = "client"
+"""The document's name for access tokens by OAuth 2's client credentials."""
 _ONCE_SAYS = (
     "A name of your choice for this request: sent again with it, the request is answered as before and not carried out "
     "again."
@@ -65,6 +67,7 @@ def needs(
     once: bool = False,
     edits: bool = False,
     tagged: bool = False,
+    gone: bool = False,
     refuses: Iterable[int] = (),
 ) -> dict[str, Any]:
     """Arguments of a route's decorator that declare what a caller needs.
@@ -74,6 +77,7 @@ def needs(
         once: `Idempotency-Key` is taken.
         edits: `If-Match` is asked for.
         tagged: the answer has an `ETag`.
+        gone: an edit after which nothing is left to tag.
         refuses: statuses of errors of the route's own, beyond those of all routes of its kind.
     """
     extra: dict[str, Any] = {PERMISSION: wanted.value, "security": _security(wanted)}
@@ -90,7 +94,7 @@ def needs(
     if parameters:
         extra["parameters"] = parameters
     responses: dict[int | str, Any] = problem_answers([*statuses, *refuses])
-    if edits or tagged:
+    if (edits or tagged) and not gone:
         responses[200] = {"headers": {"ETag": {"description": "For `If-Match`.", "schema": {"type": "string"}}}}
     return {"openapi_extra": extra, "responses": responses}
 
@@ -163,7 +167,7 @@ def _security(wanted: Permission | Level) -> list[dict[str, list[str]]]:
         return []
     roles = [wanted.value] if isinstance(wanted, Permission) else []
     session: dict[str, list[str]] = {"session": []}
-    return [session] if wanted is Level.PERSON else [session, {"key": roles}]
+    return [session] if wanted is Level.PERSON else [session, {"key": roles}, {CLIENT: roles}]
 
 
 def _header(name: str, description: str, *, example: str, required: bool = True) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The application: routes, and around them what holds for every route."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
@@ -17,7 +17,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from aicd_backend.access import CLIENT
 from aicd_backend.access_tokens import AccessTokens
+from aicd_backend.examples import add_examples
 from aicd_backend.health import health_router
 from aicd_backend.login.registry import Logins
 from aicd_backend.middleware import (
@@ -44,6 +46,7 @@ from aicd_backend.time_limit import TimeLimitMiddleware
 from aicd_cli.readiness import ReadyCheck
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.orchestrator.lease import end
+from aicd_core.tenancy.permissions import DESCRIPTIONS
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _SCHEMA_REF = "#/components/schemas/{model}"
@@ -59,11 +62,25 @@ _SECURITY = {
         "name": "__Host-aicd_session",
         "description": "A person's login. What changes something must also carry the Origin of a front end.",
     },
+    CLIENT: {
+        "type": "oauth2",
+        "description": "An access token for an API key, `aicd_acc_…`: the client's id is the key's id or prefix, its "
+        "secret the key.",
+        "flows": {
+            "clientCredentials": {
+                "tokenUrl": "/v1/oauth/token",
+                "scopes": {permission.value: text for permission, text in DESCRIPTIONS.items()},
+            }
+        },
+    },
 }
 
 
 class Api(FastAPI):
-    """FastAPI whose description says that every error is a `Problem`."""
+    """FastAPI whose description says that every error is a `Problem`, and gives an example of every answer."""
+
+    models: Mapping[str, Any]
+    """By operation, what it answers."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI 3.1 document."""
@@ -72,6 +89,7 @@ class Api(FastAPI):
         components = document.setdefault("components", {})
         components.setdefault("schemas", {}).update(described["$defs"])
         components["securitySchemes"] = _SECURITY
+        add_examples(document, self.models)
         return document
 
 
@@ -120,9 +138,11 @@ def _routed(ready: ReadyCheck, ready_timeout: float, **given: Any) -> Api:
         responses={"default": described_default()},
         **given,
     )
-    app.include_router(health_router(ready, ready_timeout))
-    for router in ROUTERS:
+    routers = (health_router(ready, ready_timeout), *ROUTERS)
+    for router in routers:
         app.include_router(router)
+    routes = (route for router in routers for route in router.routes if isinstance(route, APIRoute))
+    app.models = {route.name: route.response_model for route in routes}
     return app
 
 

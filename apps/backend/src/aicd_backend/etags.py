@@ -1,7 +1,8 @@
 """`ETag` and `If-Match` on what has a revision: an edit names what it has read, and never overwrites blindly."""
 
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -15,6 +16,23 @@ _OURS = re.compile(r'"(0|[1-9][0-9]{0,9})"')
 def tag(response: Response, revision: int) -> None:
     """Puts the ETag of a revision on an answer."""
     response.headers["ETag"] = f'"{revision}"'
+
+
+class Revised(Protocol):
+    """What has a revision."""
+
+    @property
+    def revision(self) -> int: ...
+
+
+ViewT = TypeVar("ViewT", bound=Revised)
+ShownT = TypeVar("ShownT")
+
+
+def tagged(response: Response, view: ViewT, show: Callable[[ViewT], ShownT]) -> ShownT:
+    """A thing as it is answered, with its ETag on the answer."""
+    tag(response, view.revision)
+    return show(view)
 
 
 async def _revision(request: Request) -> int:

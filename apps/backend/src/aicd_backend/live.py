@@ -52,6 +52,10 @@ class Seats:
     def __init__(self) -> None:
         self._taken: Counter[UUID] = Counter()
 
+    def taken(self) -> int:
+        """How many are open, of all credentials."""
+        return self._taken.total()
+
     @contextmanager
     def take(self, credential: UUID, most: int) -> Iterator[bool]:
         """One more while the block runs; False, and none, when it has as many as that already."""

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from aicd_backend.access import Level, needs, secured_router
 from aicd_backend.bodies import Answer, Body
 from aicd_backend.callers import Here
-from aicd_backend.etags import IfMatch, tag
+from aicd_backend.etags import IfMatch, tagged
 from aicd_backend.paging import PageOf, PageQuery, page_of
 from aicd_backend.problems import RefusedError
 from aicd_core.ids import MembershipId
@@ -57,8 +57,7 @@ async def list_members(here: Here, page: PageQuery) -> PageOf[MemberAnswer]:
 async def get_member(here: Here, member_id: UUID, response: Response) -> MemberAnswer:
     async with here.read() as session:
         found = await service.get_member(session, here.tenant, MembershipId(member_id))
-    tag(response, found.revision)
-    return MemberAnswer.of(found)
+    return tagged(response, found, MemberAnswer.of)
 
 
 @router.patch(MEMBER, summary="Change a member's role", **needs(Permission.MEMBERS_EDIT, edits=True))
@@ -69,8 +68,7 @@ async def edit_member(
         changed = await service.change_role(
             *(session, here.tenant, here.actor, here.powers, MembershipId(member_id), revision, edit.role)
         )
-    tag(response, changed.revision)
-    return MemberAnswer.of(changed)
+    return tagged(response, changed, MemberAnswer.of)
 
 
 @router.delete(MEMBER, status_code=204, summary="Take a member out", **needs(Permission.MEMBERS_EDIT))

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from aicd_backend.access import Level, needs, secured_router
 from aicd_backend.bodies import Answer, Body
 from aicd_backend.callers import AnyCaller, Here
-from aicd_backend.etags import IfMatch, tag
+from aicd_backend.etags import IfMatch, tag, tagged
 from aicd_backend.founding import found
 from aicd_backend.paging import PageOf
 from aicd_backend.routes.me import PlaceAnswer, places_of
@@ -128,8 +128,7 @@ async def create_organization(
 async def get_organization(here: Here, response: Response) -> OrganizationAnswer:
     async with here.read() as session:
         found = await service.require_organization(session, here.tenant)
-    tag(response, found.revision)
-    return OrganizationAnswer.of(found)
+    return tagged(response, found, OrganizationAnswer.of)
 
 
 @router.patch("/organizations/{org}", summary="Rename it", **needs(Permission.ORG_EDIT, edits=True))
@@ -138,8 +137,7 @@ async def edit_organization(
 ) -> OrganizationAnswer:
     async with here.write() as session:
         renamed = await service.rename(session, here.tenant, here.actor, edit.name, revision=revision)
-    tag(response, renamed.revision)
-    return OrganizationAnswer.of(renamed)
+    return tagged(response, renamed, OrganizationAnswer.of)
 
 
 @router.delete(
@@ -148,16 +146,14 @@ async def edit_organization(
 async def delete_organization(here: Here, revision: IfMatch, response: Response) -> OrganizationAnswer:
     async with here.write() as session:
         deleted = await service.delete(session, here.tenant, here.actor, revision=revision, now=here.now)
-    tag(response, deleted.revision)
-    return OrganizationAnswer.of(deleted)
+    return tagged(response, deleted, OrganizationAnswer.of)
 
 
 @router.get("/organizations/{org}/settings", summary="Its settings", **needs(Permission.ORG_READ, tagged=True))
 async def get_settings(here: Here, response: Response) -> OrganizationSettings:
     async with here.read() as session:
         found = await service.get_settings(session, here.tenant)
-    tag(response, found.revision)
-    return OrganizationSettings.of(found.values)
+    return tagged(response, found, lambda view: OrganizationSettings.of(view.values))
 
 
 @router.put("/organizations/{org}/settings", summary="Replace them", **needs(Permission.ORG_EDIT, edits=True))
@@ -166,5 +162,4 @@ async def edit_settings(
 ) -> OrganizationSettings:
     async with here.write() as session:
         view = await service.edit_settings(session, here.tenant, here.actor, edit.values_given(), revision=revision)
-    tag(response, view.revision)
-    return OrganizationSettings.of(view.values)
+    return tagged(response, view, lambda view: OrganizationSettings.of(view.values))

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from aicd_backend.access import needs, secured_router
 from aicd_backend.bodies import Answer, Body
 from aicd_backend.callers import Here
-from aicd_backend.etags import IfMatch, tag
+from aicd_backend.etags import IfMatch, tagged
 from aicd_backend.paging import PageOf, PageQuery, page_of
 from aicd_backend.problems import RefusedError
 from aicd_backend.routes.organizations import Budget
@@ -124,8 +124,7 @@ async def connect_repository(here: Here, new: NewRepositoryBody) -> RepositoryAn
 async def get_repository(here: Here, repository_id: UUID, response: Response) -> RepositoryAnswer:
     async with here.read() as session:
         found = await service.require_repository(session, here.tenant, RepositoryId(repository_id))
-    tag(response, found.revision)
-    return RepositoryAnswer.of(found)
+    return tagged(response, found, RepositoryAnswer.of)
 
 
 @router.put(REPOSITORY, summary="Configure it", **needs(Permission.REPOSITORIES_EDIT, edits=True))
@@ -144,8 +143,7 @@ async def edit_repository(
             issue_budget=edit.issue_budget_micro_usd,
             monthly_budget=edit.monthly_budget_micro_usd,
         )
-    tag(response, done.revision)
-    return RepositoryAnswer.of(done)
+    return tagged(response, done, RepositoryAnswer.of)
 
 
 @router.delete(REPOSITORY, summary="Take it out of use", **needs(Permission.REPOSITORIES_EDIT, edits=True))
@@ -155,8 +153,7 @@ async def disconnect_repository(
     which = (here.tenant, here.actor, RepositoryId(repository_id))
     async with here.write() as session:
         done = await service.disconnect(session, *which, revision=revision, now=here.now)
-    tag(response, done.revision)
-    return RepositoryAnswer.of(done)
+    return tagged(response, done, RepositoryAnswer.of)
 
 
 @router.post(
@@ -167,8 +164,7 @@ async def reconnect_repository(
 ) -> RepositoryAnswer:
     async with here.write() as session:
         done = await service.reconnect(session, here.tenant, here.actor, RepositoryId(repository_id), revision=revision)
-    tag(response, done.revision)
-    return RepositoryAnswer.of(done)
+    return tagged(response, done, RepositoryAnswer.of)
 
 
 @router.get(

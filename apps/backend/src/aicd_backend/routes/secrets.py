@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from aicd_backend.access import needs, secured_router
 from aicd_backend.bodies import Answer, Body
 from aicd_backend.callers import Here, TenantCaller
-from aicd_backend.etags import IfMatch, tag
+from aicd_backend.etags import IfMatch, tagged
 from aicd_backend.paging import PageOf
 from aicd_core.db.sessions import ReadSession
 from aicd_core.tenancy.permissions import Permission
@@ -58,8 +58,7 @@ async def list_secrets(here: Here) -> PageOf[SecretAnswer]:
 async def get_secret(here: Here, secret_name: Name, response: Response) -> SecretAnswer:
     async with here.read() as session:
         found = await service.describe(session, here.tenant, secret_name)
-    tag(response, found.revision)
-    return SecretAnswer.of(found)
+    return tagged(response, found, SecretAnswer.of)
 
 
 @router.put(SECRET, summary="Keep a value", **needs(Permission.SECRETS_EDIT, edits=True, refuses=(400, 503)))
@@ -72,12 +71,11 @@ async def put_secret(
         kept = await service.put(
             *(session, here.tenant, here.actor, _keyring(here), secret_name, new.value), revision=revision
         )
-    tag(response, kept.revision)
-    return SecretAnswer.of(kept)
+    return tagged(response, kept, SecretAnswer.of)
 
 
 @router.delete(
-    SECRET, status_code=204, summary="Remove it for good", **needs(Permission.SECRETS_EDIT, edits=True)
+    SECRET, status_code=204, summary="Remove it for good", **needs(Permission.SECRETS_EDIT, edits=True, gone=True)
 )
 async def delete_secret(here: Here, secret_name: Name, revision: IfMatch) -> None:
     async with here.write() as session:

@@ -205,7 +205,7 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except PoolExhaustedError as error:
         raise UnavailableError(
-            "Every connection to Postgres that this process may have is in use. Try again in a moment; nothing is lost.",
+            "Every connection to Postgres that this process has is in use. Try again in a moment; nothing is lost.",
             code="database_unavailable",
         ) from error
     except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:

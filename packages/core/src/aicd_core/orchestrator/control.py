@@ -12,7 +12,7 @@ from aicd_core.errors import AicdError, ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
-from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, decide
+from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.clearing import clear_away

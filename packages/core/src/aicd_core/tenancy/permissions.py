@@ -41,6 +41,30 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
 
 
+DESCRIPTIONS: Mapping[Permission, str] = MappingProxyType(
+    {
+        Permission.ORG_READ: "See the organization and its settings",
+        Permission.ORG_EDIT: "Rename it and change its settings",
+        Permission.ORG_DELETE: "Delete it",
+        Permission.MEMBERS_READ: "See its members",
+        Permission.MEMBERS_EDIT: "Invite members, change their roles, take them out",
+        Permission.REPOSITORIES_READ: "See its repositories and installations",
+        Permission.REPOSITORIES_EDIT: "Connect, configure and disconnect them",
+        Permission.POLICIES_READ: "See its policy and try rules",
+        Permission.POLICIES_EDIT: "Publish its policy",
+        Permission.JOBS_READ: "See jobs and all that they come to",
+        Permission.JOBS_CREATE: "Make jobs",
+        Permission.JOBS_STEER: "Cancel and resume jobs, decide about plans",
+        Permission.USAGE_READ: "See what is used and what it costs",
+        Permission.BILLING_READ: "See billing",
+        Permission.BILLING_EDIT: "Change billing",
+        Permission.KEYS_EDIT: "See, make and revoke API keys",
+        Permission.SECRETS_EDIT: "See the names of secrets, set and delete them",
+        Permission.AUDIT_READ: "See who did what",
+    }
+)
+"""What each permission lets do, in the words of the API's document."""
+
 _P = Permission
 _VIEWER = frozenset({_P.ORG_READ, _P.MEMBERS_READ, _P.REPOSITORIES_READ, _P.POLICIES_READ, _P.JOBS_READ, _P.USAGE_READ})
 _DEVELOPER = _VIEWER | {_P.JOBS_CREATE, _P.JOBS_STEER}
