@@ -27,6 +27,7 @@ from aicd_core.deliveries.values import HANDLED, DeliveryView, NewDelivery
 from aicd_core.deliveries.values import Outcome as DeliveryOutcome
 from aicd_core.jobs.leases.values import Demand, Renewal
 from aicd_core.jobs.lists.values import JobFilter
+from aicd_core.jobs.log.values import LogKind, NewLine
 from aicd_core.jobs.looks.values import Look
 from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
@@ -260,6 +261,10 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("jobs.looks.ask_for_looks", "branch"): lambda who: who.new_job.base_branch,
     ("jobs.list_events", "since"): lambda who: -1,
     ("jobs.lists.find_events", "page"): lambda who: PageRequest(),
+    ("jobs.log.list_lines", "page"): lambda who: PageRequest(),
+    ("jobs.log.append_lines", "lines"): lambda who: (
+        NewLine(who.ids["job"], NOW, LogKind.MESSAGE, who.word("new line")),
+    ),
     ("journal.list_answered", "step"): lambda who: "plan",
     ("journal.store_call", "call"): lambda who: Call("plan", 1 if who.name == "acme" else 0, who.request),
 }

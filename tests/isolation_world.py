@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine, make_url
 from aicd_core.contracts import ChangeSet, ModelRequest
 from aicd_core.deliveries.models import DeliveryState
 from aicd_core.ids import JobId, RepositoryId, new_uuid
+from aicd_core.jobs.log.values import LogKind
 from aicd_core.jobs.machine import JobState, JobStatus
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView, NewJob
@@ -194,6 +195,12 @@ ROWS: dict[str, Row] = {
         "version": 0,
         "state": JobState.QUEUED,
         "detail": {"reason": who.name},
+    },
+    "job_log": lambda who: {
+        "job_id": who.ids["job"],
+        "said_at": NOW,
+        "kind": LogKind.MESSAGE,
+        "text": who.word("line"),
     },
     "artifacts": lambda who: {
         "job_id": who.ids["job"],

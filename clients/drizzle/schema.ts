@@ -247,6 +247,27 @@ export const jobEvents = pgTable("job_events", {
 	check("ck_job_events_event", sql`(event)::text = ANY ((ARRAY['admitted'::character varying, 'plan_invalid'::character varying, 'plan_ready'::character varying, 'approval_asked'::character varying, 'approved'::character varying, 'sent_back'::character varying, 'coded'::character varying, 'rejected'::character varying, 'published'::character varying, 'feedback'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying, 'limit_reached'::character varying, 'resumed'::character varying, 'retry_scheduled'::character varying, 'handed_over'::character varying, 'given_up'::character varying])::text[])`),
 ]);
 
+export const jobLog = pgTable("job_log", {
+	id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity({ name: "job_log_id_seq", startWith: 1, increment: 1, minValue: 1, maxValue: 9223372036854775807, cache: 1 }),
+	orgId: uuid("org_id").notNull(),
+	jobId: uuid("job_id").notNull(),
+	saidAt: timestamp("said_at", { withTimezone: true, mode: 'date' }).notNull(),
+	kind: varchar({ length: 32 }).notNull(),
+	text: varchar().notNull(),
+	outcome: varchar(),
+	seconds: doublePrecision(),
+}, (table) => [
+	index("ix_job_log_job").using("btree", table.orgId.asc().nullsLast(), table.jobId.asc().nullsLast(), table.id.asc().nullsLast()),
+	foreignKey({
+			columns: [table.orgId, table.jobId],
+			foreignColumns: [jobs.orgId, jobs.id],
+			name: "fk_job_log_org_id_job_id_jobs"
+		}),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
+	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
+	check("ck_job_log_kind", sql`(kind)::text = ANY ((ARRAY['message'::character varying, 'command'::character varying])::text[])`),
+]);
+
 export const jobs = pgTable("jobs", {
 	id: uuid().primaryKey().notNull(),
 	orgId: uuid("org_id").notNull(),
@@ -329,8 +350,8 @@ export const memberships = pgTable("memberships", {
 		}),
 	unique("uq_memberships_org_id_id").on(table.orgId, table.id),
 	unique("uq_memberships_org_id_user_id").on(table.orgId, table.userId),
-	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
-	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
+	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"], using: sql`true`, withCheck: sql`true`  }),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"] }),
 	check("ck_memberships_role", sql`(role)::text = ANY ((ARRAY['owner'::character varying, 'admin'::character varying, 'developer'::character varying, 'viewer'::character varying, 'billing'::character varying])::text[])`),
 ]);
 

@@ -181,6 +181,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/organizations/{org}/jobs/{job_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was said and run on the way, oldest first
+         * @description Each line has a cursor, so that a reader of a job at work asks for what has come since.
+         *
+         *     What commands printed is in the tests' logs. Logs of ended jobs are let go of after a time, as journals are.
+         */
+        get: operations["list_job_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/organizations/{org}/jobs/{job_id}/stream": {
         parameters: {
             query?: never;
@@ -1494,6 +1516,39 @@ export interface components {
             cost_limit_micro_usd?: number | null;
         };
         /**
+         * LineAnswer
+         * @description A line of a job's log.
+         */
+        LineAnswer: {
+            /**
+             * Cursor
+             * @description Given as `cursor`, it asks for what comes behind this line, also later on.
+             */
+            cursor: string;
+            /**
+             * Said At
+             * Format: date-time
+             * @description By the clock of the machine that worked on the job.
+             */
+            said_at: string;
+            kind: components["schemas"]["LogKind"];
+            /**
+             * Text
+             * @description What was said, or the command that ended.
+             */
+            text: string;
+            /**
+             * Outcome
+             * @description How the command ended.
+             */
+            outcome: string | null;
+            /**
+             * Seconds
+             * @description How long it took.
+             */
+            seconds: number | null;
+        };
+        /**
          * LogAnswer
          * @description All that a command printed.
          */
@@ -1503,6 +1558,12 @@ export interface components {
             /** Text */
             text: string;
         };
+        /**
+         * LogKind
+         * @description What a line tells of.
+         * @enum {string}
+         */
+        LogKind: "message" | "command";
         /**
          * MeAnswer
          * @description Whoever sends the request.
@@ -1811,6 +1872,16 @@ export interface components {
         PageOf_KeyAnswer_: {
             /** Items */
             items: components["schemas"]["KeyAnswer"][];
+            /**
+             * Next Cursor
+             * @description Send it as `cursor` for what follows; null: this is the last page.
+             */
+            next_cursor: string | null;
+        };
+        /** PageOf[LineAnswer] */
+        PageOf_LineAnswer_: {
+            /** Items */
+            items: components["schemas"]["LineAnswer"][];
             /**
              * Next Cursor
              * @description Send it as `cursor` for what follows; null: this is the last page.
@@ -4054,6 +4125,137 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageOf_EventAnswer_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_job_log: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageOf_LineAnswer_"];
                 };
             };
             /** @description Bad Request */

@@ -37,6 +37,10 @@ class _Topic:
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def knows(self, version: int) -> bool:
+        """Whether the history was read up to this version of the job."""
+        return bool(self.events) and version <= self.events[-1].version
+
     def hear(self) -> None:
         """Something may have happened: whoever waits looks again."""
         self.heard += 1
@@ -119,8 +123,9 @@ class Feed:
                 topic.events.extend(found)
                 topic.read = heard
 
-    def _heard(self, job_id: JobId, _version: int) -> None:
-        if (topic := self._topics.get(job_id)) is not None:
+    def _heard(self, job_id: JobId, version: int) -> None:
+        topic = self._topics.get(job_id)
+        if topic is not None and not topic.knows(version):  # else it is its log that grew
             topic.hear()
 
     def _listening(self) -> None:

@@ -24,6 +24,7 @@ from aicd_cli.runtime import (
     Store,
     load_workers,
     make_parts,
+    observing,
     open_dispatch,
     open_store,
     require_disk_space,
@@ -71,7 +72,8 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
                 ),
                 stores.feed,
             )
-            parts = make_parts(settings, store, hosts, log_progress)
+            observe = await stack.enter_async_context(observing(settings, store, log_progress))
+            parts = make_parts(settings, store, hosts, observe)
             options = WorkerOptions(drain_timeout)
             async with load_workers().open_worker(parts, options, concurrency) as worker:
 

@@ -137,7 +137,9 @@ class Settings(EnvironmentSettings):
     sandbox_output: int = Field(default=1 * MIB, gt=0, description="Output kept of a command, head and tail.")
     delivery_days: float = Field(default=30, gt=0, description="Handled deliveries are kept so many days.")
     journal_days: float = Field(
-        default=30, gt=0, description="What was said to models is kept so many days after the job has ended."
+        default=30,
+        gt=0,
+        description="What was said to models, and the log of the job, is kept so many days after it has ended.",
     )
     redact_patterns: tuple[str, ...] = Field(
         default=(), description="Regular expressions of what exported journals mask besides, as a JSON list."

@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 
 from aicd_backend.access import ORG, needs, require, secured_router
-from aicd_backend.answers import EventAnswer
+from aicd_backend.answers import EventAnswer, LineAnswer
 from aicd_backend.callers import Here, TenantCaller, identify
 from aicd_backend.paging import PageOf, PageQuery, page_of
 from aicd_backend.problems import NothingLeftError, RefusedError
@@ -20,6 +20,7 @@ from aicd_backend.steering import require_job
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs.lists.repository import find_events
+from aicd_core.jobs.log.repository import list_lines
 from aicd_core.jobs.machine import TERMINAL
 from aicd_core.jobs.values import JobView
 from aicd_core.tenancy.permissions import Permission
@@ -55,6 +56,21 @@ async def list_job_events(here: Here, job_id: UUID, page: PageQuery) -> PageOf[E
     await require_job(here, JobId(job_id))
     async with here.read() as session:
         return page_of(await find_events(session, here.tenant, JobId(job_id), page), EventAnswer.of)
+
+
+@router.get(
+    f"{JOB}/log",
+    summary="What was said and run on the way, oldest first",
+    **needs(Permission.JOBS_READ, refuses=(400,)),
+)
+async def list_job_log(here: Here, job_id: UUID, page: PageQuery) -> PageOf[LineAnswer]:
+    """Each line has a cursor, so that a reader of a job at work asks for what has come since.
+
+    What commands printed is in the tests' logs. Logs of ended jobs are let go of after a time, as journals are.
+    """
+    await require_job(here, JobId(job_id))
+    async with here.read() as session:
+        return page_of(await list_lines(session, here.tenant, JobId(job_id), page), LineAnswer.of)
 
 
 @router.get(

@@ -11,7 +11,7 @@ from aicd_cli.exit_codes import ExitCode
 from aicd_cli.hosts import Hosts
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
-from aicd_cli.runtime import load_settings, load_workers, make_parts, require_disk_space
+from aicd_cli.runtime import load_settings, load_workers, make_parts, observing, require_disk_space
 from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals, store_once_there
 from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import WorkerOptions
@@ -71,8 +71,10 @@ async def serve(settings: Settings, options: WorkerOptions, concurrency: int) ->
         require_disk_space(settings)
         await hosts.sandbox.check()
         hosts.guard(store.database, store.tenant)
-        parts = make_parts(settings, store, hosts, log_progress)
-        async with load_workers().open_worker(parts, options, concurrency) as worker:
+        async with (
+            observing(settings, store, log_progress) as observe,
+            load_workers().open_worker(make_parts(settings, store, hosts, observe), options, concurrency) as worker,
+        ):
             logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)
             with stopped_by_signals(worker.stop):
                 await worker.run()
