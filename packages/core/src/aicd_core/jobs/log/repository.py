@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.types import TypeEngine
 
 from aicd_core.db.pages import Page, PageRequest, cursor_of
 from aicd_core.db.sessions import ReadSession, SystemSession
@@ -27,7 +29,7 @@ from aicd_core.jobs.models import Job, JobLogRow
 from aicd_core.jobs.repository import CHANNEL
 from aicd_core.tenancy import Tenant, mine
 
-_FIELDS = {
+_FIELDS: dict[str, TypeEngine[Any]] = {
     "job_id": Uuid(),
     "said_at": DateTime(timezone=True),
     "kind": String(),
