@@ -9,6 +9,7 @@ import typer
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.hosts import Hosts
+from aicd_cli.metering import metered
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
 from aicd_cli.runtime import load_settings, load_workers, make_parts, require_disk_space
@@ -72,7 +73,10 @@ async def serve(settings: Settings, options: WorkerOptions, concurrency: int) ->
         await hosts.sandbox.check()
         hosts.guard(store.database, store.tenant)
         parts = make_parts(settings, store, hosts, log_progress)
-        async with load_workers().open_worker(parts, options, concurrency) as worker:
+        async with (
+            metered(settings, store.system),
+            load_workers().open_worker(parts, options, concurrency) as worker,
+        ):
             logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)
             with stopped_by_signals(worker.stop):
                 await worker.run()
