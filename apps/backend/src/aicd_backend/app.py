@@ -42,6 +42,7 @@ from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_backend.time_limit import TimeLimitMiddleware
 from aicd_cli.readiness import ReadyCheck
+from aicd_cli.watching import WatchingMiddleware
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.orchestrator.lease import end
 
@@ -162,6 +163,7 @@ def _middleware(settings: BackendSettings, counts: Counts) -> list[Middleware]:
         ],
     )
     return [
+        Middleware(WatchingMiddleware),
         Middleware(RequestIdMiddleware),
         Middleware(SecurityHeadersMiddleware),
         cors,

@@ -16,6 +16,7 @@ from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
+from aicd_cli.metering import metered
 from aicd_cli.receiving import open_route
 from aicd_cli.runtime import LOCAL_ORGANIZATION
 from aicd_core.db.database import Database, SystemDatabase
@@ -80,6 +81,7 @@ def _configure(options: argparse.Namespace, stores: Stores, hosts: Hosts) -> uvi
         with suppress(UnavailableError):
             await ready()
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(metered(stores.settings, stores.system))
             if stores.settings.github_webhook_secret is not None:
                 app.router.routes.append(await stack.enter_async_context(open_route(stores.settings, stores.system)))
             yield

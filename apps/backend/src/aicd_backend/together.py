@@ -18,6 +18,7 @@ from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
 from aicd_cli.http import listening
+from aicd_cli.metering import metered
 from aicd_cli.receiving import open_route
 from aicd_cli.runtime import (
     LOCAL_ORGANIZATION,
@@ -51,6 +52,7 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
         async with AsyncExitStack() as stack:
             pool_size = concurrency + POOL_SPARE + REQUESTS
             store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
+            await stack.enter_async_context(metered(settings, store.system))
             require_disk_space(settings)
             await _show_first_key(settings, store)
             await hosts.sandbox.check()

@@ -9,9 +9,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aicd_cli.http import Server, listening
+from aicd_cli.metering import metered
 from aicd_cli.readiness import ReadyCheck, SharedCheck
 from aicd_cli.receiving import open_route, secrets_of
 from aicd_cli.serving import stopped_by_signals, store_once_there
+from aicd_cli.watching import WatchingMiddleware
 from aicd_core.settings import Settings
 from aicd_github.webhooks.app import PATH, PROBLEM_TYPE
 
@@ -49,9 +51,13 @@ async def serve(settings: Settings, host: str, port: int) -> None:
     """
     secrets_of(settings)
     with listening(host, port) as listener:
-        async with store_once_there(settings, POOL) as store, open_route(settings, store.system) as route:
+        async with (
+            store_once_there(settings, POOL) as store,
+            metered(settings, store.system),
+            open_route(settings, store.system) as route,
+        ):
             config = uvicorn.Config(
-                Starlette(routes=[route, *health_routes(store.database.refuse_unsafe_role)]),
+                WatchingMiddleware(Starlette(routes=[route, *health_routes(store.database.refuse_unsafe_role)])),
                 lifespan="off",
                 ws="none",
                 log_config=None,

@@ -9,6 +9,7 @@ import typer
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.hosts import Hosts
+from aicd_cli.metering import metered
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
 from aicd_cli.runtime import load_settings, load_workers, make_parts, observing, require_disk_space
@@ -72,6 +73,7 @@ async def serve(settings: Settings, options: WorkerOptions, concurrency: int) ->
         await hosts.sandbox.check()
         hosts.guard(store.database, store.tenant)
         async with (
+            metered(settings, store.system),
             observing(settings, store, log_progress) as observe,
             load_workers().open_worker(make_parts(settings, store, hosts, observe), options, concurrency) as worker,
         ):

@@ -14,6 +14,7 @@ from aicd_core.journal import repository as journal
 from aicd_core.orchestrator.outside.looking import look_at_pull_requests
 from aicd_core.orchestrator.owners import is_gone
 from aicd_core.orchestrator.ports import Parts
+from aicd_core.telemetry.metrics import LEASES_FREED
 
 SWEEP_SECONDS = 5.0
 UNANSWERED_SECONDS = 30.0
@@ -82,4 +83,6 @@ async def free_dead_leases(system: SystemDatabase) -> None:
     """Takes leases away from processes of this machine that are gone, so that nobody waits until they run out."""
     dead = [owner for owner in await leases.list_owners(system.courier()) if is_gone(owner)]
     if dead:
-        _log.warning("%d job(s) of dead workers are free again", await leases.free_leases(system.courier(), dead))
+        freed = await leases.free_leases(system.courier(), dead)
+        LEASES_FREED.inc(freed)
+        _log.warning("%d job(s) of dead workers are free again", freed)
