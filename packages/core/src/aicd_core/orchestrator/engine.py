@@ -92,6 +92,7 @@ class Engine:
         """Step after step, in one work tree."""
         job = held.taken.job
         records = Records(self.parts.database, held.tenant, job.id, held.owner, patience=self.mover.patience)
+        records.cost_booked = held.taken.terms.has_budget
         await self._tell(host, job)
         while job.state in AT_WORK:
             if self.draining():
