@@ -91,7 +91,9 @@ def require_committed(root: Path) -> None:
     """ExportError: the tree is not what is committed."""
     if changed := git(root, "status", "--porcelain").splitlines():
         shown = "\n".join(f"  {line}" for line in changed[:10])
-        raise ExportError(f"Only what is committed is exported, and {len(changed)} files differ:\n{shown}\nCommit them.")
+        raise ExportError(
+            f"Only what is committed is exported, and {len(changed)} files differ:\n{shown}\nCommit them."
+        )
 
 
 def require_ours(dest: Path) -> None:
@@ -148,7 +150,9 @@ def lock(root: Path, dest: Path) -> None:
     caches = {"UV": str(root / ".tools/bin/uv"), "UV_CACHE_DIR": str(root / ".tools/cache")}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | caches)
     if done.returncode:
-        raise ExportError(f"The export could not be locked; a package registry is needed for it.\n{done.stderr.strip()}")
+        raise ExportError(
+            f"The export could not be locked; a package registry is needed for it.\n{done.stderr.strip()}"
+        )
     pins = [set(re.findall(r"^[\w.-]+==[^ ;]+", _locks(tree), re.MULTILINE)) for tree in (root, dest)]
     if moved := sorted(pins[1] - pins[0]):
         raise ExportError(f"Locking moved pins: {', '.join(moved)}. Lock this tree first: scripts/lock.sh")
