@@ -5,6 +5,9 @@ DEST ?= build/public
 public: install ## the tree without its private parts, in DEST (build/public)
 	@$(BIN)/python scripts/make_public.py $(DEST)
 
+# What this tree has downloaded need not be downloaded again for the other one.
+public-check public-test: export UV_CACHE_DIR := $(CURDIR)/.tools/cache
+
 public-check: public ## that tree: check, demo, and tests of each member
 	@$(MAKE) --no-print-directory -C $(DEST) check demo
 	@cd $(DEST) && .venv/bin/pytest tests/test_docs.py tests/test_own_rules.py apps/cli/tests packages/core/tests/test_dummy_agent.py
