@@ -42,12 +42,16 @@ SYSTEM_GRANTS = {
     "jobs": "SELECT, UPDATE",
     "job_events": "SELECT, INSERT",
     "deliveries": "SELECT, INSERT, UPDATE, DELETE",
+    "billing_accounts": "SELECT",
+    "billing_exports": "SELECT, UPDATE",
+    "stripe_events": "SELECT, INSERT, UPDATE, DELETE",
     "journal_contents": "SELECT (org_id, job_id, created_at), DELETE",
     "checkpoints": "SELECT (org_id, job_id, created_at), DELETE",
 }
 """Admission, sweeping and leases need jobs; routing needs installations and repositories; finding the tenant of a
 credential needs keys, logins, invitations and memberships; `organizations` is where a new tenant begins. Of people it
-sees neither name nor address; of journals whose they are and how old, to let go of them, and no text."""
+sees neither name nor address; of journals whose they are and how old, to let go of them, and no text. Of billing it sees which organization a
+customer of the payment provider's is, and the meter events to send: how many of what, and of no job."""
 
 CREATE_ROLES = f"""
 DO $$ BEGIN
