@@ -196,7 +196,7 @@ ROWS: dict[str, Row] = {
     "billing_reconciliations": lambda who: {
         "day": NOW.date(),
         "meter": who.word("meter"),
-        **dict.fromkeys(("ledger", "charged", "sent", "provider"), who.number),
+        **dict.fromkeys(("ledger", "charged", "billable", "sent", "provider"), who.number),
         "differs": True,
     },
     "stripe_events": lambda who: {

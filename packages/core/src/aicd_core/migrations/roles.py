@@ -50,8 +50,8 @@ SYSTEM_GRANTS = {
 }
 """Admission, sweeping and leases need jobs; routing needs installations and repositories; finding the tenant of a
 credential needs keys, logins, invitations and memberships; `organizations` is where a new tenant begins. Of people it
-sees neither name nor address; of journals whose they are and how old, to let go of them, and no text. Of billing it sees which organization a
-customer of the payment provider's is, and the meter events to send: how many of what, and of no job."""
+sees neither name nor address; of journals whose they are and how old, to let go of them, and no text.
+Of billing it sees whose customer somebody is at the payment provider, and the meter events: how many of what."""
 
 CREATE_ROLES = f"""
 DO $$ BEGIN

@@ -162,7 +162,7 @@ def _create_reconciliations() -> None:
         sa.Column("org_id", sa.Uuid(), sa.ForeignKey("organizations.id"), primary_key=True),
         sa.Column("day", sa.Date(), primary_key=True),
         sa.Column("meter", sa.String(), primary_key=True),
-        *(sa.Column(name, sa.Numeric(30, 0), nullable=False) for name in ("ledger", "charged", "sent")),
+        *(sa.Column(name, sa.Numeric(30, 0), nullable=False) for name in ("ledger", "charged", "billable", "sent")),
         sa.Column("provider", sa.Numeric(30, 0)),
         sa.Column("differs", sa.Boolean(), nullable=False),
         _time("compared_at", now=True),

@@ -235,10 +235,10 @@ class BillingAdjustment(TenantOwned, Base):
 
 
 class BillingReconciliation(TenantOwned, Base):
-    """One meter of one day of UTC in three books: what the ledger says, what was sent, what the provider counted.
+    """One meter of one day of UTC in all books, in units. Compared once more, the row is overwritten.
 
-    Compared once more, the row is overwritten. `ledger` is what the ledger's own rows come to, `charged` what the
-    charges do; `provider` is null where it was not asked.
+    `ledger`: what the jobs and the ledger come to; `charged`: what has charges; `billable`: what of it is to be paid;
+    `sent`: what the provider was told; `provider`: what it counted, null where it was not asked.
     """
 
     __tablename__ = "billing_reconciliations"
@@ -248,6 +248,7 @@ class BillingReconciliation(TenantOwned, Base):
     meter: Mapped[str] = mapped_column(primary_key=True)
     ledger: Mapped[Decimal] = mapped_column(Numeric(30, 0))
     charged: Mapped[Decimal] = mapped_column(Numeric(30, 0))
+    billable: Mapped[Decimal] = mapped_column(Numeric(30, 0))
     sent: Mapped[Decimal] = mapped_column(Numeric(30, 0))
     provider: Mapped[Decimal | None] = mapped_column(Numeric(30, 0))
     differs: Mapped[bool]
