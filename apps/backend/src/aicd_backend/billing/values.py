@@ -95,3 +95,73 @@ class Export:
     occurred_at: datetime
     attempts: int
     first_attempt_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A charge that is in no meter event yet: so many units are to be paid."""
+
+    charge_id: int
+    kind: ChargeKind
+    subject: str
+    meter: str
+    billable: int
+    occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class NewExport:
+    """A meter event that is to be made."""
+
+    mode: BillingMode
+    customer: str
+    meter: str
+    identifier: str
+    quantity: int
+    charges: int
+    occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class Setback:
+    """Why a meter event was not sent: it is dead, or due again at `due_at`.
+
+    `first_attempt_at`: since when it may have been taken without our knowing.
+    """
+
+    code: str
+    reason: str
+    due_at: datetime | None
+    first_attempt_at: datetime | None
+
+
+@dataclass(frozen=True)
+class DeadExport:
+    """A meter event that is not sent again by itself."""
+
+    id: ExportId
+    meter: str
+    quantity: int
+    occurred_at: datetime
+    attempts: int
+    code: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One meter of one day of UTC in all books, in units; `provider` is None where it was not asked."""
+
+    day: date
+    meter: str
+    ledger: int
+    charged: int
+    billable: int
+    sent: int
+    provider: int | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether two books say different things."""
+        told = self.provider is not None and self.provider != self.sent
+        return self.ledger != self.charged or self.billable != self.sent or told
