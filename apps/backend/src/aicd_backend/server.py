@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from aicd_backend.app import create_app
+from aicd_backend.billing.exporter import exporting
 from aicd_backend.ending import EndsStreams
 from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
@@ -82,6 +83,7 @@ def _configure(options: argparse.Namespace, stores: Stores, hosts: Hosts) -> uvi
         async with AsyncExitStack() as stack:
             if stores.settings.github_webhook_secret is not None:
                 app.router.routes.append(await stack.enter_async_context(open_route(stores.settings, stores.system)))
+            await stack.enter_async_context(exporting(stores.database, stores.system, stores.settings))
             yield
         await stores.database.close()
         await stores.system.close()

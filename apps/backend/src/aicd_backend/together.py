@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from aicd_backend.app import create_app
+from aicd_backend.billing.exporter import exporting
 from aicd_backend.bootstrap import make_first_key
 from aicd_backend.ending import EndsStreamsWithin
 from aicd_backend.production import refuse_unsafe
@@ -73,6 +74,7 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
             )
             parts = make_parts(settings, store, hosts, log_progress)
             options = WorkerOptions(drain_timeout)
+            await stack.enter_async_context(exporting(store.database, store.system, settings))
             async with load_workers().open_worker(parts, options, concurrency) as worker:
 
                 def stop() -> None:

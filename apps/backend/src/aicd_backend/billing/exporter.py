@@ -19,7 +19,7 @@ from aicd_backend.billing.stripe_api import StripeApi, StripeFault
 from aicd_backend.billing.values import Comparison
 from aicd_backend.settings import BackendSettings
 from aicd_core.db.database import Database, SystemDatabase
-from aicd_core.errors import AicdError, ConflictError, InvalidInputError
+from aicd_core.errors import AicdError, ConflictError, InvalidInputError, UnavailableError
 from aicd_core.ids import OrgId
 from aicd_core.tenancy import Tenant
 from aicd_core.usage.billing.models import BillingMode
@@ -56,6 +56,7 @@ class Exporter:
     sender: Sender
     reconciler: Reconciler
     interval: float
+    _checked: bool = False
     _compared: date | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -86,6 +87,7 @@ class Exporter:
                 "things out (docs/billing.md).",
                 code="stripe_mode",
             )
+        self._checked = True
 
     def stop(self) -> None:
         """Lets `run` end once the calls under way are answered."""
@@ -95,6 +97,8 @@ class Exporter:
         """Works until stopped; what goes wrong is told to the log, and tried again in the next pass."""
         while not self._stop.is_set():
             try:
+                if not self._checked:
+                    await self.require_one_mode()
                 await self.work_once()
             except (AicdError, StripeFault):
                 log.exception("billing: this pass was broken off; the next one goes on")
@@ -160,6 +164,8 @@ class Exporter:
 async def exporting(database: Database, system: SystemDatabase, settings: BackendSettings) -> AsyncIterator[None]:
     """An exporter at work in the background while the block runs, where Stripe is configured.
 
+    It waits for a database or a Stripe that cannot be reached, and sends nothing before it knows both modes.
+
     Raises:
         InvalidInputError: key, mode, plans file and database do not fit together.
     """
@@ -168,7 +174,10 @@ async def exporting(database: Database, system: SystemDatabase, settings: Backen
         return
     async with open_api(settings) as api:
         exporter = Exporter.of(database, system, api, settings)
-        await exporter.require_one_mode()
+        try:
+            await exporter.require_one_mode()
+        except UnavailableError as error:
+            log.warning("billing waits: %s", error.message)
         task = asyncio.create_task(exporter.run())
         try:
             yield
