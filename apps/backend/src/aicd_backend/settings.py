@@ -116,8 +116,8 @@ class BackendSettings(Settings):
     billing_lease: float = Field(
         default=120,
         ge=1,
-        description="Seconds after which what a killed exporter was sending is sent by another; "
-        "longer than two of its calls.",
+        description="Seconds after which what a killed exporter was sending is sent by another; a call to Stripe is "
+        "given up after a quarter of that.",
     )
 
     @field_validator("cookie_secure")

@@ -15,7 +15,7 @@ from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.reconciliations import repository as reconciliations
 from aicd_backend.billing.reconciling import Reconciler
 from aicd_backend.billing.sending import Sender
-from aicd_backend.billing.stripe_api import StripeApi, StripeFault
+from aicd_backend.billing.stripe_api import TIMEOUT, StripeApi, StripeFault
 from aicd_backend.billing.values import Comparison
 from aicd_backend.settings import BackendSettings
 from aicd_core.db.database import Database, SystemDatabase
@@ -42,7 +42,8 @@ def open_api(settings: BackendSettings) -> StripeApi:
         raise InvalidInputError(
             "Billing is off: set AICD_STRIPE_KEY (and AICD_STRIPE_MODE) as docs/billing.md says.", code="billing_off"
         )
-    return StripeApi(settings.stripe_key.get_secret_value(), settings.stripe_mode, settings.stripe_url)
+    timeout = min(TIMEOUT, settings.billing_lease / 4)
+    return StripeApi(settings.stripe_key.get_secret_value(), settings.stripe_mode, settings.stripe_url, timeout)
 
 
 @dataclass

@@ -104,6 +104,28 @@ def mode_of(key: str) -> BillingMode | None:
     return None
 
 
+class _Http(stripe.HTTPClient):
+    """How the SDK's calls travel. Its own way through httpx uses what httpx will do away with."""
+
+    name = "httpx"
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__()
+        self._async = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        try:
+            found = await self._async.request(method, url, headers=dict(headers), content=post_data)
+        except httpx.HTTPError as error:
+            raise stripe.APIConnectionError(f"{error}" or type(error).__name__) from error  # type: ignore[no-untyped-call]
+        return found.content, found.status_code, found.headers
+
+    async def close_async(self) -> None:
+        await self._async.aclose()
+
+
 class StripeApi:
     """Calls of one Stripe account in one mode.
 
@@ -119,7 +141,7 @@ class StripeApi:
                 code="stripe_mode",
             )
         self.mode = mode
-        self._http = stripe.HTTPXClient(timeout=timeout)
+        self._http = _Http(timeout)
         bases: Any = {"api": base_url} if base_url else None
         self._client = StripeClient(key, http_client=self._http, max_network_retries=0, base_addresses=bases)
 
@@ -127,7 +149,7 @@ class StripeApi:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self._http.close_async()
 
     async def require_mode(self) -> None:
         """Asks Stripe itself which mode the key is of.

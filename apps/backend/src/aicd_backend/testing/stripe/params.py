@@ -4,10 +4,12 @@ import re
 import types
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints, is_typeddict
+from functools import cache
+from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 from stripe import RequestOptions
+from typing_extensions import is_typeddict
 
 _OPTIONS = frozenset(RequestOptions.__annotations__)
 """What the SDK takes among the parameters and never sends."""
@@ -55,7 +57,7 @@ def check(kind: type, sent: Mapping[str, Any]) -> dict[str, Any]:
 def _dictionary(kind: Any, sent: Any, name: str, *, top: bool = False) -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise Wrong(f"Invalid object: {name}", param=name)
-    hints = get_type_hints(kind, localns={"StripeContext": object}, include_extras=True)
+    hints = _hints(kind)
     known = {key: hint for key, hint in hints.items() if not (top and key in _OPTIONS)}
     for key in sent:
         if key not in known:
@@ -66,6 +68,12 @@ def _dictionary(kind: Any, sent: Any, name: str, *, top: bool = False) -> dict[s
             full = _full(name, key)
             raise Wrong(f"Missing required param: {full}.", code="parameter_missing", param=full)
     return {key: _value(known[key], value, _full(name, key)) for key, value in sent.items()}
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    # What a client takes besides the parameters has its types' names in another module.
+    return get_type_hints(kind, localns={"StripeContext": object, "Mapping": Mapping}, include_extras=True)
 
 
 def _full(name: str, key: str) -> str:
