@@ -209,6 +209,14 @@ ROWS: dict[str, Row] = {
         "occurred_at": NOW,
         "due_at": NOW,
     },
+    "standings": lambda who: {
+        "code": "stopped",
+        "reason": who.word("reason"),
+        "pull_requests": 5,
+        "limit_code": "enough",
+        "limit_reason": who.word("limit"),
+        "since": NOW,
+    },
     "memberships": lambda who: {"user_id": who.ids["user"], "role": Role.OWNER, "revision": 1},
     "invitations": lambda who: {
         "email": who.email,

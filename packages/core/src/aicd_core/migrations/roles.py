@@ -32,6 +32,7 @@ CLOSED = frozenset({"erased_ledgers", "alembic_version"})
 SYSTEM_GRANTS = {
     "organizations": "SELECT, INSERT",
     "organization_settings": "SELECT",
+    "standings": "SELECT",
     "memberships": "SELECT",
     "invitations": "SELECT",
     "api_keys": "SELECT",
