@@ -120,6 +120,18 @@ class BackendSettings(Settings):
         "given up after a quarter of that.",
     )
 
+    stripe_webhook_secrets: SecretStr | None = Field(
+        default=None,
+        description="What Stripe signs its events with, `whsec_…`, with commas between: one for each endpoint there, "
+        "and while one is replaced, both.",
+    )
+    billing_grace_days: float = Field(
+        default=7, ge=0, description="Days after a payment failed until no more work is done for the organization."
+    )
+    billing_review: float = Field(
+        default=10, gt=0, description="Seconds between two looks at caps, limits and overdue payments."
+    )
+
     @field_validator("cookie_secure")
     @classmethod
     def _insecure_only_here(cls, value: bool, info: ValidationInfo) -> bool:
@@ -137,6 +149,13 @@ class BackendSettings(Settings):
         missing = [f"AICD_{name.upper()}" for name in ("public_url", "secret_keys") if not info.data.get(name)]
         if value and missing:
             raise ValueError(f"needs {' and '.join(missing)}")
+        return value
+
+    @field_validator("stripe_webhook_secrets")
+    @classmethod
+    def _with_a_key(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and info.data.get("stripe_key") is None:
+            raise ValueError("needs AICD_STRIPE_KEY: what an event says is read from Stripe")
         return value
 
     @field_validator("stripe_mode")

@@ -21,6 +21,7 @@ TIMEOUT = 30.0
 """Seconds until an answer is given up."""
 DUPLICATE = "An event already exists with identifier"
 """https://docs.stripe.com/api/billing/meter-event/create: the only sign of a meter event that was taken before."""
+verify_header, BadSignature = stripe.WebhookSignature.verify_header, stripe.SignatureVerificationError
 PICO_PER_CENT = PICO_PER_MICRO * 10_000
 LOOKUP_KEYS_MOST = 10
 """https://docs.stripe.com/api/prices/list: so many lookup keys in one call."""

@@ -1,4 +1,4 @@
-"""Whether an organization may have work done, and how many pull requests."""
+"""Whether an organization may have work done, and how many pull requests; what was warned of soft caps."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,6 +25,14 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("pull_requests >= 0", name="pull_requests"),
     )
+    op.add_column(
+        "billing_accounts", sa.Column("soft_warned_percent", sa.Integer(), server_default="0", nullable=False)
+    )
+    op.create_check_constraint(
+        op.f("ck_billing_accounts_soft_warned"), "billing_accounts", "soft_warned_percent BETWEEN 0 AND 100"
+    )
+    op.create_index("ix_billing_charges_page", "billing_charges", ["org_id", sa.literal_column("id DESC")])
+    op.create_index("ix_billing_exports_identifier", "billing_exports", ["identifier"])
     op.create_index(
         "ix_job_events_published",
         "job_events",
@@ -34,5 +42,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_billing_exports_identifier", table_name="billing_exports")
+    op.drop_index("ix_billing_charges_page", table_name="billing_charges")
+    op.drop_constraint(op.f("ck_billing_accounts_soft_warned"), "billing_accounts")
+    op.drop_column("billing_accounts", "soft_warned_percent")
     op.drop_index("ix_job_events_published", table_name="job_events")
     op.drop_table("standings")

@@ -87,9 +87,8 @@ class BillingAccount(Base):
 
     One without a row is on the free plan. What was used before `billed_from` is never charged; what was used before
     `charged_until` has its charges. `credit_pico_usd` is left to be used up before anything is sent. Caps are of a
-    month of UTC, in micro-USD; `warned_percent` of the hard one was warned of in the month that begins on
-    `warned_month`. `provider_as_of` is the provider's time of the newest event that is in this row: an older one
-    changes nothing.
+    month of UTC, in micro-USD; `warned_percent` of the hard one, and `soft_warned_percent` of the soft one, was warned
+    of in the month that begins on `warned_month`.
     """
 
     __tablename__ = "billing_accounts"
@@ -110,6 +109,7 @@ class BillingAccount(Base):
     soft_cap: Mapped[int | None] = mapped_column(BigInteger)
     hard_cap: Mapped[int | None] = mapped_column(BigInteger)
     warned_percent: Mapped[int] = mapped_column(default=0, server_default="0")
+    soft_warned_percent: Mapped[int] = mapped_column(default=0, server_default="0")
     warned_month: Mapped[date | None]
     billed_from: Mapped[datetime] = mapped_column(server_default=func.now())
     charged_until: Mapped[datetime | None]
@@ -122,6 +122,7 @@ class BillingAccount(Base):
         CheckConstraint("credit_pico_usd >= 0", name="credit"),
         CheckConstraint("soft_cap >= 0 AND hard_cap >= 0", name="caps"),
         CheckConstraint("warned_percent BETWEEN 0 AND 100", name="warned"),
+        CheckConstraint("soft_warned_percent BETWEEN 0 AND 100", name="soft_warned"),
         CheckConstraint("status <> 'past_due' OR grace_until IS NOT NULL", name="past_due_until"),
     )
 
@@ -156,6 +157,7 @@ class BillingCharge(TenantOwned, Base):
         UniqueConstraint("org_id", "kind", "subject"),
         Index("ix_billing_charges_job", "org_id", "job_id"),
         Index("ix_billing_charges_span", "org_id", "occurred_at"),
+        Index("ix_billing_charges_page", "org_id", text("id DESC")),
         Index("ix_billing_charges_export", "org_id", "export_id"),
         Index(
             "ix_billing_charges_waiting",
@@ -203,6 +205,7 @@ class BillingExport(TenantOwned, Base):
         Index("ix_billing_exports_pending", "org_id", "meter", "id", postgresql_where=text("state = 'pending'")),
         Index("ix_billing_exports_dead", "org_id", "id", postgresql_where=text("state = 'dead'")),
         Index("ix_billing_exports_span", "org_id", "occurred_at"),
+        Index("ix_billing_exports_identifier", "identifier"),
         CheckConstraint("quantity > 0 AND charges > 0 AND attempts >= 0", name="counts"),
         CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent"),
     )
