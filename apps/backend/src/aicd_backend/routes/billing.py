@@ -56,7 +56,7 @@ class PriceAnswer(Answer):
     micro_usd: int = Field(description="For one pull request, or for a million tokens.")
 
 
-class PlanAnswer(Answer):
+class TariffAnswer(Answer):
     """A plan and its prices."""
 
     name: str = Field(examples=["per_pull_request"])
@@ -142,7 +142,7 @@ class BillingAnswer(Answer):
 
     enabled: bool = Field(description="Whether this installation charges anything at all.")
     mode: BillingMode | None
-    plan: PlanAnswer
+    plan: TariffAnswer
     status: AccountStatus
     grace_until: datetime | None = Field(description="A payment failed, and from then on no more work is done.")
     trial_end: datetime | None
@@ -199,7 +199,7 @@ async def get_billing(here: Here, plans: PlansHere, keeper: KeeperHere) -> Billi
     return BillingAnswer(
         enabled=keeper is not None,
         mode=account.mode if account else None,
-        plan=PlanAnswer.of(name, plans.of(name)),
+        plan=TariffAnswer.of(name, plans.of(name)),
         status=account.status if account else AccountStatus.ACTIVE,
         grace_until=account.grace_until if account else None,
         trial_end=account.trial_end if account else None,
@@ -219,9 +219,9 @@ async def get_billing(here: Here, plans: PlansHere, keeper: KeeperHere) -> Billi
 
 
 @router.get(f"{BILLING}/plans", summary="All plans", **needs(Permission.BILLING_READ))
-async def list_plans(here: Here, plans: PlansHere) -> tuple[PlanAnswer, ...]:
+async def list_plans(here: Here, plans: PlansHere) -> tuple[TariffAnswer, ...]:
     del here
-    return tuple(PlanAnswer.of(name, plan) for name, plan in plans.plans.items())
+    return tuple(TariffAnswer.of(name, plan) for name, plan in plans.plans.items())
 
 
 @router.get(f"{BILLING}/charges", summary="Charges, the newest first", **needs(Permission.BILLING_READ, refuses=(400,)))

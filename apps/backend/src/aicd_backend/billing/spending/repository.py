@@ -27,24 +27,21 @@ async def sum_spent(session: ReadSession, tenant: Tenant, since: datetime, until
 
 async def sum_meters(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> list[MeterSum]:
     """The same by meter."""
-    query = (
-        select(BillingCharge.meter, func.sum(BillingCharge.quantity), func.sum(BillingCharge.billable), _paid())
-        .where(mine(BillingCharge, tenant), BillingCharge.occurred_at >= since, BillingCharge.occurred_at < until)
-        .group_by(BillingCharge.meter)
-        .order_by(BillingCharge.meter)
-    )
-    return [MeterSum(meter, int(all_), int(due), int(paid)) for meter, all_, due, paid in await session.execute(query)]
+    span = (BillingCharge.occurred_at >= since, BillingCharge.occurred_at < until)
+    return await _by_meter(session, mine(BillingCharge, tenant), *span)
 
 
 async def sum_job(session: ReadSession, tenant: Tenant, job_id: JobId) -> list[MeterSum]:
     """The charges of one job, by meter."""
-    query = (
-        select(BillingCharge.meter, func.sum(BillingCharge.quantity), func.sum(BillingCharge.billable), _paid())
-        .where(mine(BillingCharge, tenant), BillingCharge.job_id == job_id)
-        .group_by(BillingCharge.meter)
-        .order_by(BillingCharge.meter)
-    )
-    return [MeterSum(meter, int(all_), int(due), int(paid)) for meter, all_, due, paid in await session.execute(query)]
+    return await _by_meter(session, mine(BillingCharge, tenant), BillingCharge.job_id == job_id)
+
+
+async def _by_meter(session: ReadSession, *of: ColumnElement[bool]) -> list[MeterSum]:
+    sums = (func.sum(BillingCharge.quantity), func.sum(BillingCharge.billable), _paid())
+    credit = func.sum(BillingCharge.credit_pico_usd)
+    query = select(BillingCharge.meter, *sums, credit).where(*of).group_by(BillingCharge.meter)
+    rows = await session.execute(query.order_by(BillingCharge.meter))
+    return [MeterSum(meter, *map(int, counts)) for meter, *counts in rows]
 
 
 async def count_charged(session: ReadSession, tenant: Tenant, since: datetime) -> int:

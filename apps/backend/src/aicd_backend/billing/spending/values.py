@@ -9,12 +9,13 @@ from aicd_core.usage.billing.models import ChargeKind
 
 @dataclass(frozen=True)
 class MeterSum:
-    """The charges of one meter: so many units, so many of them to be paid."""
+    """The charges of one meter: so many units, so many of them to be paid; and what credit paid."""
 
     meter: str
     quantity: int
     billable: int
     pico_usd: int
+    credit_pico_usd: int
 
 
 @dataclass(frozen=True)
