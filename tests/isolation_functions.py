@@ -45,6 +45,7 @@ from aicd_core.tenancy.invitations.values import NewInvitation
 from aicd_core.tenancy.organizations.values import SettingsValues
 from aicd_core.tenancy.permissions import Permission, Role
 from aicd_core.tenancy.secrets.values import SealedSecret
+from aicd_core.tenancy.standings.values import Limit, Standing, Why
 from aicd_core.usage.budgets.values import Hold
 from isolation_world import HOST, LATER, NOW, Who
 
@@ -155,6 +156,9 @@ BY_TYPE: dict[Any, Recipe] = {
     SealedSecret: lambda who: SealedSecret(who.constant, "second", who.digest("new secret")),
     SettingsValues: lambda who: SettingsValues(agent=who.word("agent"), max_concurrent_jobs=7),
     Hold: lambda who: Hold(who.word("owner"), "plan/1", 1),
+    Standing: lambda who: Standing(
+        NOW, Why("stopped", who.word("new reason")), Limit(3, Why("enough", who.word("new limit")))
+    ),
     Usage: lambda who: Usage(input_tokens=1, output_tokens=1, cost_micro_usd=1),
     Call: lambda who: Call("plan", 0, who.request),
     Texts: lambda who: Known().texts("plan", "m", who.request.content, who.digest("new reply")),

@@ -18,6 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aicd_backend.access_tokens import AccessTokens
+from aicd_backend.billing.keeping import Keeper
+from aicd_backend.billing.plans import Plans
+from aicd_backend.billing.webhook import webhook_route
 from aicd_backend.health import health_router
 from aicd_backend.login.registry import Logins
 from aicd_backend.middleware import (
@@ -102,7 +105,21 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None =
     app.state.stores = stores
     app.state.logins = Logins(settings)
     app.state.access_tokens = AccessTokens(settings)
+    app.state.plans = Plans.load(settings.billing_plans)
+    app.state.billing = None
     return app
+
+
+def open_billing(app: FastAPI, keeper: Keeper | None, stores: Stores) -> None:
+    """Has the routes use billing, and takes Stripe's events in, where both are configured.
+
+    Raises:
+        InvalidInputError: `weak_webhook_secret`.
+    """
+    app.state.billing = keeper
+    endpoint = keeper.webhook(stores) if keeper else None
+    if endpoint is not None:
+        app.router.routes.append(webhook_route(endpoint))
 
 
 def describe() -> dict[str, Any]:

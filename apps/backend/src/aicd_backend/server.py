@@ -10,7 +10,9 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from aicd_backend.app import create_app
+from aicd_backend.app import create_app, open_billing
+from aicd_backend.billing.exporter import exporting
+from aicd_backend.billing.keeping import keeping
 from aicd_backend.ending import EndsStreams
 from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
@@ -84,6 +86,8 @@ def _configure(options: argparse.Namespace, stores: Stores, hosts: Hosts) -> uvi
             await stack.enter_async_context(metered(stores.settings, stores.system))
             if stores.settings.github_webhook_secret is not None:
                 app.router.routes.append(await stack.enter_async_context(open_route(stores.settings, stores.system)))
+            await stack.enter_async_context(exporting(stores.database, stores.system, stores.settings))
+            open_billing(app, await stack.enter_async_context(keeping(stores)), stores)
             yield
         await stores.database.close()
         await stores.system.close()

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import uvicorn
 
-from aicd_backend.app import create_app
+from aicd_backend.app import create_app, open_billing
+from aicd_backend.billing.exporter import exporting
+from aicd_backend.billing.keeping import keeping
 from aicd_backend.bootstrap import make_first_key
 from aicd_backend.ending import EndsStreamsWithin
 from aicd_backend.production import refuse_unsafe
@@ -77,6 +79,8 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
             observe = await stack.enter_async_context(observing(settings, store, log_progress))
             parts = make_parts(settings, store, hosts, observe)
             options = WorkerOptions(drain_timeout)
+            await stack.enter_async_context(exporting(store.database, store.system, settings))
+            open_billing(app, await stack.enter_async_context(keeping(stores)), stores)
             async with load_workers().open_worker(parts, options, concurrency) as worker:
 
                 def stop() -> None:

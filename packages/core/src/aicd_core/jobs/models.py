@@ -146,6 +146,7 @@ class JobEventRow(TenantOwned, Base):
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
         UniqueConstraint("org_id", "job_id", "version"),
         Index("ix_job_events_job", "org_id", "job_id", "id"),
+        Index("ix_job_events_published", "org_id", "created_at", postgresql_where=text("event = 'published'")),
     )
 
 

@@ -32,6 +32,7 @@ CLOSED = frozenset({"erased_ledgers", "alembic_version"})
 SYSTEM_GRANTS = {
     "organizations": "SELECT, INSERT",
     "organization_settings": "SELECT",
+    "standings": "SELECT",
     "memberships": "SELECT",
     "invitations": "SELECT",
     "api_keys": "SELECT",
@@ -43,12 +44,16 @@ SYSTEM_GRANTS = {
     "job_events": "SELECT, INSERT",
     "job_log": "SELECT (id, org_id, job_id), INSERT, DELETE",
     "deliveries": "SELECT, INSERT, UPDATE, DELETE",
+    "billing_accounts": "SELECT",
+    "billing_exports": "SELECT, UPDATE",
+    "stripe_events": "SELECT, INSERT, UPDATE, DELETE",
     "journal_contents": "SELECT (org_id, job_id, created_at), DELETE",
     "checkpoints": "SELECT (org_id, job_id, created_at), DELETE",
 }
 """Admission, sweeping and leases need jobs; routing needs installations and repositories; finding the tenant of a
 credential needs keys, logins, invitations and memberships; `organizations` is where a new tenant begins. Of people it
-sees neither name nor address; of journals and logs whose they are and how old, to let go of them, and no text."""
+sees neither name nor address; of journals and logs whose they are and how old, to let go of them, and no text.
+Of billing it sees whose customer somebody is at the payment provider, and the meter events: how many of what."""
 
 CREATE_ROLES = f"""
 DO $$ BEGIN

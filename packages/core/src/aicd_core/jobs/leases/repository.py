@@ -50,11 +50,13 @@ _ROOM = f"""
             greatest(coalesce(s.max_concurrent_jobs, :default_limit) - coalesce(h.jobs, 0), 0) AS free
         FROM tenants t
         CROSS JOIN LATERAL (SELECT id FROM organizations WHERE id = t.org_id AND deleted_at IS NULL LIMIT 1) o
+        LEFT JOIN LATERAL (SELECT code FROM standings WHERE org_id = t.org_id LIMIT 1) n ON true
         LEFT JOIN LATERAL (SELECT * FROM organization_settings WHERE org_id = t.org_id LIMIT 1) s ON true
         LEFT JOIN held h ON h.org_id = o.id
+        WHERE n.code IS NULL
     )"""
-"""How many jobs each of them has at work, and how many more it may have. LATERAL with LIMIT has each looked up by its
-key, however many organizations there are."""
+"""How many jobs each of them has at work, and how many more it may have; those that stand still are left out.
+LATERAL with LIMIT has each looked up by its key, however many organizations there are."""
 
 _CHOSEN = f"""
     chosen AS (
