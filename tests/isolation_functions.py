@@ -260,6 +260,7 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("jobs.looks.ask_for_looks", "branch"): lambda who: who.new_job.base_branch,
     ("jobs.list_events", "since"): lambda who: -1,
     ("jobs.lists.find_events", "page"): lambda who: PageRequest(),
+    ("jobs.lists.count_outcomes", "until"): lambda who: LATER,
     ("journal.list_answered", "step"): lambda who: "plan",
     ("journal.store_call", "call"): lambda who: Call("plan", 1 if who.name == "acme" else 0, who.request),
 }

@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aicd_backend.access_tokens import AccessTokens
+from aicd_backend.console import CONSOLE
+from aicd_backend.console_logins import ConsoleLogins
 from aicd_backend.health import health_router
 from aicd_backend.login.registry import Logins
 from aicd_backend.middleware import (
@@ -101,6 +103,7 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None =
     app.state.stores = stores
     app.state.logins = Logins(settings)
     app.state.access_tokens = AccessTokens(settings)
+    app.state.console_logins = ConsoleLogins(settings)
     return app
 
 
@@ -121,7 +124,7 @@ def _routed(ready: ReadyCheck, ready_timeout: float, **given: Any) -> Api:
         **given,
     )
     app.include_router(health_router(ready, ready_timeout))
-    for router in ROUTERS:
+    for router in (*ROUTERS, *CONSOLE):
         app.include_router(router)
     return app
 
