@@ -23,5 +23,6 @@ export_lock() {
     "$uv" export --quiet --frozen --no-emit-workspace --no-header --no-annotate --format requirements.txt \
         --output-file "$file" "$@"
 }
-export_lock requirements.lock --all-packages --group dev --no-group bench
+export_lock requirements.lock --all-packages --group dev --no-group bench --no-group browser
 export_lock bench/requirements.lock --only-group bench # the peers that `make bench` measures; the same pins
+if [ -d apps/backend ]; then export_lock apps/backend/tests/browser/requirements.lock --only-group browser; fi

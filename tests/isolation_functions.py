@@ -269,6 +269,7 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("jobs.log.append_lines", "lines"): lambda who: (
         NewLine(who.ids["job"], NOW, LogKind.MESSAGE, who.word("new line")),
     ),
+    ("jobs.lists.count_outcomes", "until"): lambda who: LATER,
     ("journal.list_answered", "step"): lambda who: "plan",
     ("journal.store_call", "call"): lambda who: Call("plan", 1 if who.name == "acme" else 0, who.request),
 }

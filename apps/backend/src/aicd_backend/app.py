@@ -21,6 +21,8 @@ from aicd_backend.access_tokens import AccessTokens
 from aicd_backend.billing.keeping import Keeper
 from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.webhook import webhook_route
+from aicd_backend.console import CONSOLE
+from aicd_backend.console_logins import ConsoleLogins
 from aicd_backend.health import health_router
 from aicd_backend.login.registry import Logins
 from aicd_backend.middleware import (
@@ -107,6 +109,7 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None =
     app.state.access_tokens = AccessTokens(settings)
     app.state.plans = Plans.load(settings.billing_plans)
     app.state.billing = None
+    app.state.console_logins = ConsoleLogins(settings)
     return app
 
 
@@ -139,7 +142,7 @@ def _routed(ready: ReadyCheck, ready_timeout: float, **given: Any) -> Api:
         **given,
     )
     app.include_router(health_router(ready, ready_timeout))
-    for router in ROUTERS:
+    for router in (*ROUTERS, *CONSOLE):
         app.include_router(router)
     return app
 

@@ -60,6 +60,7 @@ class Feed:
         self._system = system
         self._topics: dict[JobId, _Topic] = {}
         self._reads = asyncio.Semaphore(READS)
+        self._any = asyncio.Event()
         self._stopped = False
 
     async def run(self) -> None:
@@ -96,6 +97,18 @@ class Feed:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), pause)
 
+    async def heard(self, pause: float) -> AsyncGenerator[None, None]:
+        """Yields whenever something may have happened to some job of somebody's; ends when the process does.
+
+        Args:
+            pause: seconds after which it yields in any case.
+        """
+        while not self._stopped:
+            changed = self._any
+            yield
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), pause)
+
     @contextmanager
     def _reading(self, tenant: Tenant, job_id: JobId) -> Iterator[_Topic]:
         topic = self._topics.setdefault(job_id, _Topic(tenant, job_id))
@@ -124,11 +137,17 @@ class Feed:
                 topic.read = heard
 
     def _heard(self, job_id: JobId, version: int) -> None:
+        self._wake_all()
         topic = self._topics.get(job_id)
         if topic is not None and not topic.knows(version):  # else it is its log that grew
             topic.hear()
 
     def _listening(self) -> None:
         """Whatever happened while nobody listened was missed: everybody looks again."""
+        self._wake_all()
         for topic in self._topics.values():
             topic.hear()
+
+    def _wake_all(self) -> None:
+        self._any.set()
+        self._any = asyncio.Event()

@@ -87,7 +87,7 @@ async def stream_job_events(
     A client that lost the connection goes on with `Last-Event-ID`, as browsers do by themselves, also when the stream
     has ended; 204 tells them that nothing is left. Comments in between keep proxies from closing it.
     """
-    good = _Goodness(request)
+    good = Goodness(request)
     async with aclosing(here.stores.feed.follow(here.tenant, job.id, last_event_id, CHECK_SECONDS)) as events:
         async for event in events:
             if not await good.still():
@@ -96,7 +96,7 @@ async def stream_job_events(
                 yield ServerSentEvent(id=str(event.version), data=EventAnswer.of(event))
 
 
-class _Goodness:
+class Goodness:
     """Whether whoever opened a stream may still read it, asked again from time to time."""
 
     def __init__(self, request: Request) -> None:
