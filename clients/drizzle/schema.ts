@@ -486,8 +486,8 @@ export const memberships = pgTable("memberships", {
 		}),
 	unique("uq_memberships_org_id_id").on(table.orgId, table.id),
 	unique("uq_memberships_org_id_user_id").on(table.orgId, table.userId),
-	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"], using: sql`true`, withCheck: sql`true`  }),
-	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"] }),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
+	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
 	check("ck_memberships_role", sql`(role)::text = ANY ((ARRAY['owner'::character varying, 'admin'::character varying, 'developer'::character varying, 'viewer'::character varying, 'billing'::character varying])::text[])`),
 ]);
 

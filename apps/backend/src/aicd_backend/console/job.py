@@ -9,6 +9,7 @@ from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.console.pages import page
 from aicd_backend.console.results import history, if_there
 from aicd_backend.console.routing import console_router, sees
+from aicd_backend.routes.billing import KeeperHere, PlansHere
 from aicd_backend.routes.job_results import (
     get_evidence,
     get_job_usage,
@@ -31,9 +32,9 @@ CALLS_MOST = 200
 
 
 @router.get(JOB, **sees(Permission.JOBS_READ))
-async def show_job(request: Request, here: Here, job_id: UUID) -> Response:
+async def show_job(request: Request, here: Here, job_id: UUID, plans: PlansHere, keeper: KeeperHere) -> Response:
     job = await get_job(here, job_id)
-    plan = await if_there(get_plan(here, job_id))
+    plan = await if_there(get_plan(here, job_id, plans, keeper))
     return page(
         request,
         "job.html",
@@ -41,6 +42,7 @@ async def show_job(request: Request, here: Here, job_id: UUID) -> Response:
         job=job,
         plan=plan.plan if plan else None,
         plan_hash=plan.hash if plan else "",
+        price=plan.price if plan else None,
         events=await history(here, job_id),
         pull=await if_there(get_pull_request(here, job_id)),
         issue=await _issue(here, JobId(job_id)),

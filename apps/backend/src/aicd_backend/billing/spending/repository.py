@@ -28,18 +28,20 @@ async def sum_spent(session: ReadSession, tenant: Tenant, since: datetime, until
 async def sum_meters(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> list[MeterSum]:
     """The same by meter."""
     span = (BillingCharge.occurred_at >= since, BillingCharge.occurred_at < until)
-    return await _by_meter(session, mine(BillingCharge, tenant), *span)
+    return await _by_meter(session, tenant, *span)
 
 
 async def sum_job(session: ReadSession, tenant: Tenant, job_id: JobId) -> list[MeterSum]:
     """The charges of one job, by meter."""
-    return await _by_meter(session, mine(BillingCharge, tenant), BillingCharge.job_id == job_id)
+    return await _by_meter(session, tenant, BillingCharge.job_id == job_id)
 
 
-async def _by_meter(session: ReadSession, *of: ColumnElement[bool]) -> list[MeterSum]:
+async def _by_meter(session: ReadSession, tenant: Tenant, *of: ColumnElement[bool]) -> list[MeterSum]:
     sums = (func.sum(BillingCharge.quantity), func.sum(BillingCharge.billable), _paid())
     credit = func.sum(BillingCharge.credit_pico_usd)
-    query = select(BillingCharge.meter, *sums, credit).where(*of).group_by(BillingCharge.meter)
+    query = (
+        select(BillingCharge.meter, *sums, credit).where(mine(BillingCharge, tenant), *of).group_by(BillingCharge.meter)
+    )
     rows = await session.execute(query.order_by(BillingCharge.meter))
     return [MeterSum(meter, *map(int, counts)) for meter, *counts in rows]
 

@@ -83,7 +83,8 @@ async def count_outcomes(session: ReadSession, tenant: Tenant, since: datetime, 
     )
     row = (await session.execute(query)).one()
     made, pulls, merged, closed, failed = (int(number) for number in row[:5])
-    return Outcomes(made, pulls, merged, closed, failed, None if row[5] is None else float(row[5]))
+    median: float | None = row[5]
+    return Outcomes(made, pulls, merged, closed, failed, median)
 
 
 def _conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:

@@ -1,5 +1,7 @@
 """Charges, meter events, corrections, comparisons of the books, and the payment provider's events."""
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -12,7 +14,7 @@ def _words(name: str, *words: str) -> sa.Enum:
     return sa.Enum(*words, name=name, native_enum=False, create_constraint=True, length=32)
 
 
-def _time(name: str, *, nullable: bool = True, now: bool = False) -> sa.Column:
+def _time(name: str, *, nullable: bool = True, now: bool = False) -> sa.Column[datetime]:
     default = sa.func.now() if now else None
     return sa.Column(name, sa.DateTime(timezone=True), server_default=default, nullable=nullable and not now)
 
