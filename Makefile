@@ -4,7 +4,7 @@
 BIN := .venv/bin
 
 help: ## what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: ## uv, the locked packages, bubblewrap, libseccomp
 	@scripts/bootstrap.sh
@@ -20,9 +20,9 @@ check: install ## format, lint, types, layers, our own rules
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary packages/*/src apps/*/src bench scripts
 	@$(BIN)/lint-imports --config .importlinter >.venv/.layers 2>&1 || { cat .venv/.layers; exit 1; }
-	@if [ -f .importlinter-private ]; then $(BIN)/lint-imports --config .importlinter-private >.venv/.layers 2>&1 || { cat .venv/.layers; exit 1; }; fi
 	@$(BIN)/python scripts/check_rules.py
 	@$(BIN)/python scripts/make_settings_table.py --check
+	@$(BIN)/python scripts/make_metrics_table.py --check
 	@$(BIN)/python scripts/make_clients.py --check
 	@echo "check: clean"
 
@@ -30,9 +30,10 @@ format: install ## format, and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-generate: install ## the API's document, the front ends' types and tables, the tables of settings, the picture of the tables
+generate: install ## the API's document, the front ends' types and tables, the tables of settings and figures, the picture of the tables
 	@$(BIN)/python scripts/make_clients.py
 	@$(BIN)/python scripts/make_settings_table.py
+	@$(BIN)/python scripts/make_metrics_table.py
 	@$(BIN)/python scripts/make_er_diagram.py
 
 bench: install ## measure, as ratios against a floor in the same run
@@ -40,16 +41,16 @@ bench: install ## measure, as ratios against a floor in the same run
 	@$(BIN)/python bench/large_repository.py
 	@$(BIN)/python bench/tenancy.py
 	@$(BIN)/python bench/policy.py
-	@if [ -d apps/backend ]; then $(BIN)/python bench/api.py; fi
 	@$(BIN)/python bench/sandbox.py
 	@$(BIN)/python bench/chaos.py
 	@.tools/bin/uv pip install --quiet --require-hashes -r bench/requirements.lock || echo "bench: some peers are left out"
 	@$(BIN)/python bench/orchestrator.py
 	@$(BIN)/python bench/webhooks.py
-	@if [ -d packages/proprietary-ai ]; then $(BIN)/python bench/retrieval.py; fi
 
 lock: install ## lock the newest packages that fit
 	@scripts/lock.sh --upgrade
 
 clean: ## remove what make brought along
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf build .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+-include private.mk

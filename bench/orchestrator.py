@@ -79,7 +79,9 @@ def describe(outcome: Outcome, jobs: int) -> str:
 
 def report(results: Results, jobs: int) -> bool:
     """Prints the table; False when an aim was missed or a peer was faster."""
-    print(f"\n{'':<28}{'pipelines/s':>12}{'of floor':>10}{'CPU ms/job':>12}{'start p50 ms':>14}{'p99 ms':>9}")
+    print(
+        f"\n{'':<28}{'pipelines/s':>12}{'of floor':>10}{'CPU ms/job':>12}{'servers':>9}{'start p50 ms':>14}{'p99':>9}"
+    )
     shares: dict[str, float] = {}
     for name, outcomes in results.items():
         if outcomes[0].missing:
@@ -89,8 +91,9 @@ def report(results: Results, jobs: int) -> bool:
         shares[name] = statistics.median(floor.seconds / outcome.seconds for floor, outcome in pairs)
         rate = statistics.median(jobs / outcome.seconds for outcome in outcomes)
         cpu = statistics.median(outcome.cpu / jobs * 1000 for outcome in outcomes)
+        served = statistics.median(outcome.servers / jobs * 1000 for outcome in outcomes)
         starts = [start for outcome in outcomes for start in outcome.starts]
-        line = f"{name:<28}{rate:>12.0f}{shares[name]:>10.2f}{cpu:>12.2f}"
+        line = f"{name:<28}{rate:>12.0f}{shares[name]:>10.2f}{cpu:>12.2f}{served:>9.2f}"
         print(line + (f"{percentile(starts, 0.5):>14.1f}{percentile(starts, 0.99):>9.1f}" if starts else ""))
     return judge(shares)
 

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 UV_VERSION=0.13.9
 stamp=.venv/.bootstrap
-export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_CACHE_DIR="$PWD/.tools/cache"
+export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_CACHE_DIR="${UV_CACHE_DIR:-$PWD/.tools/cache}"
 # A network that inspects its traffic has its own authority, and the machine's store is where that is known.
 if [ -e /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}"; fi
 unset VIRTUAL_ENV

@@ -10,12 +10,12 @@ second or two; with `--whole` everything is made anew and compared, which takes 
 """
 
 import hashlib
-import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from aicd_core import migrations
@@ -29,7 +29,7 @@ TYPES = "clients/typescript/src/schema.d.ts"
 TABLES = "clients/drizzle/schema.ts"
 RECORD = "clients/generated.json"
 MIGRATIONS = Path(migrations.__file__).parent
-BACKEND = importlib.util.find_spec("aicd_backend") is not None
+SERVER = "backend" in entry_points(group="aicd.commands").names
 """The public tree has no API server: there the document is what was published with it."""
 
 
@@ -96,7 +96,7 @@ def record(described: str, made: Mapping[str, str]) -> str:
 def stale(*, whole: bool) -> Iterator[str]:
     """Every file that is not as it would be written now."""
     here = {name: (ROOT / name).read_text() for name in (DOCUMENT, TYPES, TABLES, RECORD)}
-    described = document() if BACKEND else here[DOCUMENT]
+    described = document() if SERVER else here[DOCUMENT]
     if described != here[DOCUMENT]:
         yield DOCUMENT
     wanted = json.loads(record(described, {TYPES: here[TYPES], TABLES: here[TABLES]}))
@@ -116,7 +116,7 @@ def main(arguments: list[str]) -> int:
         for name in found:
             print(f"{name} is not current. Run: make generate")
         return int(bool(found))
-    described = document() if BACKEND else (ROOT / DOCUMENT).read_text()
+    described = document() if SERVER else (ROOT / DOCUMENT).read_text()
     made = {TYPES: types(described), TABLES: tables()}
     for name, text in {DOCUMENT: described, **made, RECORD: record(described, made)}.items():
         (ROOT / name).write_text(text)

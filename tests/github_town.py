@@ -130,6 +130,11 @@ class GitHub:
         run = {"id": made.id, "name": name, "head_sha": sha, "status": "completed", "conclusion": conclusion}
         return "check_run", self._event("completed", check_run={**run, "check_suite": suite})
 
+    def synchronized(self, by: str, after: str) -> tuple[str, dict[str, Any]]:
+        """Somebody pushed a commit to the pull request's branch."""
+        sender = {"id": self.server.world.user(by).id, "login": by, "type": "User"}
+        return "pull_request", self._event("synchronize", sender=sender, after=after)
+
     def pushed(self, branch: str, before: str, after: str) -> tuple[str, dict[str, Any]]:
         return "push", self._event(None, ref=f"refs/heads/{branch}", before=before, after=after)
 

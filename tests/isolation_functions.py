@@ -27,6 +27,7 @@ from aicd_core.deliveries.values import HANDLED, DeliveryView, NewDelivery
 from aicd_core.deliveries.values import Outcome as DeliveryOutcome
 from aicd_core.jobs.leases.values import Demand, Renewal
 from aicd_core.jobs.lists.values import JobFilter
+from aicd_core.jobs.log.values import LogKind, NewLine
 from aicd_core.jobs.looks.values import Look
 from aicd_core.jobs.machine import JobEvent, decide
 from aicd_core.jobs.models import Artifact, ArtifactKind
@@ -44,6 +45,7 @@ from aicd_core.tenancy.invitations.values import NewInvitation
 from aicd_core.tenancy.organizations.values import SettingsValues
 from aicd_core.tenancy.permissions import Permission, Role
 from aicd_core.tenancy.secrets.values import SealedSecret
+from aicd_core.tenancy.standings.values import Limit, Standing, Why
 from aicd_core.usage.budgets.values import Hold
 from isolation_world import HOST, LATER, NOW, Who
 
@@ -154,6 +156,9 @@ BY_TYPE: dict[Any, Recipe] = {
     SealedSecret: lambda who: SealedSecret(who.constant, "second", who.digest("new secret")),
     SettingsValues: lambda who: SettingsValues(agent=who.word("agent"), max_concurrent_jobs=7),
     Hold: lambda who: Hold(who.word("owner"), "plan/1", 1),
+    Standing: lambda who: Standing(
+        NOW, Why("stopped", who.word("new reason")), Limit(3, Why("enough", who.word("new limit")))
+    ),
     Usage: lambda who: Usage(input_tokens=1, output_tokens=1, cost_micro_usd=1),
     Call: lambda who: Call("plan", 0, who.request),
     Texts: lambda who: Known().texts("plan", "m", who.request.content, who.digest("new reply")),
@@ -261,6 +266,11 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("jobs.looks.ask_for_looks", "branch"): lambda who: who.new_job.base_branch,
     ("jobs.list_events", "since"): lambda who: -1,
     ("jobs.lists.find_events", "page"): lambda who: PageRequest(),
+    ("jobs.log.list_lines", "page"): lambda who: PageRequest(),
+    ("jobs.log.append_lines", "lines"): lambda who: (
+        NewLine(who.ids["job"], NOW, LogKind.MESSAGE, who.word("new line")),
+    ),
+    ("jobs.lists.count_outcomes", "until"): lambda who: LATER,
     ("journal.list_answered", "step"): lambda who: "plan",
     ("journal.store_call", "call"): lambda who: Call("plan", 1 if who.name == "acme" else 0, who.request),
 }

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine, make_url
 from aicd_core.contracts import ChangeSet, ModelRequest
 from aicd_core.deliveries.models import DeliveryState
 from aicd_core.ids import JobId, RepositoryId, new_uuid
+from aicd_core.jobs.log.values import LogKind
 from aicd_core.jobs.machine import JobState, JobStatus
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView, NewJob
@@ -26,6 +27,14 @@ from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.organizations.models import PlanApproval
 from aicd_core.tenancy.permissions import Role
+from aicd_core.usage.billing.models import (
+    AccountStatus,
+    AdjustmentKind,
+    BillingMode,
+    ChargeKind,
+    EventState,
+    ExportState,
+)
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=3650)
@@ -40,7 +49,7 @@ ALL_TABLES = (*TENANT_TABLES, METADATA.tables["erased_ledgers"])
 
 ID_KINDS = (
     *("org", "user", "membership", "invitation", "session", "api_key", "installation", "repository", "policy"),
-    *("secret", "delivery", "job", "request"),
+    *("secret", "delivery", "job", "request", "export"),
 )
 
 
@@ -144,9 +153,70 @@ ROWS: dict[str, Row] = {
     },
     "billing_accounts": lambda who: {
         "provider": "stripe",
+        "mode": BillingMode.TEST,
         "customer": who.word("customer"),
-        "plan": "team",
+        "subscription": who.word("subscription"),
+        "plan": "per_token",
+        "status": AccountStatus.ACTIVE,
+        "billed_from": NOW - timedelta(days=3650),
+        "credit_pico_usd": 0,
+        "hard_cap": who.number,
         "revision": 1,
+    },
+    "billing_exports": lambda who: {
+        "mode": BillingMode.TEST,
+        "customer": who.word("customer"),
+        "meter": who.word("meter"),
+        "identifier": who.word("identifier"),
+        "quantity": who.number,
+        "charges": 1,
+        "occurred_at": NOW,
+        "state": ExportState.PENDING,
+        "due_at": NOW,
+    },
+    "billing_charges": lambda who: {
+        "job_id": who.ids["job"],
+        "kind": ChargeKind.PULL_REQUEST,
+        "subject": who.word("charge"),
+        "meter": who.word("meter"),
+        "plan": "per_token",
+        "quantity": who.number,
+        "billable": who.number,
+        "unit_pico_usd": who.number,
+        "export_id": who.ids["export"],
+        "occurred_at": NOW,
+    },
+    "billing_adjustments": lambda who: {
+        "kind": AdjustmentKind.CANCEL,
+        "export_id": who.ids["export"],
+        "subject": who.word("adjustment"),
+        "reason": who.word("reason"),
+        "detail": {"who": who.name},
+        "made_by": who.word("maker"),
+    },
+    "billing_reconciliations": lambda who: {
+        "day": NOW.date(),
+        "meter": who.word("meter"),
+        **dict.fromkeys(("ledger", "charged", "billable", "sent", "provider"), who.number),
+        "differs": True,
+    },
+    "stripe_events": lambda who: {
+        "mode": BillingMode.TEST,
+        "external_id": who.word("event"),
+        "kind": "invoice.paid",
+        "customer": who.word("customer"),
+        "body": who.digest("event"),
+        "state": EventState.RECEIVED,
+        "occurred_at": NOW,
+        "due_at": NOW,
+    },
+    "standings": lambda who: {
+        "code": "stopped",
+        "reason": who.word("reason"),
+        "pull_requests": 5,
+        "limit_code": "enough",
+        "limit_reason": who.word("limit"),
+        "since": NOW,
     },
     "memberships": lambda who: {"user_id": who.ids["user"], "role": Role.OWNER, "revision": 1},
     "invitations": lambda who: {
@@ -194,6 +264,12 @@ ROWS: dict[str, Row] = {
         "version": 0,
         "state": JobState.QUEUED,
         "detail": {"reason": who.name},
+    },
+    "job_log": lambda who: {
+        "job_id": who.ids["job"],
+        "said_at": NOW,
+        "kind": LogKind.MESSAGE,
+        "text": who.word("line"),
     },
     "artifacts": lambda who: {
         "job_id": who.ids["job"],
@@ -264,6 +340,7 @@ SINGULAR = {
     "repositories": "repository",
     "policies": "policy",
     "deliveries": "delivery",
+    "billing_exports": "export",
 }
 
 

@@ -1,4 +1,4 @@
-"""Between two steps a job asks for its budgets only where it booked cost, and passes none for that."""
+"""A job asks for its budgets where it has any, then only where it booked cost, and passes none for that."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -74,10 +74,34 @@ async def call(session: AgentSession, content: bytes) -> None:
     await session.journal.call(ModelRequest(model="m", content=content), send, worst_case=COST)
 
 
-async def test_a_job_that_costs_nothing_asks_once(body: Body, source: Path, asked: list[str]):
+SETTINGS = (
+    "INSERT INTO organization_settings (org_id, agent, max_concurrent_jobs, plan_approval, revision, {}) "
+    "SELECT id, 'dummy', 5, 'never', 1, 1 FROM organizations"
+)
+BUDGETS = {
+    "none": (0, None),
+    "the job's": (1, "UPDATE jobs SET cost_limit = 1"),
+    "its issue's": (1, SETTINGS.format("issue_budget")),
+    "its repository's": (1, SETTINGS.format("repository_budget")),
+    "its organization's": (1, SETTINGS.format("monthly_budget")),
+    "its issue's in this repository": (1, "UPDATE repositories SET issue_budget = 1"),
+    "this repository's own": (1, "UPDATE repositories SET monthly_budget = 1"),
+}
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+async def test_a_job_that_costs_nothing_asks_once_where_it_has_a_budget(
+    body: Body, source: Path, database_urls: TestUrls, asked: list[str], budget: str
+):
     body.agents = lambda name: coder()
-    assert (await body.run(source, "Free")).job.state is JobState.PR_OPEN
-    assert len(asked) == 1
+    job = (await body.take(source, "Free")).job
+    times, statement = BUDGETS[budget]
+    if statement is not None:
+        with psycopg.connect(database_urls.admin) as connection:
+            changed = connection.execute(statement.encode()).rowcount
+            assert changed == 1
+    report = await body.drive(job)
+    assert (report.job.state, len(asked)) == (JobState.PR_OPEN, times)
 
 
 @pytest.mark.parametrize("pay", [by_journal, past_the_journal])
@@ -94,7 +118,7 @@ async def test_a_limit_lowered_during_a_step_that_booked_cost_holds_before_the_n
     assert report.job.status.paused_from is JobState.REVIEWING
     assert agent.evidence == [], "the critic was not asked"
     assert report.usage.cost_micro_usd == COST
-    assert len(asked) == 2
+    assert len(asked) == 1
 
 
 async def test_a_limit_lowered_during_a_free_step_holds_for_the_next_call_of_a_model(

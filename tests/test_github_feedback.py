@@ -15,11 +15,13 @@ from aicd_core.agents.dummy import DummyAgent
 from aicd_core.agents.registry import load_agent
 from aicd_core.contracts import Agent, Answer, Change, OutsideFeedback, Review, ReviewVerdict
 from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.deliveries.models import DeliveryState
 from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.jobs.models import ArtifactKind
-from aicd_core.orchestrator import JobReport, Replay, read_bundle, read_report
+from aicd_core.orchestrator import JobReport, Replay, export_cassette, read_bundle, read_report, redaction_of
 from aicd_core.tenancy import Tenant
+from aicd_core.testing.cassettes import play, require_identical
 from aicd_core.testing.databases import TestUrls
 from github_town import AGAIN, Following, GitHub, following, serving
 
@@ -182,6 +184,23 @@ async def test_a_commit_pushed_while_a_round_is_at_work_is_not_overwritten(job: 
     assert "A person has to go on" in github.replies()[0]
 
 
+async def test_a_push_of_somebody_elses_begins_a_round_only_when_it_conflicts(job: Following, github: GitHub):
+    await job.begin()
+    ours = await job.told(github.synchronized("aicd[bot]", github.head()))
+    assert (ours.state, ours.code) == (DeliveryState.IGNORED, "own_push")
+    theirs = github.push(github.pull.head, "mine.txt", "by hand\n")
+    report = await job.after(github.synchronized("alice", theirs))
+    assert (report.job.state, report.job.status.round, github.head()) == (JobState.PR_OPEN, 1, theirs)
+    base = github.push("main", "other.txt", "of the base\n")
+    theirs = github.push(github.pull.head, "other.txt", "by hand\n")
+    report = await job.after(github.synchronized("alice", theirs))
+    assert (report.job.state, report.job.status.round) == (JobState.PR_OPEN, 2)
+    assert github.git("rev-parse", f"{github.head()}^@").split() == [theirs, base]
+    event, payload = github.synchronized("alice", theirs)
+    payload["pull_request"]["head"]["repo"] = {"id": 99, "full_name": "alice/project"}
+    assert (await job.told((event, payload))).code == "not_ours", "a fork's branch of the same name"
+
+
 async def test_a_base_that_moved_and_conflicts_is_merged_in(job: Following, github: GitHub):
     github.repo.issues[1].body = "```diff\n--- a/greet.txt\n+++ b/greet.txt\n@@ -2 +2 @@\n-hello\n+hello world\n```\n"
     await job.begin()
@@ -279,7 +298,7 @@ async def test_what_a_person_must_decide_makes_a_draft_and_ready_it_is_again(job
     assert github.pull.draft, "a draft that a person made stays one"
 
 
-async def test_a_job_with_feedback_is_replayed_and_verified(job: Following, github: GitHub):
+async def test_a_job_with_feedback_is_replayed_and_verified(job: Following, github: GitHub, tmp_path: Path):
     await job.begin()
     await job.after(github.comment("alice", f"@aicd\n\n{AGAIN}"))
     github.push(github.pull.head, "mine.txt", "by hand\n")
@@ -287,6 +306,16 @@ async def test_a_job_with_feedback_is_replayed_and_verified(job: Following, gith
     assert job.job_id is not None
     replayed = await Replay(job.parts(), job.tenant).run(job.job_id)
     assert [(one.what, one.difference) for one in replayed.compared if not one.identical] == []
+    assert {"code/3 tree", "review/3"} <= {one.what for one in replayed.compared}
+    masks = redaction_of(job.settings, {}, ())
+    lines = [line async for line in export_cassette(job.database, job.tenant, job.job_id, masks)]
+    cassette = tmp_path / "feedback.jsonl"
+    cassette.write_text("".join(lines))
+    told = json.loads(lines[0])["head"]["job"]
+    assert (told["round"], told["feedback_rounds"], told["first_round"]) == (3, 2, 3)
+    played = await play(cassette, github.repo.folder, DummyAgent(), job.parts().hosts, job.settings, {})
+    require_identical(played)
+    assert [one.what for one in played.compared] == [one.what for one in replayed.compared]
     bundle = json.loads(await read_bundle(job.database, job.tenant, job.job_id))
     told = json.loads(base64.b64decode(bundle["payload"]))["predicate"]["repository"]
     assert told["parents"] == github.git("rev-parse", f"{github.head()}^@").split()

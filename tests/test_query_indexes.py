@@ -21,7 +21,14 @@ FUNCTIONS = [
 
 
 OPEN_ONLY = frozenset(
-    {"ix_jobs_at_work", "ix_jobs_leased", "ix_jobs_look", "ix_deliveries_waiting", "ix_deliveries_subject"}
+    {
+        "ix_jobs_at_work",
+        "ix_jobs_leased",
+        "ix_jobs_look",
+        "ix_deliveries_waiting",
+        "ix_deliveries_subject",
+        "uq_jobs_open_issue",
+    }
 )
 """Indexes of what is open just now: however many jobs have ended, they stay small, and may be read from end to end."""
 FEW_ROWS = frozenset({"migration"})

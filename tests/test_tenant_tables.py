@@ -30,6 +30,7 @@ GLOBAL_KEYS = {
     ("invitations", "token_hash"): "SHA-256 of a random token made by us.",
     ("installations", "host, external_id"): "Only a code host's verified message names one; it belongs to one tenant.",
     ("billing_accounts", "provider, customer"): "The payment provider makes the name; no tenant chooses one.",
+    ("stripe_events", "external_id"): "Written by the system role alone, from verified messages.",
     ("deliveries", "source, external_id"): "Written by the system role alone, from verified messages.",
     ("deliveries", "source, body_hash"): "Written by the system role alone, from verified messages.",
 }

@@ -63,7 +63,7 @@ async def drive(spec: Spec, counter: Counter, give: Give) -> Outcome:
     await _give_all(range(WARM_UP), give)
     await counter.wait(WARM_UP)
     starts = [await _one_start(number, counter, give) for number in range(WARM_UP, WARM_UP + spec.starts)]
-    watch, given = Stopwatch(), WARM_UP + spec.starts
+    watch, given = Stopwatch(spec), WARM_UP + spec.starts
     await _give_all(range(given, given + spec.jobs), give)
     await counter.wait(given + spec.jobs)
     return watch.outcome(starts)

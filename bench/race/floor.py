@@ -18,7 +18,7 @@ async def without_walls(spec: Spec) -> Outcome:
 
 async def _run(spec: Spec, pipeline: Pipeline) -> Outcome:
     await _all(range(WARM_UP), pipeline, spec.concurrency)
-    watch = Stopwatch()
+    watch = Stopwatch(spec)
     await _all(range(spec.jobs), pipeline, spec.concurrency)
     outcome = watch.outcome([])
     await pipeline.close()

@@ -58,9 +58,10 @@ def _takes_by_key(url: str) -> bool:
     recorder = Recorder()
     asyncio.run(leases.take(SystemCourier(recorder.run), Demand(["owner"], 15.0)))
     take = recorder.calls[-1]
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(url, cursor_factory=psycopg.RawCursor) as connection:
         connection.execute(b"SET plan_cache_mode = force_generic_plan")
-        rows = connection.execute(b"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + take.sql, take.parameters).fetchall()
+        explain = b"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + take.prepared.sql
+        rows = connection.execute(explain, take.parameters).fetchall()
         connection.rollback()
     lines = [line for (line,) in rows]
     print("how jobs are taken there:")

@@ -1,7 +1,6 @@
 """One run of one contender: what it is told, and what it answers."""
 
 import json
-import resource
 import statistics
 import time
 from dataclasses import asdict, dataclass, field
@@ -10,6 +9,7 @@ from uuid import UUID
 
 from aicd_core.ids import OrgId, RepositoryId
 from aicd_core.tenancy import Tenant
+from race.usage import Servers, own_seconds
 
 TENANTS = 20
 """Jobs are spread over so many organizations, in turn."""
@@ -65,10 +65,12 @@ class Spec:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a contender answers: seconds and CPU seconds of its process for all jobs, milliseconds to each start."""
+    """What a contender answers, for all jobs: seconds, CPU seconds of its process and of the servers; and milliseconds
+    to each start."""
 
     seconds: float = 0.0
     cpu: float = 0.0
+    servers: float = 0.0
     starts: list[float] = field(default_factory=list)
     missing: str | None = None
     """Why the contender could not run at all."""
@@ -83,14 +85,16 @@ class Outcome:
 
 
 class Stopwatch:
-    """Wall clock and CPU time of this process since it was made."""
+    """Wall clock and CPU time of this process and of the run's servers since it was made."""
 
-    def __init__(self) -> None:
-        self._began, self._cpu = time.perf_counter(), _cpu()
+    def __init__(self, spec: Spec) -> None:
+        self._servers = Servers(spec.admin_url, spec.redis_url)
+        self._began, self._cpu, self._served = time.perf_counter(), own_seconds(), self._servers.seconds()
 
     def outcome(self, starts: list[float]) -> Outcome:
         """What went by until now."""
-        return Outcome(time.perf_counter() - self._began, _cpu() - self._cpu, starts)
+        seconds, cpu = time.perf_counter() - self._began, own_seconds() - self._cpu
+        return Outcome(seconds, cpu, self._servers.seconds() - self._served, starts)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -98,8 +102,3 @@ def percentile(values: list[float], share: float) -> float:
     if not values:
         return 0.0
     return statistics.quantiles(values, n=1000, method="inclusive")[max(0, round(share * 1000) - 1)]
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg_pool import AsyncConnectionPool
 
 from aicd_core.db.calls import Call
@@ -25,14 +25,15 @@ from race.spec import CONNECTIONS, SHA, org_id, repository_id, tenant
 EVENTS = (JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.PUBLISHED)
 """From QUEUED to PR_OPEN."""
 TITLE, BODY = "Title", "Body " * 40
-KEY = "SELECT set_config('aicd.org_id', %s, true)"
+KEY = "SELECT set_config('aicd.org_id', $1, true)"
 
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL with the parameters that all jobs share."""
+    """SQL with the names of its parameters in order, and the values that all jobs share."""
 
     sql: bytes
+    order: Sequence[str]
     shared: dict[str, Any]
 
 
@@ -70,7 +71,9 @@ class Pipeline:
         """
         with nullcontext() if walls else without_application_wall():
             make, *moves = await _recorded()
-        pool = AsyncConnectionPool(url, min_size=connections, open=False, kwargs={"autocommit": True})
+        pool = AsyncConnectionPool(
+            url, min_size=connections, open=False, kwargs={"autocommit": True, "cursor_factory": AsyncRawCursor}
+        )
         await pool.open(wait=True)
         return cls(pool, make, tuple(moves), walls)
 
@@ -91,7 +94,8 @@ class Pipeline:
 
     async def _run(self, number: int, statement: Statement, varying: dict[str, Any]) -> list[Any]:
         organization = org_id(number)
-        values = {**statement.shared, "of_tenant": organization, **varying}
+        named = {**statement.shared, "of_tenant": organization, **varying}
+        values = [named[name] for name in statement.order]
         async with self.pool.connection() as connection:
             if not self.walls:
                 cursor = await connection.execute(statement.sql, values, prepare=True)
@@ -112,7 +116,10 @@ async def _recorded() -> list[Statement]:
         status = decide(job.status, event)
         await jobs.apply_transition(courier, tenant(0), Transition(job, event, status))
         job = replace(job, status=status, version=job.version + 1)
-    return [Statement(call.sql, dict(call.parameters)) for call in recorder.calls]
+    return [
+        Statement(call.prepared.sql, call.prepared.order, {**call.prepared.constants, **call.values})
+        for call in recorder.calls
+    ]
 
 
 def _queued() -> JobView:

@@ -1,5 +1,5 @@
 // Generated: `make generate`. Drawn by drizzle-kit from a migrated database; never edited, never migrated with.
-import { pgTable, index, foreignKey, unique, pgPolicy, check, uuid, varchar, text, timestamp, bigint, integer, jsonb, uniqueIndex, doublePrecision, boolean, primaryKey, customType } from "drizzle-orm/pg-core"
+import { pgTable, index, foreignKey, unique, pgPolicy, check, uuid, varchar, text, timestamp, bigint, integer, jsonb, date, uniqueIndex, doublePrecision, boolean, primaryKey, numeric } from "drizzle-orm/pg-core"
 import { sql } from "drizzle-orm"
 
 const bytea = customType<{ data: Uint8Array }>({ dataType: () => 'bytea' })
@@ -85,10 +85,27 @@ export const auditLog = pgTable("audit_log", {
 export const billingAccounts = pgTable("billing_accounts", {
 	orgId: uuid("org_id").primaryKey().notNull(),
 	provider: varchar().notNull(),
-	customer: varchar().notNull(),
+	customer: varchar(),
 	plan: varchar().notNull(),
 	revision: integer().notNull(),
 	createdAt: timestamp("created_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+	mode: varchar({ length: 32 }).default('test').notNull(),
+	status: varchar({ length: 32 }).default('active').notNull(),
+	subscription: varchar(),
+	graceUntil: timestamp("grace_until", { withTimezone: true, mode: 'date' }),
+	trialEnd: timestamp("trial_end", { withTimezone: true, mode: 'date' }),
+	periodStart: timestamp("period_start", { withTimezone: true, mode: 'date' }),
+	periodEnd: timestamp("period_end", { withTimezone: true, mode: 'date' }),
+	disputedAt: timestamp("disputed_at", { withTimezone: true, mode: 'date' }),
+	chargedUntil: timestamp("charged_until", { withTimezone: true, mode: 'date' }),
+	providerAsOf: timestamp("provider_as_of", { withTimezone: true, mode: 'date' }),
+	creditPicoUsd: bigint("credit_pico_usd", { mode: "bigint" }).default(sql`'0'`).notNull(),
+	softCap: bigint("soft_cap", { mode: "bigint" }),
+	hardCap: bigint("hard_cap", { mode: "bigint" }),
+	warnedPercent: integer("warned_percent").default(0).notNull(),
+	warnedMonth: date("warned_month"),
+	billedFrom: timestamp("billed_from", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+	softWarnedPercent: integer("soft_warned_percent").default(0).notNull(),
 }, (table) => [
 	foreignKey({
 			columns: [table.orgId],
@@ -97,6 +114,124 @@ export const billingAccounts = pgTable("billing_accounts", {
 		}),
 	unique("uq_billing_accounts_provider_customer").on(table.provider, table.customer),
 	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
+	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
+	check("ck_billing_accounts_mode", sql`(mode)::text = ANY ((ARRAY['test'::character varying, 'live'::character varying])::text[])`),
+	check("ck_billing_accounts_status", sql`(status)::text = ANY ((ARRAY['active'::character varying, 'trialing'::character varying, 'past_due'::character varying, 'suspended'::character varying, 'cancelled'::character varying])::text[])`),
+	check("ck_billing_accounts_credit", sql`credit_pico_usd >= 0`),
+	check("ck_billing_accounts_caps", sql`(soft_cap >= 0) AND (hard_cap >= 0)`),
+	check("ck_billing_accounts_warned", sql`(warned_percent >= 0) AND (warned_percent <= 100)`),
+	check("ck_billing_accounts_past_due_until", sql`((status)::text <> 'past_due'::text) OR (grace_until IS NOT NULL)`),
+	check("ck_billing_accounts_soft_warned", sql`(soft_warned_percent >= 0) AND (soft_warned_percent <= 100)`),
+]);
+
+export const billingAdjustments = pgTable("billing_adjustments", {
+	id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity({ name: "billing_adjustments_id_seq", startWith: 1, increment: 1, minValue: 1, maxValue: 9223372036854775807, cache: 1 }),
+	orgId: uuid("org_id").notNull(),
+	kind: varchar({ length: 32 }).notNull(),
+	exportId: uuid("export_id"),
+	creditPicoUsd: bigint("credit_pico_usd", { mode: "bigint" }).default(sql`'0'`).notNull(),
+	subject: varchar().notNull(),
+	state: varchar({ length: 32 }).default('pending').notNull(),
+	reason: varchar().notNull(),
+	detail: jsonb().notNull(),
+	madeBy: varchar("made_by").notNull(),
+	createdAt: timestamp("created_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+	doneAt: timestamp("done_at", { withTimezone: true, mode: 'date' }),
+}, (table) => [
+	foreignKey({
+			columns: [table.orgId, table.exportId],
+			foreignColumns: [billingExports.orgId, billingExports.id],
+			name: "fk_billing_adjustments_org_id_export_id_billing_exports"
+		}),
+	foreignKey({
+			columns: [table.orgId],
+			foreignColumns: [organizations.id],
+			name: "fk_billing_adjustments_org_id_organizations"
+		}),
+	unique("uq_billing_adjustments_org_id_kind_subject").on(table.orgId, table.kind, table.subject),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
+	check("ck_billing_adjustments_not_negative", sql`credit_pico_usd >= 0`),
+	check("ck_billing_adjustments_cancels", sql`((kind)::text = 'cancel'::text) = (export_id IS NOT NULL)`),
+	check("ck_billing_adjustments_kind", sql`(kind)::text = ANY ((ARRAY['cancel'::character varying, 'credit'::character varying])::text[])`),
+	check("ck_billing_adjustments_state", sql`(state)::text = ANY ((ARRAY['pending'::character varying, 'done'::character varying, 'failed'::character varying])::text[])`),
+]);
+
+export const billingCharges = pgTable("billing_charges", {
+	id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity({ name: "billing_charges_id_seq", startWith: 1, increment: 1, minValue: 1, maxValue: 9223372036854775807, cache: 1 }),
+	orgId: uuid("org_id").notNull(),
+	jobId: uuid("job_id").notNull(),
+	kind: varchar({ length: 32 }).notNull(),
+	subject: varchar().notNull(),
+	meter: varchar().notNull(),
+	plan: varchar().notNull(),
+	quantity: bigint({ mode: "bigint" }).notNull(),
+	billable: bigint({ mode: "bigint" }).notNull(),
+	unitPicoUsd: bigint("unit_pico_usd", { mode: "bigint" }).notNull(),
+	creditPicoUsd: bigint("credit_pico_usd", { mode: "bigint" }).default(sql`'0'`).notNull(),
+	exportId: uuid("export_id"),
+	occurredAt: timestamp("occurred_at", { withTimezone: true, mode: 'date' }).notNull(),
+	createdAt: timestamp("created_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+}, (table) => [
+	index("ix_billing_charges_export").using("btree", table.orgId.asc().nullsLast(), table.exportId.asc().nullsLast()),
+	index("ix_billing_charges_job").using("btree", table.orgId.asc().nullsLast(), table.jobId.asc().nullsLast()),
+	index("ix_billing_charges_page").using("btree", table.orgId.asc().nullsLast(), table.id.desc().nullsFirst()),
+	index("ix_billing_charges_span").using("btree", table.orgId.asc().nullsLast(), table.occurredAt.asc().nullsLast()),
+	index("ix_billing_charges_waiting").using("btree", table.orgId.asc().nullsLast(), table.meter.asc().nullsLast(), table.id.asc().nullsLast()).where(sql`((export_id IS NULL) AND (billable > 0))`),
+	foreignKey({
+			columns: [table.orgId, table.jobId],
+			foreignColumns: [jobs.orgId, jobs.id],
+			name: "fk_billing_charges_org_id_job_id_jobs"
+		}),
+	foreignKey({
+			columns: [table.orgId, table.exportId],
+			foreignColumns: [billingExports.orgId, billingExports.id],
+			name: "fk_billing_charges_org_id_export_id_billing_exports"
+		}),
+	unique("uq_billing_charges_org_id_kind_subject").on(table.orgId, table.kind, table.subject),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
+	check("ck_billing_charges_quantities", sql`(quantity > 0) AND ((billable >= 0) AND (billable <= quantity))`),
+	check("ck_billing_charges_not_negative", sql`(unit_pico_usd >= 0) AND (credit_pico_usd >= 0)`),
+	check("ck_billing_charges_kind", sql`(kind)::text = ANY ((ARRAY['pull_request'::character varying, 'tokens'::character varying])::text[])`),
+]);
+
+export const billingExports = pgTable("billing_exports", {
+	id: uuid().primaryKey().notNull(),
+	orgId: uuid("org_id").notNull(),
+	mode: varchar({ length: 32 }).notNull(),
+	customer: varchar().notNull(),
+	meter: varchar().notNull(),
+	identifier: varchar().notNull(),
+	quantity: bigint({ mode: "bigint" }).notNull(),
+	charges: integer().notNull(),
+	occurredAt: timestamp("occurred_at", { withTimezone: true, mode: 'date' }).notNull(),
+	state: varchar({ length: 32 }).default('pending').notNull(),
+	attempts: integer().default(0).notNull(),
+	code: varchar(),
+	reason: varchar(),
+	dueAt: timestamp("due_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+	claimedBy: varchar("claimed_by"),
+	claimedUntil: timestamp("claimed_until", { withTimezone: true, mode: 'date' }),
+	firstAttemptAt: timestamp("first_attempt_at", { withTimezone: true, mode: 'date' }),
+	sentAt: timestamp("sent_at", { withTimezone: true, mode: 'date' }),
+	createdAt: timestamp("created_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+}, (table) => [
+	index("ix_billing_exports_dead").using("btree", table.orgId.asc().nullsLast(), table.id.asc().nullsLast()).where(sql`((state)::text = 'dead'::text)`),
+	index("ix_billing_exports_identifier").using("btree", table.identifier.asc().nullsLast()),
+	index("ix_billing_exports_pending").using("btree", table.orgId.asc().nullsLast(), table.meter.asc().nullsLast(), table.id.asc().nullsLast()).where(sql`((state)::text = 'pending'::text)`),
+	index("ix_billing_exports_span").using("btree", table.orgId.asc().nullsLast(), table.occurredAt.asc().nullsLast()),
+	foreignKey({
+			columns: [table.orgId],
+			foreignColumns: [organizations.id],
+			name: "fk_billing_exports_org_id_organizations"
+		}),
+	unique("uq_billing_exports_org_id_id").on(table.orgId, table.id),
+	unique("uq_billing_exports_org_id_identifier").on(table.orgId, table.identifier),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
+	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
+	check("ck_billing_exports_counts", sql`(quantity > 0) AND (charges > 0) AND (attempts >= 0)`),
+	check("ck_billing_exports_sent", sql`((state)::text = 'sent'::text) = (sent_at IS NOT NULL)`),
+	check("ck_billing_exports_mode", sql`(mode)::text = ANY ((ARRAY['test'::character varying, 'live'::character varying])::text[])`),
+	check("ck_billing_exports_state", sql`(state)::text = ANY ((ARRAY['pending'::character varying, 'sent'::character varying, 'dead'::character varying])::text[])`),
 ]);
 
 export const checkpoints = pgTable("checkpoints", {
@@ -235,6 +370,7 @@ export const jobEvents = pgTable("job_events", {
 	createdAt: timestamp("created_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
 }, (table) => [
 	index("ix_job_events_job").using("btree", table.orgId.asc().nullsLast(), table.jobId.asc().nullsLast(), table.id.asc().nullsLast()),
+	index("ix_job_events_published").using("btree", table.orgId.asc().nullsLast(), table.createdAt.asc().nullsLast()).where(sql`((event)::text = 'published'::text)`),
 	foreignKey({
 			columns: [table.orgId, table.jobId],
 			foreignColumns: [jobs.orgId, jobs.id],
@@ -245,6 +381,27 @@ export const jobEvents = pgTable("job_events", {
 	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
 	check("ck_job_events_state", sql`(state)::text = ANY ((ARRAY['queued'::character varying, 'planning'::character varying, 'awaiting_approval'::character varying, 'coding'::character varying, 'reviewing'::character varying, 'pr_open'::character varying, 'paused'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[])`),
 	check("ck_job_events_event", sql`(event)::text = ANY ((ARRAY['admitted'::character varying, 'plan_invalid'::character varying, 'plan_ready'::character varying, 'approval_asked'::character varying, 'approved'::character varying, 'sent_back'::character varying, 'coded'::character varying, 'rejected'::character varying, 'published'::character varying, 'feedback'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying, 'limit_reached'::character varying, 'resumed'::character varying, 'retry_scheduled'::character varying, 'handed_over'::character varying, 'given_up'::character varying])::text[])`),
+]);
+
+export const jobLog = pgTable("job_log", {
+	id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity({ name: "job_log_id_seq", startWith: 1, increment: 1, minValue: 1, maxValue: 9223372036854775807, cache: 1 }),
+	orgId: uuid("org_id").notNull(),
+	jobId: uuid("job_id").notNull(),
+	saidAt: timestamp("said_at", { withTimezone: true, mode: 'date' }).notNull(),
+	kind: varchar({ length: 32 }).notNull(),
+	text: varchar().notNull(),
+	outcome: varchar(),
+	seconds: doublePrecision(),
+}, (table) => [
+	index("ix_job_log_job").using("btree", table.orgId.asc().nullsLast(), table.jobId.asc().nullsLast(), table.id.asc().nullsLast()),
+	foreignKey({
+			columns: [table.orgId, table.jobId],
+			foreignColumns: [jobs.orgId, jobs.id],
+			name: "fk_job_log_org_id_job_id_jobs"
+		}),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
+	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
+	check("ck_job_log_kind", sql`(kind)::text = ANY ((ARRAY['message'::character varying, 'command'::character varying])::text[])`),
 ]);
 
 export const jobs = pgTable("jobs", {
@@ -542,6 +699,59 @@ export const spending = pgTable("spending", {
 	check("ck_spending_not_negative", sql`micro_usd >= 0`),
 ]);
 
+export const standings = pgTable("standings", {
+	orgId: uuid("org_id").primaryKey().notNull(),
+	code: varchar(),
+	reason: varchar(),
+	pullRequests: integer("pull_requests"),
+	limitCode: varchar("limit_code"),
+	limitReason: varchar("limit_reason"),
+	since: timestamp({ withTimezone: true, mode: 'date' }).notNull(),
+	changedAt: timestamp("changed_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+}, (table) => [
+	foreignKey({
+			columns: [table.orgId],
+			foreignColumns: [organizations.id],
+			name: "fk_standings_org_id_organizations"
+		}),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
+	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
+	check("ck_standings_stopped_why", sql`(code IS NULL) = (reason IS NULL)`),
+	check("ck_standings_limited_why", sql`((pull_requests IS NULL) = (limit_code IS NULL)) AND ((limit_code IS NULL) = (limit_reason IS NULL))`),
+	check("ck_standings_pull_requests", sql`pull_requests >= 0`),
+]);
+
+export const stripeEvents = pgTable("stripe_events", {
+	id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity({ name: "stripe_events_id_seq", startWith: 1, increment: 1, minValue: 1, maxValue: 9223372036854775807, cache: 1 }),
+	orgId: uuid("org_id"),
+	mode: varchar({ length: 32 }).notNull(),
+	externalId: varchar("external_id").notNull(),
+	kind: varchar().notNull(),
+	customer: varchar(),
+	body: bytea("body").notNull(),
+	state: varchar({ length: 32 }).default('received').notNull(),
+	attempts: integer().default(0).notNull(),
+	code: varchar(),
+	reason: varchar(),
+	occurredAt: timestamp("occurred_at", { withTimezone: true, mode: 'date' }).notNull(),
+	receivedAt: timestamp("received_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+	dueAt: timestamp("due_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+	handledAt: timestamp("handled_at", { withTimezone: true, mode: 'date' }),
+}, (table) => [
+	index("ix_stripe_events_page").using("btree", table.orgId.asc().nullsLast(), table.id.desc().nullsFirst()),
+	index("ix_stripe_events_waiting").using("btree", table.id.asc().nullsLast()).where(sql`((state)::text = 'received'::text)`),
+	foreignKey({
+			columns: [table.orgId],
+			foreignColumns: [organizations.id],
+			name: "fk_stripe_events_org_id_organizations"
+		}),
+	unique("uq_stripe_events_external_id").on(table.externalId),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
+	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
+	check("ck_stripe_events_mode", sql`(mode)::text = ANY ((ARRAY['test'::character varying, 'live'::character varying])::text[])`),
+	check("ck_stripe_events_state", sql`(state)::text = ANY ((ARRAY['received'::character varying, 'handled'::character varying, 'ignored'::character varying, 'failed'::character varying])::text[])`),
+]);
+
 export const usageEntries = pgTable("usage_entries", {
 	id: bigint({ mode: "bigint" }).primaryKey().generatedAlwaysAsIdentity({ name: "usage_entries_id_seq", startWith: 1, increment: 1, minValue: 1, maxValue: 9223372036854775807, cache: 1 }),
 	orgId: uuid("org_id").notNull(),
@@ -611,6 +821,27 @@ export const journalContents = pgTable("journal_contents", {
 	primaryKey({ columns: [table.orgId, table.jobId, table.sha256], name: "pk_journal_contents" }),
 	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
 	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
+]);
+
+export const billingReconciliations = pgTable("billing_reconciliations", {
+	orgId: uuid("org_id").notNull(),
+	day: date().notNull(),
+	meter: varchar().notNull(),
+	ledger: numeric({ precision: 30, scale:  0 }).notNull(),
+	charged: numeric({ precision: 30, scale:  0 }).notNull(),
+	billable: numeric({ precision: 30, scale:  0 }).notNull(),
+	sent: numeric({ precision: 30, scale:  0 }).notNull(),
+	provider: numeric({ precision: 30, scale:  0 }),
+	differs: boolean().notNull(),
+	comparedAt: timestamp("compared_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+}, (table) => [
+	foreignKey({
+			columns: [table.orgId],
+			foreignColumns: [organizations.id],
+			name: "fk_billing_reconciliations_org_id_organizations"
+		}),
+	primaryKey({ columns: [table.orgId, table.day, table.meter], name: "pk_billing_reconciliations" }),
+	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
 ]);
 
 export const namedRequests = pgTable("named_requests", {

@@ -4,8 +4,8 @@ Generated from the document: a new route is covered as soon as it is there. What
 said in `aicd_backend.testing.recipes`.
 """
 
-from collections.abc import Awaitable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -13,7 +13,8 @@ import pytest
 from aicd_backend.access import Level, needs, secured_router
 from aicd_backend.problems import MEDIA_TYPE
 from aicd_backend.testing.recipes import BY_HAND, PARAMETERS, Operation, operations_of, valid_request
-from aicd_backend.testing.world import Headers, Org, World, offline_app
+from aicd_backend.testing.world import SYSTEM, Headers, Org, World, offline_app
+from aicd_core.tenancy.organizations.service import delete, require_organization
 from aicd_core.tenancy.permissions import EVERYTHING, GRANTS, Permission, Role
 from aicd_core.tenancy.tokens import TokenKind, new_token
 
@@ -76,113 +77,123 @@ def test_a_route_that_declares_nothing_does_not_start() -> None:
 
 
 @pytest.mark.parametrize("operation", named(SECURED))
-async def test_without_a_good_credential_nobody_comes_in(operation: Operation, world: World) -> None:
+async def test_every_credential_gets_what_the_route_declares(operation: Operation, world: World) -> None:
+    """All credentials of all kinds on one server, every difference told; a deletion of the organization comes last."""
+    checks = [check for check, operations in CHECKS if operation in operations]
+    assert [difference for check in checks async for difference in check(operation, world)] == []
+
+
+def difference(what: str, answer: httpx.Response, *expected: object) -> Iterator[str]:
+    """A line that says how an answer is not the expected status and code; nothing where it is."""
+    if told(answer) != expected:
+        yield f"{what}: {told(answer)} and not {expected}: {answer.text[:300]}"
+
+
+async def without_a_good_credential(operation: Operation, world: World) -> AsyncIterator[str]:
     owner = await world.as_role(Role.OWNER)
     cookie = owner["Cookie"].partition("=")[0]
     unknown_key, unknown_login = new_token(TokenKind.API_KEY).reveal(), new_token(TokenKind.SESSION).reveal()
-    revoked_login = await world.as_revoked_session(Role.OWNER)
     good_key = (await world.make_key()).token.reveal()
-    credentials: dict[str, tuple[Headers, str]] = {
-        "none": ({}, "credential_missing"),
-        "garbage": ({"Authorization": "Bearer garbage"}, "credential_invalid"),
-        "another scheme": ({"Authorization": "Basic YTpi"}, "credential_invalid"),
-        "a key without its scheme": ({"Authorization": good_key}, "credential_invalid"),
-        "an unknown key": ({"Authorization": f"Bearer {unknown_key}"}, "credential_invalid"),
-        "a revoked key": (await world.as_revoked_key(), "credential_invalid"),
-        "a login as a key": ({"Authorization": f"Bearer {unknown_login}"}, "credential_invalid"),
-        "a garbled cookie": ({"Cookie": f"{cookie}=garbage", "Origin": owner["Origin"]}, "credential_invalid"),
-        "an unknown login": ({"Cookie": f"{cookie}={unknown_login}", "Origin": owner["Origin"]}, "credential_invalid"),
-        "a login that lasted too long": (
-            await world.as_role(Role.OWNER, ago=timedelta(days=31)),
-            "credential_invalid",
-        ),
-        "an idle login": (await world.as_role(Role.OWNER, ago=timedelta(days=8)), "credential_invalid"),
-        "a revoked login": (revoked_login, "credential_invalid"),
+    credentials: dict[str, Headers] = {
+        "garbage": {"Authorization": "Bearer garbage"},
+        "another scheme": {"Authorization": "Basic YTpi"},
+        "a key without its scheme": {"Authorization": good_key},
+        "an unknown key": {"Authorization": f"Bearer {unknown_key}"},
+        "a revoked key": await world.as_revoked_key(),
+        "a login as a key": {"Authorization": f"Bearer {unknown_login}"},
+        "a garbled cookie": {"Cookie": f"{cookie}=garbage", "Origin": owner["Origin"]},
+        "an unknown login": {"Cookie": f"{cookie}={unknown_login}", "Origin": owner["Origin"]},
+        "a login that lasted too long": await world.as_role(Role.OWNER, ago=timedelta(days=31)),
+        "an idle login": await world.as_role(Role.OWNER, ago=timedelta(days=8)),
+        "a revoked login": await world.as_revoked_session(Role.OWNER),
     }
-    for what, (headers, code) in credentials.items():
+    for what, headers in {"nothing": {}, **credentials}.items():
         answer = await send(world, operation, headers)
-        assert (what, *told(answer)) == (what, 401, code)
-        assert answer.headers["www-authenticate"].startswith("Bearer ")
+        for line in difference(what, answer, 401, "credential_invalid" if headers else "credential_missing"):
+            yield line
+        if not answer.headers.get("www-authenticate", "").startswith("Bearer "):
+            yield f"{what}: no challenge"
 
 
-def answer_for(operation: Operation, may: bool) -> tuple[int, str | None]:
-    return (operation.success, None) if may else (403, "forbidden")
-
-
-@pytest.mark.parametrize("operation", named(SUCCEEDING))
-async def test_a_member_may_what_his_role_may_and_a_key_what_its_scopes_say(operation: Operation, world: World) -> None:
+async def as_members_and_keys(operation: Operation, world: World) -> AsyncIterator[str]:
+    """A member may what his role may, and a key what its scopes say."""
     for role in reversed(Role):
         may = operation.permission not in set(Permission) or Permission(operation.permission) in GRANTS[role]
-        answer = await send(world, operation, await world.as_role(role))
-        assert (role, *told(answer)) == (role, *answer_for(operation, may))
-    everything = await send(world, operation, await world.as_key())
-    if operation.permission == Level.PERSON:
-        assert told(everything) == (403, "person_needed")
-        return
-    assert told(everything) == (operation.success, None)
+        expected = (operation.success, None) if may else (403, "forbidden")
+        for line in difference(role, await send(world, operation, await world.as_role(role)), *expected):
+            yield line
+    person = operation.permission == Level.PERSON
+    expected = (403, "person_needed") if person else (operation.success, None)
+    for line in difference("a key", await send(world, operation, await world.as_key()), *expected):
+        yield line
 
 
-@pytest.mark.parametrize("operation", named(IN_ORG))
-async def test_without_the_permission_nothing_is_done(operation: Operation, world: World) -> None:
+async def without_the_permission(operation: Operation, world: World) -> AsyncIterator[str]:
     wanted = Permission(operation.permission or "")
-    for role in Role:
-        if wanted not in GRANTS[role]:
-            assert told(await send(world, operation, await world.as_role(role))) == (403, "forbidden")
-    assert told(await send(world, operation, await world.as_key(EVERYTHING - {wanted}))) == (403, "forbidden")
+    callers = {role.value: await world.as_role(role) for role in Role if wanted not in GRANTS[role]}
+    callers["a key with all other scopes"] = await world.as_key(EVERYTHING - {wanted})
+    for what, headers in callers.items():
+        for line in difference(what, await send(world, operation, headers), 403, "forbidden"):
+            yield line
 
 
-@pytest.mark.parametrize("operation", named(IN_ORG))
-async def test_another_tenant_is_told_that_there_is_nothing(operation: Operation, world: World) -> None:
-    strangers: dict[str, Awaitable[Headers]] = {
-        "a rival's key": world.as_key(org=world.rival),
-        "a rival's owner": world.as_role(Role.OWNER, world.rival),
-        "a person of no organization": no_member(world),
+async def as_another_tenant(operation: Operation, world: World) -> AsyncIterator[str]:
+    stranger = await world.make_user("stranger")
+    strangers: dict[str, Headers] = {
+        "a rival's key": await world.as_key(org=world.rival),
+        "a rival's owner": await world.as_role(Role.OWNER, world.rival),
+        "a person of no organization": world.as_session(await world.open_session(stranger.id)),
     }
-    for what, headers in strangers.items():
-        answer = await send(world, operation, await headers)
-        assert (what, *told(answer)) == (what, 404, "organization_not_found")
-    nowhere = await world.client.request(
+    answers = {what: await send(world, operation, headers) for what, headers in strangers.items()}
+    answers["nowhere"] = await world.client.request(
         operation.method, operation.path.replace("{org}", "nowhere"), headers=await world.as_role(Role.OWNER)
     )
-    assert told(nowhere) == (404, "organization_not_found")
+    for what, answer in answers.items():
+        for line in difference(what, answer, 404, "organization_not_found"):
+            yield line
 
 
-async def no_member(world: World) -> Headers:
-    user = await world.make_user("stranger")
-    return world.as_session(await world.open_session(user.id))
-
-
-@pytest.mark.parametrize(
-    "operation",
-    named([operation for operation in IN_ORG if operation.parameters]),
-)
-async def test_another_tenants_thing_is_not_found_in_ones_own(operation: Operation, world: World) -> None:
-    for headers in (await world.as_role(Role.OWNER), await world.as_key()):
+async def on_another_tenants_thing(operation: Operation, world: World) -> AsyncIterator[str]:
+    """It is not found in one's own organization."""
+    for what, headers in {"an owner": await world.as_role(Role.OWNER), "a key": await world.as_key()}.items():
         answer = await send(world, operation, headers, owner=world.rival)
-        assert answer.status_code == 404, answer.text
+        if answer.status_code != 404:
+            yield f"{what} on a rival's thing: {told(answer)}: {answer.text[:300]}"
 
 
-@pytest.mark.parametrize("operation", named(IN_ORG))
-async def test_a_deleted_organization_is_gone_for_everybody(operation: Operation, world: World) -> None:
-    request = await valid_request(world, operation, world.us)
-    member, key = await world.as_role(Role.OWNER), await world.as_key()
-    await world.delete(world.us)
-    answers = [
-        await world.client.request(operation.method, request.path, headers=headers, json=request.body)
-        for headers in (member, key)
-    ]
-    assert [told(answer) for answer in answers] == [
-        (404, "organization_not_found"),
-        (401, "credential_invalid"),
-    ]
-
-
-@pytest.mark.parametrize("operation", named([op for op in SECURED if op.method != "get"]))
-async def test_a_cookie_alone_changes_nothing(operation: Operation, world: World) -> None:
+async def by_a_cookie_alone(operation: Operation, world: World) -> AsyncIterator[str]:
     owner = await world.as_role(Role.OWNER)
     for origin in ({}, {"Origin": "https://evil.test"}, {"Origin": "null"}, {"Origin": "https://app.test.evil.test"}):
         answer = await send(world, operation, {"Cookie": owner["Cookie"], **origin})
-        assert told(answer) == (403, "origin_refused"), origin
+        for line in difference(f"a cookie with {origin}", answer, 403, "origin_refused"):
+            yield line
+
+
+async def on_a_deleted_organization(operation: Operation, world: World) -> AsyncIterator[str]:
+    request = await valid_request(world, operation, world.us)
+    member, key = await world.as_role(Role.OWNER), await world.as_key()
+    async with world.stores.database.write(world.us.tenant) as session:
+        now = await require_organization(session, world.us.tenant)
+        await delete(session, world.us.tenant, SYSTEM, revision=now.revision, now=datetime.now(UTC))
+    for what, headers, *expected in (
+        ("a member when it is deleted", member, 404, "organization_not_found"),
+        ("a key when it is deleted", key, 401, "credential_invalid"),
+    ):
+        answer = await world.client.request(operation.method, request.path, headers=headers, json=request.body)
+        for line in difference(str(what), answer, *expected):
+            yield line
+
+
+CHECKS: tuple[tuple[Callable[[Operation, World], AsyncIterator[str]], list[Operation]], ...] = (
+    (on_another_tenants_thing, [operation for operation in IN_ORG if operation.parameters]),
+    (without_a_good_credential, SECURED),
+    (without_the_permission, IN_ORG),
+    (as_another_tenant, IN_ORG),
+    (by_a_cookie_alone, [operation for operation in SECURED if operation.method != "get"]),
+    (as_members_and_keys, SUCCEEDING),
+    (on_a_deleted_organization, IN_ORG),
+)
+"""What is asked of which routes. A rival's thing comes first, as long as ours has none of its number."""
 
 
 async def test_nobody_learns_what_a_body_must_look_like_before_he_may_send_it(world: World) -> None:

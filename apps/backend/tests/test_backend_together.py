@@ -17,8 +17,8 @@ AICD = Path(__file__).parents[3] / ".venv" / "bin" / "aicd"
 PATIENCE = 90.0
 
 
-def environment(data: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(data.parent), "AICD_DATA_DIR": str(data)}
+def environment(data: Path, **settings: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(data.parent), "AICD_DATA_DIR": str(data), **settings}
 
 
 def aicd(data: Path, *arguments: str) -> str:
@@ -28,16 +28,18 @@ def aicd(data: Path, *arguments: str) -> str:
 
 
 @contextmanager
-def up(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process and the address that it says it listens on."""
+def up(data: Path, said: list[str] | None = None, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process and the address that it says it listens on; what it says until then goes to `said`."""
     command = [str(AICD), "up", "--port", "0"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment(data), **streams, text=True) as process:
+    with subprocess.Popen(command, env=environment(data, **settings), **streams, text=True) as process:
         assert process.stderr is not None
         try:
             for line in process.stderr:
-                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                    yield process, found[0]
+                if said is not None:
+                    said.append(line)
+                if found := re.search(r"listening on (http://127\.0\.0\.1:\d+)", line):
+                    yield process, found[1]
                     break
             else:
                 raise AssertionError("it ended before it listened")
@@ -49,7 +51,9 @@ def test_it_answers_and_works_on_jobs_until_it_is_told_to_stop(tmp_path: Path) -
     data, repo = tmp_path / "data", make_sample(tmp_path / "sample")
     issue = tmp_path / "issue.md"
     issue.write_text(ISSUE)
-    with up(data) as (process, address):
+    said: list[str] = []
+    with up(data, said, AICD_METRICS_PORT="0") as (process, address):
+        (metrics,) = re.findall(r"metrics at (http://127\.0\.0\.1:\d+/metrics)", "".join(said))
         assert httpx.get(f"{address}/readyz").status_code == 200
         assert process.stdout is not None
         headers = {"Authorization": f"Bearer {process.stdout.readline().strip()}"}
@@ -59,6 +63,15 @@ def test_it_answers_and_works_on_jobs_until_it_is_told_to_stop(tmp_path: Path) -
         while "pr_open" not in aicd(data, "jobs"):
             assert time.monotonic() < deadline, aicd(data, "jobs")
             time.sleep(0.5)
+        assert httpx.get(f"{address}/metrics").status_code == 404, "figures of all tenants are not on the API's port"
+        assert httpx.get(f"{address}/a-secret-path").status_code == 404
+        figures = httpx.get(metrics).text
+        path = "/v1/organizations/{org}"
+        assert f'aicd_http_requests_total{{method="GET",route="{path}",status="200"}} 1.0' in figures
+        assert 'aicd_http_requests_total{method="GET",route="unmatched",status="404"} 2.0' in figures
+        assert 'aicd_job_transitions_total{event="published",state="pr_open"} 1.0' in figures
+        assert 'aicd_jobs{state="pr_open"} 1.0' in figures
+        assert "a-secret-path" not in figures
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         process.stderr.read()

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from aicd_backend.bodies import Answer
 from aicd_core.contracts import Usage
+from aicd_core.db.pages import cursor_of
+from aicd_core.jobs.log.values import LogKind, LogLine
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.jobs.values import EventView, JobView
 
@@ -77,6 +79,28 @@ class EventAnswer(Answer):
     @classmethod
     def of(cls, event: EventView) -> Self:
         return cls(**{name: getattr(event, name) for name in cls.model_fields})
+
+
+class LineAnswer(Answer):
+    """A line of a job's log."""
+
+    cursor: str = Field(description="Given as `cursor`, it asks for what comes behind this line, also later on.")
+    said_at: datetime = Field(description="By the clock of the machine that worked on the job.")
+    kind: LogKind
+    text: str = Field(description="What was said, or the command that ended.")
+    outcome: str | None = Field(description="How the command ended.")
+    seconds: float | None = Field(description="How long it took.")
+
+    @classmethod
+    def of(cls, line: LogLine) -> Self:
+        return cls(
+            cursor=cursor_of(line.number),
+            said_at=line.said_at,
+            kind=line.kind,
+            text=line.text,
+            outcome=line.outcome,
+            seconds=line.seconds,
+        )
 
 
 class UsageAnswer(Answer):

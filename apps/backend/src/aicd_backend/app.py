@@ -20,6 +20,11 @@ from starlette.responses import Response
 from aicd_backend.access import CLIENT
 from aicd_backend.access_tokens import AccessTokens
 from aicd_backend.examples import add_examples
+from aicd_backend.billing.keeping import Keeper
+from aicd_backend.billing.plans import Plans
+from aicd_backend.billing.webhook import webhook_route
+from aicd_backend.console import CONSOLE
+from aicd_backend.console_logins import ConsoleLogins
 from aicd_backend.health import health_router
 from aicd_backend.login.registry import Logins
 from aicd_backend.middleware import (
@@ -44,6 +49,7 @@ from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_backend.time_limit import TimeLimitMiddleware
 from aicd_cli.readiness import ReadyCheck
+from aicd_cli.watching import WatchingMiddleware
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.orchestrator.lease import end
 from aicd_core.tenancy.permissions import DESCRIPTIONS
@@ -119,7 +125,22 @@ def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None =
     app.state.stores = stores
     app.state.logins = Logins(settings)
     app.state.access_tokens = AccessTokens(settings)
+    app.state.plans = Plans.load(settings.billing_plans)
+    app.state.billing = None
+    app.state.console_logins = ConsoleLogins(settings)
     return app
+
+
+def open_billing(app: FastAPI, keeper: Keeper | None, stores: Stores) -> None:
+    """Has the routes use billing, and takes Stripe's events in, where both are configured.
+
+    Raises:
+        InvalidInputError: `weak_webhook_secret`.
+    """
+    app.state.billing = keeper
+    endpoint = keeper.webhook(stores) if keeper else None
+    if endpoint is not None:
+        app.router.routes.append(webhook_route(endpoint))
 
 
 def describe() -> dict[str, Any]:
@@ -139,7 +160,7 @@ def _routed(ready: ReadyCheck, ready_timeout: float, **given: Any) -> Api:
         **given,
     )
     routers = (health_router(ready, ready_timeout), *ROUTERS)
-    for router in routers:
+    for router in (*routers, *CONSOLE):
         app.include_router(router)
     routes = (route for router in routers for route in router.routes if isinstance(route, APIRoute))
     app.models = {route.name: route.response_model for route in routes}
@@ -182,6 +203,7 @@ def _middleware(settings: BackendSettings, counts: Counts) -> list[Middleware]:
         ],
     )
     return [
+        Middleware(WatchingMiddleware),
         Middleware(RequestIdMiddleware),
         Middleware(SecurityHeadersMiddleware),
         cors,

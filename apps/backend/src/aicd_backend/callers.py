@@ -11,6 +11,8 @@ from fastapi import Depends, Path
 from starlette.requests import Request
 
 from aicd_backend.access_tokens import PREFIX, AccessTokens
+from aicd_backend.console_logins import PREFIX as CONSOLE_PREFIX
+from aicd_backend.console_logins import ConsoleLogins
 from aicd_backend.csrf import refuse_forged
 from aicd_backend.problems import RefusedError
 from aicd_backend.stores import Stores
@@ -136,11 +138,19 @@ async def _principal(request: Request, stores: Stores, slug: str, now: datetime)
         token = request.cookies.get(stores.settings.session_cookie)
         if token is None:
             raise RefusedError(*NO_CREDENTIAL)
-        found = await principal_of_session(stores.system.courier(), token, slug, now)
+        found = await _of_cookie(request, stores, token, slug, now)
     except UnauthenticatedError as error:
         raise RefusedError(*BAD_CREDENTIAL) from error
     refuse_forged(request, stores.settings)
     return found, token
+
+
+async def _of_cookie(request: Request, stores: Stores, token: str, slug: str, now: datetime) -> Principal:
+    """Whose login a cookie is: a person's, or one that stands for an API key."""
+    if not token.startswith(CONSOLE_PREFIX):
+        return await principal_of_session(stores.system.courier(), token, slug, now)
+    logins_by_key: ConsoleLogins = request.app.state.console_logins
+    return await principal_of_grant(stores.system.courier(), logins_by_key.read(token, now), now)
 
 
 async def _of_bearer(request: Request, stores: Stores, text: str, now: datetime) -> KeyPrincipal:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from aicd_backend.billing_commands import app as billing
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
@@ -23,11 +24,12 @@ admin = typer.Typer(help="What only whoever runs the server may do.", no_args_is
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `aicd up`, `aicd serve`, `aicd openapi` and `aicd admin`."""
+    """Adds `aicd up`, `aicd serve`, `aicd openapi`, `aicd admin` and `aicd billing`."""
     app.command("up", epilog=UP_EXAMPLE)(up_command)
     app.command("serve", epilog=SERVE_EXAMPLE)(serve_command)
     app.command("openapi", epilog=OPENAPI_EXAMPLE)(openapi_command)
     app.add_typer(admin, name="admin")
+    app.add_typer(billing, name="billing")
 
 
 def serve_command(

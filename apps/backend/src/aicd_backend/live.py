@@ -39,6 +39,10 @@ class _Topic:
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def knows(self, version: int) -> bool:
+        """Whether the history was read up to this version of the job."""
+        return bool(self.events) and version <= self.events[-1].version
+
     def hear(self) -> None:
         """Something may have happened: whoever waits looks again."""
         self.heard += 1
@@ -83,6 +87,7 @@ class Feed:
         self._system = system
         self._topics: dict[JobId, _Topic] = {}
         self._reads = asyncio.Semaphore(READS)
+        self._any = asyncio.Event()
         self._stopped = False
         self.seats = Seats()
 
@@ -120,6 +125,18 @@ class Feed:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), pause)
 
+    async def heard(self, pause: float) -> AsyncGenerator[None, None]:
+        """Yields whenever something may have happened to some job of somebody's; ends when the process does.
+
+        Args:
+            pause: seconds after which it yields in any case.
+        """
+        while not self._stopped:
+            changed = self._any
+            yield
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), pause)
+
     @contextmanager
     def _reading(self, tenant: Tenant, job_id: JobId) -> Iterator[_Topic]:
         topic = self._topics.setdefault(job_id, _Topic(tenant, job_id))
@@ -147,11 +164,18 @@ class Feed:
                 topic.events.extend(found)
                 topic.read = heard
 
-    def _heard(self, job_id: JobId, _version: int) -> None:
-        if (topic := self._topics.get(job_id)) is not None:
+    def _heard(self, job_id: JobId, version: int) -> None:
+        self._wake_all()
+        topic = self._topics.get(job_id)
+        if topic is not None and not topic.knows(version):  # else it is its log that grew
             topic.hear()
 
     def _listening(self) -> None:
         """Whatever happened while nobody listened was missed: everybody looks again."""
+        self._wake_all()
         for topic in self._topics.values():
             topic.hear()
+
+    def _wake_all(self) -> None:
+        self._any.set()
+        self._any = asyncio.Event()

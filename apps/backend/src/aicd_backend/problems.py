@@ -18,6 +18,7 @@ MAX_FIELD_ERRORS = 50
 STATUS_OF_KIND: Mapping[ErrorKind, int] = {
     ErrorKind.INVALID_INPUT: 400,
     ErrorKind.UNAUTHENTICATED: 401,
+    ErrorKind.STOPPED: 402,
     ErrorKind.FORBIDDEN: 403,
     ErrorKind.NOT_FOUND: 404,
     ErrorKind.CONFLICT: 409,
@@ -79,6 +80,7 @@ class _Status(NamedTuple):
 _STATUSES: Mapping[int, _Status] = {
     400: _Status("bad_request", "Bad Request", "The request cannot be read."),
     401: _Status("unauthenticated", "Unauthorized", "Say who you are."),
+    402: _Status("stopped", "Payment Required", "No work is done for this organization until it has paid."),
     403: _Status("forbidden", "Forbidden", "You may not do this."),
     404: _Status("not_found", "Not Found", "There is nothing at this address."),
     405: _Status("method_not_allowed", "Method Not Allowed", "This address does not take that method."),

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 UNCOUNTED = ("/healthz", "/readyz", "/webhooks/")
 """Who asks for health is the operator's own machine, and deliveries are counted by their signatures."""
-LOGIN = re.compile(r"/v1/auth/[^/]+/(login|callback)|/v1/oauth/token")
+LOGIN = re.compile(r"/v1/auth/[^/]+/(login|callback)|/v1/oauth/token|/login/key")
 """Where people and programs prove who they are: each try costs a provider's answer or a query, or is a guess."""
 PATIENCE = 1.0
 """Seconds that a request waits for Redis before it is let in uncounted."""

@@ -10,12 +10,15 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from aicd_backend.app import create_app
+from aicd_backend.app import create_app, open_billing
+from aicd_backend.billing.exporter import exporting
+from aicd_backend.billing.keeping import keeping
 from aicd_backend.ending import EndsStreams
 from aicd_backend.production import refuse_unsafe
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
+from aicd_cli.metering import metered
 from aicd_cli.receiving import open_route
 from aicd_cli.runtime import LOCAL_ORGANIZATION
 from aicd_core.db.database import Database, SystemDatabase
@@ -80,8 +83,11 @@ def _configure(options: argparse.Namespace, stores: Stores, hosts: Hosts) -> uvi
         with suppress(UnavailableError):
             await ready()
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(metered(stores.settings, stores.system))
             if stores.settings.github_webhook_secret is not None:
                 app.router.routes.append(await stack.enter_async_context(open_route(stores.settings, stores.system)))
+            await stack.enter_async_context(exporting(stores.database, stores.system, stores.settings))
+            open_billing(app, await stack.enter_async_context(keeping(stores)), stores)
             yield
         await stores.database.close()
         await stores.system.close()

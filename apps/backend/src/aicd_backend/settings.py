@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from aicd_backend.login_providers import LOOPBACK, GithubProvider, OidcProvider, kind_of
 from aicd_core.settings import MIB, Settings
 from aicd_core.tenancy.accounts.values import SessionLimits
+from aicd_core.usage.billing.models import BillingMode
 
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
 """Scheme, host and port, as a browser sends them (RFC 6454): lower case, no path, no slash at the end."""
@@ -103,6 +104,43 @@ class BackendSettings(Settings):
     session_idle_days: float = Field(default=7, gt=0, description="A login ends when it is not used for so many days.")
     session_days: float = Field(default=30, gt=0, description="A login ends after so many days at the latest.")
 
+    stripe_key: SecretStr | None = Field(
+        default=None, description="Stripe's secret or restricted key; billing is off without one (docs/billing.md)."
+    )
+    stripe_mode: BillingMode = Field(
+        default=BillingMode.TEST,
+        description="`test` or `live`: the key, its account and the database are of this mode.",
+    )
+    stripe_url: str | None = Field(default=None, description="Another address than Stripe's own; for tests.")
+    billing_plans: Path | None = Field(default=None, description="The plans file; default: the one that is shipped.")
+    billing_interval: float = Field(
+        default=60, gt=0, description="Seconds between two looks for what is to be charged."
+    )
+    billing_rate: float = Field(
+        default=50, gt=0, le=900, description="Meter events sent to Stripe a second, by one process."
+    )
+    billing_bundle: int = Field(
+        default=1000, gt=0, le=5000, description="Charges of tokens that are told to Stripe in one meter event."
+    )
+    billing_lease: float = Field(
+        default=120,
+        ge=1,
+        description="Seconds after which what a killed exporter was sending is sent by another; a call to Stripe is "
+        "given up after a quarter of that.",
+    )
+
+    stripe_webhook_secrets: SecretStr | None = Field(
+        default=None,
+        description="What Stripe signs its events with, `whsec_…`, with commas between: one for each endpoint there, "
+        "and while one is replaced, both.",
+    )
+    billing_grace_days: float = Field(
+        default=7, ge=0, description="Days after a payment failed until no more work is done for the organization."
+    )
+    billing_review: float = Field(
+        default=10, gt=0, description="Seconds between two looks at caps, limits and overdue payments."
+    )
+
     @field_validator("cookie_secure")
     @classmethod
     def _insecure_only_here(cls, value: bool, info: ValidationInfo) -> bool:
@@ -120,6 +158,24 @@ class BackendSettings(Settings):
         missing = [f"AICD_{name.upper()}" for name in ("public_url", "secret_keys") if not info.data.get(name)]
         if value and missing:
             raise ValueError(f"needs {' and '.join(missing)}")
+        return value
+
+    @field_validator("stripe_webhook_secrets")
+    @classmethod
+    def _with_a_key(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and info.data.get("stripe_key") is None:
+            raise ValueError("needs AICD_STRIPE_KEY: what an event says is read from Stripe")
+        return value
+
+    @field_validator("stripe_mode")
+    @classmethod
+    def _of_the_key(cls, value: BillingMode, info: ValidationInfo) -> BillingMode:
+        key = info.data.get("stripe_key")
+        if key is not None and not key.get_secret_value().startswith((f"sk_{value.value}_", f"rk_{value.value}_")):
+            raise ValueError(
+                f"{value.value} is not what AICD_STRIPE_KEY is of: such a key begins with sk_{value.value}_ or "
+                f"rk_{value.value}_"
+            )
         return value
 
     @property

@@ -90,6 +90,7 @@ async def create(here: TenantCaller, request: JobRequest) -> JobView:
         ConflictError: `disabled` or `disconnected`: the repository is out of use.
         ForbiddenError: no installation of the organization's covers the repository.
         UnavailableError: the repository cannot be reached.
+        StoppedError: no work, or no further pull request, is to be had for the organization now.
     """
     async with here.read() as session:
         source = await _in_use(session, here, request.repository_id)

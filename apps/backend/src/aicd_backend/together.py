@@ -10,7 +10,9 @@ from pathlib import Path
 
 import uvicorn
 
-from aicd_backend.app import create_app
+from aicd_backend.app import create_app, open_billing
+from aicd_backend.billing.exporter import exporting
+from aicd_backend.billing.keeping import keeping
 from aicd_backend.bootstrap import make_first_key
 from aicd_backend.ending import EndsStreamsWithin
 from aicd_backend.production import refuse_unsafe
@@ -18,12 +20,14 @@ from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
 from aicd_cli.http import listening
+from aicd_cli.metering import metered
 from aicd_cli.receiving import open_route
 from aicd_cli.runtime import (
     LOCAL_ORGANIZATION,
     Store,
     load_workers,
     make_parts,
+    observing,
     open_dispatch,
     open_store,
     require_disk_space,
@@ -50,6 +54,7 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
         async with AsyncExitStack() as stack:
             pool_size = concurrency + POOL_SPARE + REQUESTS
             store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
+            await stack.enter_async_context(metered(settings, store.system))
             require_disk_space(settings)
             await _show_first_key(settings, store)
             await hosts.sandbox.check()
@@ -71,8 +76,11 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
                 ),
                 stores.feed,
             )
-            parts = make_parts(settings, store, hosts, log_progress)
+            observe = await stack.enter_async_context(observing(settings, store, log_progress))
+            parts = make_parts(settings, store, hosts, observe)
             options = WorkerOptions(drain_timeout)
+            await stack.enter_async_context(exporting(store.database, store.system, settings))
+            open_billing(app, await stack.enter_async_context(keeping(stores)), stores)
             async with load_workers().open_worker(parts, options, concurrency) as worker:
 
                 def stop() -> None:

@@ -28,6 +28,7 @@ BY_KIND: Mapping[ErrorKind, ExitCode] = MappingProxyType(
         ErrorKind.FORBIDDEN: ExitCode.USAGE,
         ErrorKind.NOT_FOUND: ExitCode.USAGE,
         ErrorKind.FAILED: ExitCode.JOB_FAILED,
+        ErrorKind.STOPPED: ExitCode.WAITING,
         ErrorKind.CONFLICT: ExitCode.UNEXPECTED,
         ErrorKind.UNAVAILABLE: ExitCode.UNEXPECTED,
         ErrorKind.INTERNAL: ExitCode.UNEXPECTED,

@@ -20,8 +20,8 @@ class Server(uvicorn.Server):
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket.
+def listening(host: str, port: int, chosen_by: str = "--host and --port") -> Iterator[socket.socket]:
+    """A listening socket; `chosen_by` names what an operator chooses the address with.
 
     Raises:
         UnavailableError: the address or the port cannot be had.
@@ -31,7 +31,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise UnavailableError(
-            f"{host}:{port} cannot be listened on ({error.strerror or error}). Choose another with --host and --port.",
+            f"{host}:{port} cannot be listened on ({error.strerror or error}). Choose another with {chosen_by}.",
             code="port_unavailable",
         ) from error
     with listener:

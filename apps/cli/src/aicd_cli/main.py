@@ -16,6 +16,7 @@ from aicd_cli.commands import (
     journal,
     keys,
     limits,
+    logs,
     migrate,
     org,
     policy,
@@ -56,6 +57,7 @@ def options(
 app.command("run", epilog=run_command.EXAMPLE)(run_command.command)
 app.command("jobs", epilog=jobs.LIST_EXAMPLE)(jobs.list_command)
 app.command("show", epilog=jobs.SHOW_EXAMPLE)(jobs.show_command)
+app.command("logs", epilog=logs.EXAMPLE)(logs.command)
 app.command("worker", epilog=worker.EXAMPLE)(worker.command)
 app.command("cancel", epilog=control.CANCEL_EXAMPLE)(control.cancel_command)
 app.command("approve", epilog=control.APPROVE_EXAMPLE)(control.approve_command)

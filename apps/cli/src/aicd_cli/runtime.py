@@ -20,7 +20,17 @@ from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.migrations import is_current, migrate, require_current
 from aicd_core.migrations.roles import APP, SYSTEM
-from aicd_core.orchestrator import CodeHosts, Dispatch, Observer, Parts, Worker, WorkerOptions
+from aicd_core.orchestrator import (
+    CodeHosts,
+    Dispatch,
+    Observer,
+    Parts,
+    Progress,
+    Worker,
+    WorkerOptions,
+    keeping_logs,
+    redaction_of,
+)
 from aicd_core.settings import MIB, Settings
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.organizations.service import ensure_organization
@@ -230,6 +240,18 @@ def make_parts(
         observe=observe,
         dispatch=dispatch or Dispatch(),
     )
+
+
+@asynccontextmanager
+async def observing(settings: Settings, store: Store, watch: Observer) -> AsyncIterator[Observer]:
+    """An observer for a process that works on jobs: `watch` sees what is told, and it is kept (`aicd logs`)."""
+    async with keeping_logs(store.system, redaction_of(settings, os.environ)) as keeper:
+
+        def observe(progress: Progress) -> None:
+            watch(progress)
+            keeper.observe(progress)
+
+        yield observe
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TypeAlias
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.process import STOP_SIGNALS
@@ -17,6 +18,8 @@ from aicd_core.text import one_line
 
 POOL_SPARE = 8
 """Connections of a worker beside one for each job: heartbeats, admission, sweeps; and four deliveries."""
+
+StopBy: TypeAlias = Callable[[Callable[[], None]], None]
 
 RETRY_SECONDS = 1.0
 """Between two looks at whether Postgres is there."""
@@ -50,6 +53,29 @@ async def _wait_out(error: UnavailableError) -> None:
         raise error
     logging.getLogger(__name__).warning("waiting: %s", error)
     await asyncio.sleep(RETRY_SECONDS)
+
+
+async def until_told_to_stop(run: Callable[[StopBy], Awaitable[None]]) -> None:
+    """Runs `run` until the first stop signal; the second one ends the process at once.
+
+    Args:
+        run: is given a function to be called with what begins to stop it; until then a signal cancels it.
+    """
+    task, told = asyncio.current_task(), False
+    assert task is not None
+    ways: list[Callable[[], object]] = [task.cancel]
+
+    def stop() -> None:
+        nonlocal told
+        told = True
+        ways[-1]()
+
+    with stopped_by_signals(stop):
+        try:
+            await run(ways.append)
+        except asyncio.CancelledError:
+            if not told:
+                raise
 
 
 @contextmanager

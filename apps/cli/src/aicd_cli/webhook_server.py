@@ -1,6 +1,7 @@
 """A process that takes GitHub's deliveries in, and does nothing else; see `commands.github` for why it stands alone."""
 
 import logging
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
@@ -9,9 +10,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aicd_cli.http import Server, listening
+from aicd_cli.metering import metered
 from aicd_cli.readiness import ReadyCheck, SharedCheck
 from aicd_cli.receiving import open_route, secrets_of
-from aicd_cli.serving import stopped_by_signals, store_once_there
+from aicd_cli.serving import StopBy, store_once_there, until_told_to_stop
+from aicd_cli.watching import WatchingMiddleware
+from aicd_core.db.database import Database
 from aicd_core.settings import Settings
 from aicd_github.webhooks.app import PATH, PROBLEM_TYPE
 
@@ -49,21 +53,28 @@ async def serve(settings: Settings, host: str, port: int) -> None:
     """
     secrets_of(settings)
     with listening(host, port) as listener:
-        async with store_once_there(settings, POOL) as store, open_route(settings, store.system) as route:
-            config = uvicorn.Config(
-                Starlette(routes=[route, *health_routes(store.database.refuse_unsafe_role)]),
-                lifespan="off",
-                ws="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-            )
-            server = Server(config)
 
-            def stop() -> None:
-                server.should_exit = True
-
-            _log.info("taking deliveries at http://%s:%d%s", *listener.getsockname()[:2], PATH)
-            with stopped_by_signals(stop):
+        async def run(stop_by: StopBy) -> None:
+            async with (
+                store_once_there(settings, POOL) as store,
+                metered(settings, store.system),
+                open_route(settings, store.system) as route,
+            ):
+                server = Server(_config(route, store.database))
+                _log.info("taking deliveries at http://%s:%d%s", *listener.getsockname()[:2], PATH)
+                stop_by(partial(setattr, server, "should_exit", True))
                 await server.serve([listener])
+
+        await until_told_to_stop(run)
+
+
+def _config(route: Route, database: Database) -> uvicorn.Config:
+    return uvicorn.Config(
+        WatchingMiddleware(Starlette(routes=[route, *health_routes(database.refuse_unsafe_role)])),
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )

@@ -15,6 +15,7 @@ class ErrorKind(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
+    STOPPED = "stopped"
     UNAVAILABLE = "unavailable"
     FAILED = "failed"
     INTERNAL = "internal"
@@ -70,6 +71,13 @@ class ConflictError(AicdError):
 
     kind = ErrorKind.CONFLICT
     default_code = "conflict"
+
+
+class StoppedError(AicdError):
+    """The organization may have no work done for now, whoever asks; the message says what lifts that."""
+
+    kind = ErrorKind.STOPPED
+    default_code = "stopped"
 
 
 class UnavailableError(AicdError):

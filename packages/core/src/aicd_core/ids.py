@@ -17,6 +17,7 @@ PolicyId = NewType("PolicyId", UUID)
 SecretId = NewType("SecretId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 JobId = NewType("JobId", UUID)
+ExportId = NewType("ExportId", UUID)
 
 
 def new_uuid() -> UUID:

@@ -119,6 +119,14 @@ class Settings(EnvironmentSettings):
     github_app_key: SecretStr | None = Field(default=None, description="The App's private key, in PEM.")
     github_app_key_file: Path | None = Field(default=None, description="A file with the App's private key, in PEM.")
     github_timeout: float = Field(default=30, gt=0, description="How long GitHub may take to answer a call.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of `/metrics` for Prometheus; 0 picks a free one, and the log tells it. Not set: none. "
+        "Whoever reaches it sees figures of all organizations.",
+    )
+    metrics_host: str = Field(default="127.0.0.1", min_length=1, description="Address that `/metrics` listens on.")
     agent: str = Field(default="dummy", description="The agent for jobs that name none.")
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")
@@ -137,7 +145,9 @@ class Settings(EnvironmentSettings):
     sandbox_output: int = Field(default=1 * MIB, gt=0, description="Output kept of a command, head and tail.")
     delivery_days: float = Field(default=30, gt=0, description="Handled deliveries are kept so many days.")
     journal_days: float = Field(
-        default=30, gt=0, description="What was said to models is kept so many days after the job has ended."
+        default=30,
+        gt=0,
+        description="What was said to models, and the log of the job, is kept so many days after it has ended.",
     )
     redact_patterns: tuple[str, ...] = Field(
         default=(), description="Regular expressions of what exported journals mask besides, as a JSON list."

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aicd_core.contracts import CacheMount, CommandResult, SandboxLimits
 from aicd_core.errors import UnavailableError
+from aicd_core.telemetry.metrics import SANDBOX_COMMANDS
 from aicd_sandbox.arguments import (
     CACHE_ENVIRONMENT,
     CACHE_SETUP_ENVIRONMENT,
@@ -133,6 +134,7 @@ class CommandSession:
             denials = await to_the_end(self._proxy.finish())
         killed = self._cause(ending, kills)
         text, missing = output.result()
+        SANDBOX_COMMANDS.labels(_outcome(ending, killed)).inc()
         return CommandResult(
             command=call.command,
             exit_code=None if ending.timed_out or killed else ending.code,
@@ -215,3 +217,12 @@ async def _abandon(box: Box, cgroup: Cgroup | None) -> None:
     finally:
         if cgroup is not None:
             await asyncio.to_thread(cgroup.remove)
+
+
+def _outcome(ending: Ending, killed: str | None) -> str:
+    """How a command ended, in a word."""
+    if ending.timed_out:
+        return "timed_out"
+    if killed:
+        return "killed"
+    return "failed" if ending.code else "passed"

@@ -4,6 +4,8 @@ from aicd_backend.routes import (
     api_keys,
     audit,
     auth,
+    billing,
+    billing_checkout,
     invitations,
     job_events,
     job_results,
@@ -23,7 +25,7 @@ ROUTERS = tuple(
     module.router
     for module in (
         *(jobs, job_events, job_results, me, usage, repositories, organizations, policies, audit),
-        *(auth, oauth, sessions, members, invitations, api_keys, secrets),
+        *(auth, oauth, sessions, members, invitations, api_keys, secrets, billing, billing_checkout),
     )
 )
 """All of them, those first that are asked most: a path is looked for from the first on.

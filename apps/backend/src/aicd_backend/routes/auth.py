@@ -97,7 +97,7 @@ async def finish_login(request: Request, provider: ProviderName) -> Response:
         login = logins.at(provider)
         attempt = _attempt_of(request, provider, settings, logins, now)
         claim = await login.finish(request.query_params, attempt)
-        opened = await log_in(stores, claim, _client_of(request), request.cookies.get(settings.session_cookie), now)
+        opened = await log_in(stores, claim, client_of(request), request.cookies.get(settings.session_cookie), now)
     except (AicdError, RefusedError) as error:
         response = tell_failed(request, error, _begin_url(provider))
         if error.code != STRANGER[1]:
@@ -113,7 +113,7 @@ async def finish_login(request: Request, provider: ProviderName) -> Response:
 async def logout(request: Request, response: Response, caller: AnyCaller) -> None:
     principal = caller.principal
     assert isinstance(principal, SessionPrincipal)  # what Level.PERSON means
-    await log_out(caller.stores, principal.user_id, principal.session_id, _client_of(request), caller.now)
+    await log_out(caller.stores, principal.user_id, principal.session_id, client_of(request), caller.now)
     drop(response, caller.stores.settings.session_cookie, caller.stores.settings)
 
 
@@ -137,7 +137,7 @@ def _begin_url(provider: str) -> str:
     return f"/v1/auth/{quote(provider, safe='')}/login"
 
 
-def _client_of(request: Request) -> Client:
+def client_of(request: Request) -> Client:
     """Where a request comes from, as its user will read it."""
     agent = one_line(request.headers.get("User-Agent", ""), USER_AGENT_MOST)
     return Client(agent, one_line(request.client.host if request.client else "", ADDRESS_MOST))

@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 
 from aicd_backend.access import ORG, needs, require, secured_router
-from aicd_backend.answers import EventAnswer
+from aicd_backend.answers import EventAnswer, LineAnswer
 from aicd_backend.callers import Here, TenantCaller, identify
 from aicd_backend.paging import PageOf, PageQuery, page_of
 from aicd_backend.problems import NothingLeftError, RefusedError
@@ -20,6 +20,7 @@ from aicd_backend.steering import require_job
 from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs.lists.repository import find_events
+from aicd_core.jobs.log.repository import list_lines
 from aicd_core.jobs.machine import TERMINAL
 from aicd_core.jobs.values import JobView
 from aicd_core.tenancy.permissions import Permission
@@ -75,6 +76,21 @@ async def list_job_events(here: Here, job_id: UUID, page: PageQuery) -> PageOf[E
 
 
 @router.get(
+    f"{JOB}/log",
+    summary="What was said and run on the way, oldest first",
+    **needs(Permission.JOBS_READ, refuses=(400,)),
+)
+async def list_job_log(here: Here, job_id: UUID, page: PageQuery) -> PageOf[LineAnswer]:
+    """Each line has a cursor, so that a reader of a job at work asks for what has come since.
+
+    What commands printed is in the tests' logs. Logs of ended jobs are let go of after a time, as journals are.
+    """
+    await require_job(here, JobId(job_id))
+    async with here.read() as session:
+        return page_of(await list_lines(session, here.tenant, JobId(job_id), page), LineAnswer.of)
+
+
+@router.get(
     f"{JOB}/stream",
     summary="The same, as it happens",
     response_class=EventSourceResponse,
@@ -89,7 +105,7 @@ async def stream_job_events(
     A client that lost the connection goes on with `Last-Event-ID`, as browsers do by themselves, also when the stream
     has ended; 204 tells them that nothing is left. Comments in between keep proxies from closing it.
     """
-    good = _Goodness(request)
+    good = Goodness(request)
     async with aclosing(here.stores.feed.follow(here.tenant, job.id, last_event_id, CHECK_SECONDS)) as events:
         async for event in events:
             if not await good.still():
@@ -98,7 +114,7 @@ async def stream_job_events(
                 yield ServerSentEvent(id=str(event.version), data=EventAnswer.of(event))
 
 
-class _Goodness:
+class Goodness:
     """Whether whoever opened a stream may still read it, asked again from time to time."""
 
     def __init__(self, request: Request) -> None:

@@ -8,8 +8,15 @@ from pydantic import Field
 
 from aicd_backend.access import needs, secured_router
 from aicd_backend.answers import UsageAnswer
+from aicd_backend.billing.accounts import repository as accounts
+from aicd_backend.billing.plans import Plans
+from aicd_backend.billing.quoting import price_of
+from aicd_backend.billing.spending import repository as spending
+from aicd_backend.billing.spending.values import micro_usd
+from aicd_backend.billing.standings import month_begin
 from aicd_backend.bodies import Answer
 from aicd_backend.callers import Here, TenantCaller
+from aicd_backend.routes.billing import KeeperHere, MeterAnswer, PlansHere
 from aicd_backend.routes.jobs import JOB
 from aicd_backend.steering import require_job
 from aicd_core.attestation import Envelope
@@ -32,11 +39,28 @@ Round = Annotated[
 ]
 
 
+class PlanPrice(Answer):
+    """What carrying a plan out is about to cost the organization, on the plan that it pays by now, before credit."""
+
+    micro_usd: int
+    is_estimate: bool = Field(description="False where there is one price whatever the work.")
+    charged_micro_usd: int = Field(description="What the job was charged already.")
+
+
 class PlanAnswer(Answer):
     """A plan and what approving it binds to."""
 
     hash: str = Field(description="SHA-256 of the plan's structure, for `plan/approve`.")
     plan: Plan
+    price: PlanPrice | None = Field(description="What carrying it out is about to cost; null: nothing is charged here.")
+
+
+class CostAnswer(Answer):
+    """What a job's charges come to so far; what it did in the last minute may have none yet."""
+
+    meters: tuple[MeterAnswer, ...]
+    micro_usd: int
+    credit_micro_usd: int = Field(description="What credit paid.")
 
 
 class DiffAnswer(Answer):
@@ -92,9 +116,25 @@ async def _find(
 
 
 @router.get(f"{JOB}/plan", summary="Its newest plan", **_READ)
-async def get_plan(here: Here, job_id: UUID) -> PlanAnswer:
+async def get_plan(here: Here, job_id: UUID, plans: PlansHere, keeper: KeeperHere) -> PlanAnswer:
     plan = await _stored(here, job_id, ArtifactKind.PLAN, Plan)
-    return PlanAnswer(hash=plan.structure_hash(), plan=plan)
+    price = None if keeper is None else await _price(here, JobId(job_id), plan, plans)
+    return PlanAnswer(hash=plan.structure_hash(), plan=plan, price=price)
+
+
+async def _price(here: TenantCaller, job_id: JobId, plan: Plan, plans: Plans) -> PlanPrice:
+    begin = month_begin(here.now)
+    async with here.read() as session:
+        account = await accounts.find_account(session, here.tenant)
+        sums = await spending.sum_job(session, here.tenant, job_id)
+        opened = await spending.count_charged(session, here.tenant, begin)
+    on_trial = account is not None and account.trial_end is not None and here.now < account.trial_end
+    quote = price_of(plans.of(account.plan if account else plans.default), plan.estimate.usd, opened, sums, on_trial)
+    return PlanPrice(
+        micro_usd=quote.micro_usd,
+        is_estimate=quote.is_estimate,
+        charged_micro_usd=micro_usd(sum(one.pico_usd for one in sums)),
+    )
 
 
 @router.get(f"{JOB}/diff", summary="Its change", **_READ)
@@ -178,3 +218,15 @@ async def get_job_usage(here: Here, job_id: UUID) -> UsageAnswer:
     await require_job(here, JobId(job_id))
     async with here.read() as session:
         return UsageAnswer.of(await ledger.total(session, here.tenant, JobId(job_id)))
+
+
+@router.get(f"{JOB}/cost", summary="What the organization was charged for it", **_READ)
+async def get_job_cost(here: Here, job_id: UUID) -> CostAnswer:
+    await require_job(here, JobId(job_id))
+    async with here.read() as session:
+        sums = await spending.sum_job(session, here.tenant, JobId(job_id))
+    return CostAnswer(
+        meters=tuple(map(MeterAnswer.of, sums)),
+        micro_usd=micro_usd(sum(one.pico_usd for one in sums)),
+        credit_micro_usd=micro_usd(sum(one.credit_pico_usd for one in sums)),
+    )

@@ -127,8 +127,8 @@ class LimitsBody(Body):
     cost_limit_micro_usd: Cost = None
 
 
-_MAKES = needs(Permission.JOBS_CREATE, once=True, refuses=(400, 503))
-_STEERS = needs(Permission.JOBS_STEER, refuses=(400, 409))
+_MAKES = needs(Permission.JOBS_CREATE, once=True, refuses=(400, 402, 503))
+_STEERS = needs(Permission.JOBS_STEER, refuses=(400, 402, 409))
 
 
 async def _filter(

@@ -174,6 +174,9 @@ BY_HAND: Mapping[str, str] = {
     "accept_invitation": "It is for one person's address.",
     "revoke_session": "It names a login of the sender's own.",
     "delete_organization": "Nothing is left for the next request.",
+    "open_checkout": "Stripe answers it; test_billing_life.py has one.",
+    "open_portal": "Likewise.",
+    "list_invoices": "Likewise.",
 }
 """Operations whose success hangs on who sends them, and why; success has a test of its own, refusals have not."""
 

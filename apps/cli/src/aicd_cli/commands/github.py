@@ -25,7 +25,7 @@ def serve_command(
 ) -> None:
     """Take in GitHub's webhooks at /webhooks/github: verify, store, answer. `aicd worker` handles them.
 
-    SIGTERM or Ctrl-C ends it well. `aicd up` takes them in as well, where AICD_GITHUB_WEBHOOK_SECRET is set.
+    SIGTERM or Ctrl-C ends it well.
     """
 
     async def work() -> ExitCode:

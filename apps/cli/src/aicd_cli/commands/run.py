@@ -21,6 +21,7 @@ from aicd_cli.runtime import (
     leftovers,
     load_settings,
     make_parts,
+    observing,
     open_dispatch,
     open_store,
     prepare_data_dir,
@@ -164,8 +165,8 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
     require_disk_space(settings)
     await hosts.sandbox.check()
     with open_view(sys.stderr if request.as_json else sys.stdout) as view:
-        async with open_store(settings) as store:
-            parts = make_parts(settings, store, hosts, view.show)
+        async with open_store(settings) as store, observing(settings, store, view.show) as observe:
+            parts = make_parts(settings, store, hosts, observe)
             control = Control(parts, store.tenant, BY)
             await control.tidy(leftovers(settings))
             host = hosts.at(wanted.source, store.tenant)

@@ -9,10 +9,11 @@ import typer
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.hosts import Hosts
+from aicd_cli.metering import metered
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
-from aicd_cli.runtime import load_settings, load_workers, make_parts, require_disk_space
-from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals, store_once_there
+from aicd_cli.runtime import load_settings, load_workers, make_parts, observing, require_disk_space
+from aicd_cli.serving import POOL_SPARE, StopBy, log_progress, store_once_there, until_told_to_stop
 from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.settings import Settings
@@ -65,17 +66,24 @@ def command(
 
 
 async def serve(settings: Settings, options: WorkerOptions, concurrency: int) -> None:
-    """Runs a worker until a stop signal."""
+    """Runs a worker until a stop signal, also one that comes while it still waits for its database."""
     hosts = Hosts(settings)
-    async with store_once_there(settings, concurrency + POOL_SPARE) as store:
-        require_disk_space(settings)
-        await hosts.sandbox.check()
-        hosts.guard(store.database, store.tenant)
-        parts = make_parts(settings, store, hosts, log_progress)
-        async with load_workers().open_worker(parts, options, concurrency) as worker:
-            logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)
-            with stopped_by_signals(worker.stop):
+
+    async def run(stop_by: StopBy) -> None:
+        async with store_once_there(settings, concurrency + POOL_SPARE) as store:
+            require_disk_space(settings)
+            await hosts.sandbox.check()
+            hosts.guard(store.database, store.tenant)
+            async with (
+                metered(settings, store.system),
+                observing(settings, store, log_progress) as observe,
+                load_workers().open_worker(make_parts(settings, store, hosts, observe), options, concurrency) as worker,
+            ):
+                logging.getLogger(__name__).info("ready for %d job(s) at once", concurrency)
+                stop_by(worker.stop)
                 await worker.run()
+
+    await until_told_to_stop(run)
 
 
 def parse_queues(text: str) -> frozenset[QueueName]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import DeclarativeBase
 from aicd_core.ids import (
     ApiKeyId,
     DeliveryId,
+    ExportId,
     InstallationId,
     InvitationId,
     JobId,
@@ -32,6 +33,7 @@ NAMING = {
 UUID_KINDS = (
     ApiKeyId,
     DeliveryId,
+    ExportId,
     InstallationId,
     InvitationId,
     JobId,

@@ -5,7 +5,7 @@ work on top; what every job does again and again, its transitions and leases, go
 be executed in a session, as part of a larger transaction.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 from aicd_core.contracts.tenant import Tenant
 from aicd_core.ids import OrgId
 
-_DIALECT = cast("Callable[[], Dialect]", PGDialectAsync_psycopg)()
+_DIALECT = cast("Callable[..., Dialect]", PGDialectAsync_psycopg)(paramstyle="numeric_dollar")
+"""Parameters as Postgres itself has them: `$1`, `$2`, …"""
 _OF_TENANT = "of_tenant"
 
 BOUND = Tenant(cast("OrgId", bindparam(_OF_TENANT, type_=Uuid())))
@@ -49,11 +50,21 @@ class Prepared:
         """Parameters whose value is part of the statement."""
         return {name: value for name, value in dict(self.compiled.params or {}).items() if value is not None}
 
+    @cached_property
+    def sql(self) -> bytes:
+        """The statement as Postgres takes it."""
+        return self.compiled.string.encode()
+
+    @cached_property
+    def order(self) -> Sequence[str]:
+        """The names of the parameters `$1`, `$2`, …"""
+        return tuple(cast("Any", self.compiled).positiontup or ())
+
     @classmethod
     def forget_all(cls) -> None:
         """Has every statement built anew; for tests that take a wall away."""
         for prepared in cls.everyone:
-            for built in ("statement", "compiled", "constants"):
+            for built in ("statement", "compiled", "constants", "sql", "order"):
                 prepared.__dict__.pop(built, None)
 
 
@@ -65,14 +76,10 @@ class Call:
     values: Mapping[str, Any]
 
     @property
-    def sql(self) -> bytes:
-        """The statement as the driver takes it."""
-        return self.prepared.compiled.string.encode()
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """All parameters as the driver takes them."""
-        return {**self.prepared.constants, **self.values}
+    def parameters(self) -> list[Any]:
+        """All parameters in the statement's order."""
+        values = {**self.prepared.constants, **self.values}
+        return [values[name] for name in self.prepared.order]
 
     @classmethod
     def of(cls, prepared: Prepared, tenant: Tenant, **values: Any) -> "Call":

@@ -25,6 +25,7 @@ from typing import IO
 from urllib.parse import quote
 
 from aicd_core.db.embedded_faults import setup_fault, start_fault
+from aicd_core.db.embedded_options import switches
 from aicd_core.errors import UnavailableError
 
 SERVICE_USER = "aicd-postgres"
@@ -36,12 +37,6 @@ MOST_SAID = 1500
 """Characters of a program's last words that an error repeats."""
 SOCKET_PATH_MAX = 107  # sun_path of unix(7), less its final NUL
 SOCKET_NAME = ".s.PGSQL.5432"
-OPTIONS = {
-    "listen_addresses": "",
-    "shared_buffers": "64MB",
-    "max_connections": "200",
-    "log_min_messages": "warning",
-}
 
 
 class EmbeddedPostgres:
@@ -159,16 +154,12 @@ class EmbeddedPostgres:
             return os.dup(lock.fileno())
 
     def _launch(self) -> None:
-        settings = dict(OPTIONS)
-        if not self._durable:
-            settings |= {"fsync": "off", "full_page_writes": "off"}
-        switches = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         claim = self._claim_cluster()
         try:
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
             (self.socket_dir / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
             wait = ("-w", "-t", str(int(START_TIMEOUT)), "-l", "server.log")
-            self._run("pg_ctl", *wait, "-o", f"-k SOCKET {switches}", "start", keep=(claim,))
+            self._run("pg_ctl", *wait, "-o", f"-k SOCKET {switches(durable=self._durable)}", "start", keep=(claim,))
         finally:
             os.close(claim)
 

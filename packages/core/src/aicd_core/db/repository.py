@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aicd_core.db.calls import Call
+from aicd_core.db.message import exchange
 from aicd_core.ids import OrgId
 
 TENANT_VARIABLE = "aicd.org_id"
@@ -37,7 +38,7 @@ CREATEROLE hands out every role but a superuser), replication streams every row,
 or programs reads around the database.
 """
 
-_KEY = f"SELECT set_config('{TENANT_VARIABLE}', %s, true)".encode()
+_KEY = f"SELECT set_config('{TENANT_VARIABLE}', $1, true)".encode()
 """As SET LOCAL, with a parameter."""
 
 
@@ -81,13 +82,8 @@ async def run_calls(
     (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING), and each statement sees what
     was committed before it began.
     """
-    async with connection.pipeline():
-        if org_id is not None:
-            await connection.execute(_KEY, (str(UUID(int=org_id.int)),), prepare=True)
-        for call in calls:
-            cursor = connection.cursor()
-            await cursor.execute(call.sql, call.parameters, prepare=True)
-    return await cursor.fetchall()
+    key = [] if org_id is None else [(_KEY, (str(UUID(int=org_id.int)),))]
+    return await exchange(connection, [*key, *((call.prepared.sql, call.parameters) for call in calls)])
 
 
 async def settle(connection: psycopg.AsyncConnection[Any]) -> None:

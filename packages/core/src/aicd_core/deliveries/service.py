@@ -12,6 +12,7 @@ from aicd_core.db.database import SystemDatabase
 from aicd_core.deliveries import repository
 from aicd_core.deliveries.values import DeliveryView, Handle, NewDelivery, Outcome, Stored, failed
 from aicd_core.errors import AicdError, ErrorKind, UnavailableError
+from aicd_core.telemetry.metrics import DELIVERIES, DELIVERIES_STORED, DELIVERY_LAG
 from aicd_core.text import one_line
 
 TAKEN_SECONDS = 120.0
@@ -43,6 +44,12 @@ async def store(system: SystemDatabase, new: NewDelivery) -> Stored:
     Raises:
         UnavailableError: Postgres is away, and nothing is known to be stored.
     """
+    stored = await _insert_or_reopen(system, new)
+    DELIVERIES_STORED.labels(new.source, stored.value).inc()
+    return stored
+
+
+async def _insert_or_reopen(system: SystemDatabase, new: NewDelivery) -> Stored:
     if await repository.insert_delivery(system.courier(), new):
         return Stored.NEW
     async with system.write() as session:
@@ -165,10 +172,14 @@ class DeliveryWorker:
         async with self._system.write() as session:
             if not await repository.finish_delivery(session, delivery, outcome):
                 _log.warning("delivery %s was taken by somebody else meanwhile", delivery.external_id)
+                return
+        DELIVERIES.labels(delivery.source, outcome.state.value).inc()
+        DELIVERY_LAG.labels(delivery.source).observe((datetime.now(UTC) - delivery.received_at).total_seconds())
 
     async def _postpone(self, delivery: DeliveryView, seconds: float, code: str | None, reason: str | None) -> None:
         async with self._system.write() as session:
             await repository.postpone_delivery(session, delivery, seconds, code, reason)
+        DELIVERIES.labels(delivery.source, "postponed").inc()
 
 
 def _is_final(delivery: DeliveryView, error: Exception) -> bool:

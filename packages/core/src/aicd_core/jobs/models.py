@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aicd_core.db.base import Base
 from aicd_core.db.columns import Created, TenantOwned, words
 from aicd_core.ids import JobId, RepositoryId, new_uuid
+from aicd_core.jobs.log.values import LogKind
 from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState
 
 
@@ -145,6 +146,29 @@ class JobEventRow(TenantOwned, Base):
         ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
         UniqueConstraint("org_id", "job_id", "version"),
         Index("ix_job_events_job", "org_id", "job_id", "id"),
+        Index("ix_job_events_published", "org_id", "created_at", postgresql_where=text("event = 'published'")),
+    )
+
+
+class JobLogRow(TenantOwned, Base):
+    """One line that watchers of a job were told; rows are only ever appended. Nothing is decided by them.
+
+    `said_at` is by the clock of the machine that worked on the job.
+    """
+
+    __tablename__ = "job_log"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    job_id: Mapped[JobId]
+    said_at: Mapped[datetime]
+    kind: Mapped[LogKind] = mapped_column(words(LogKind, "kind"))
+    text: Mapped[str]
+    outcome: Mapped[str | None]
+    seconds: Mapped[float | None]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "job_id"], ["jobs.org_id", "jobs.id"]),
+        Index("ix_job_log_job", "org_id", "job_id", "id"),
     )
 
 

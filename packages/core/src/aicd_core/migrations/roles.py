@@ -13,7 +13,7 @@ OWNER, APP, SYSTEM = "aicd_owner", "aicd_app", SYSTEM_ROLE
 APPEND_ONLY = frozenset(
     {
         *("audit_log", "job_events", "artifacts", "checkpoints", "model_calls", "journal_contents", "usage_entries"),
-        "policies",
+        *("policies", "job_log"),
     }
 )
 """Tables whose rows the application may add and read, and never change or remove."""
@@ -32,6 +32,7 @@ CLOSED = frozenset({"erased_ledgers", "alembic_version"})
 SYSTEM_GRANTS = {
     "organizations": "SELECT, INSERT",
     "organization_settings": "SELECT",
+    "standings": "SELECT",
     "memberships": "SELECT",
     "invitations": "SELECT",
     "api_keys": "SELECT",
@@ -41,13 +42,18 @@ SYSTEM_GRANTS = {
     "repositories": "SELECT",
     "jobs": "SELECT, UPDATE",
     "job_events": "SELECT, INSERT",
+    "job_log": "SELECT (id, org_id, job_id), INSERT, DELETE",
     "deliveries": "SELECT, INSERT, UPDATE, DELETE",
+    "billing_accounts": "SELECT",
+    "billing_exports": "SELECT, UPDATE",
+    "stripe_events": "SELECT, INSERT, UPDATE, DELETE",
     "journal_contents": "SELECT (org_id, job_id, created_at), DELETE",
     "checkpoints": "SELECT (org_id, job_id, created_at), DELETE",
 }
 """Admission, sweeping and leases need jobs; routing needs installations and repositories; finding the tenant of a
 credential needs keys, logins, invitations and memberships; `organizations` is where a new tenant begins. Of people it
-sees neither name nor address; of journals whose they are and how old, to let go of them, and no text."""
+sees neither name nor address; of journals and logs whose they are and how old, to let go of them, and no text.
+Of billing it sees whose customer somebody is at the payment provider, and the meter events: how many of what."""
 
 CREATE_ROLES = f"""
 DO $$ BEGIN

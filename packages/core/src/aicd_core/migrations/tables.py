@@ -15,11 +15,25 @@ from aicd_core.tenancy.organizations import models as organizations
 from aicd_core.tenancy.policies import models as policies
 from aicd_core.tenancy.repositories import models as repositories
 from aicd_core.tenancy.secrets import models as secrets
+from aicd_core.tenancy.standings import models as standings
 from aicd_core.usage import models as usage
+from aicd_core.usage.billing import models as billing
 
 TABLES = (
-    *(accounts, api_keys, audit, deliveries, idempotency, installations, invitations, jobs, journal, memberships),
-    *(organizations, policies, repositories, secrets, usage),
+    *(
+        accounts,
+        api_keys,
+        audit,
+        billing,
+        deliveries,
+        idempotency,
+        installations,
+        invitations,
+        jobs,
+        journal,
+        memberships,
+    ),
+    *(organizations, policies, repositories, secrets, standings, usage),
 )
 METADATA = Base.metadata
 """The schema that all of these describe."""

@@ -8,6 +8,8 @@ from aicd_core.orchestrator.dispatch import Dispatch, wake_for
 from aicd_core.orchestrator.exporting import export_cassette
 from aicd_core.orchestrator.foreground import Foreground, ForegroundQueue
 from aicd_core.orchestrator.intake import Intake, IssueText, Order
+from aicd_core.orchestrator.log_keeper import keeping_logs
+from aicd_core.orchestrator.notices import watch_jobs
 from aicd_core.orchestrator.ports import CodeHosts, Parts
 from aicd_core.orchestrator.progress import (
     CommandEnded,
@@ -50,6 +52,7 @@ __all__ = [
     "Worker",
     "WorkerOptions",
     "export_cassette",
+    "keeping_logs",
     "read_bundle",
     "read_cassette",
     "read_logs",
@@ -57,4 +60,5 @@ __all__ = [
     "read_stored_facts",
     "redaction_of",
     "wake_for",
+    "watch_jobs",
 ]

@@ -96,10 +96,11 @@ class Allowance:
 async def over_budget(purse: Purse, job_id: JobId) -> StepResult | None:
     """Why the job may not begin another step, or None.
 
-    The database is asked before the first step under a lease, and after a step that booked cost. What an owner lowers
-    or another job spends between two steps that cost nothing is found out where it matters: every call of a model
-    reserves first, against limits and sums as they then are, and is refused. So at most one step can spend past such a
-    change, and only what its agent spends past the journal (`AgentSession.spend`); the job pauses after it.
+    The database is asked before the first step under a lease, where a budget bound the job when it was taken, and after
+    a step that booked cost. What an owner lowers or another job spends between two steps that cost nothing is found out
+    where it matters: every call of a model reserves first, against limits and sums as they then are, and is refused. So
+    at most one step can spend past such a change, and only what its agent spends past the journal
+    (`AgentSession.spend`); the job pauses after it.
     """
     if not purse.cost_booked:
         return None

@@ -46,7 +46,8 @@ class CassetteWriter:
 
     def head(self, job: JobView, rules: Rules, returned: Sequence[str | None]) -> str:
         texts = self._redaction
-        status = {"state": job.state, "round": job.status.round, "plan_attempts": job.status.plan_attempts}
+        counts = ("state", "round", "plan_attempts", "feedback_rounds", "first_round")
+        status = {name: getattr(job.status, name) for name in counts}
         told = RecordedJob(
             id=job.id,
             agent=job.agent,
@@ -132,7 +133,13 @@ class Cassette:
             id=JobId(told.id),
             org_id=OrgId(told.id),  # whoever's it was: only the place of what agents keep between steps depends on them
             repository_id=RepositoryId(told.id),
-            status=JobStatus(told.state, told.round, told.plan_attempts),
+            status=JobStatus(
+                told.state,
+                told.round,
+                told.plan_attempts,
+                feedback_rounds=told.feedback_rounds,
+                first_round=told.first_round,
+            ),
             version=0,
             agent=told.agent,
             title=told.title,

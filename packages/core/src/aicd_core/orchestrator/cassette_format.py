@@ -38,7 +38,7 @@ RESULTS: Mapping[ArtifactKind, type[Value]] = MappingProxyType(
 
 
 class RecordedJob(Value):
-    """The job, as far as its steps go by it."""
+    """The job, as far as its steps go by it; cassettes from before there was feedback tell none."""
 
     id: UUID
     agent: str
@@ -49,6 +49,8 @@ class RecordedJob(Value):
     state: JobState
     round: int
     plan_attempts: int
+    feedback_rounds: int = 0
+    first_round: int = 1
 
 
 class Head(Value):

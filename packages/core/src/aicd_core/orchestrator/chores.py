@@ -8,11 +8,13 @@ from aicd_core.contracts import Chore
 from aicd_core.db.database import SystemDatabase
 from aicd_core.deliveries import repository as deliveries
 from aicd_core.jobs.leases import repository as leases
+from aicd_core.jobs.log import repository as log
 from aicd_core.jobs.machine import TERMINAL
 from aicd_core.journal import repository as journal
 from aicd_core.orchestrator.outside.looking import look_at_pull_requests
 from aicd_core.orchestrator.owners import is_gone
 from aicd_core.orchestrator.ports import Parts
+from aicd_core.telemetry.metrics import LEASES_FREED
 
 SWEEP_SECONDS = 5.0
 UNANSWERED_SECONDS = 30.0
@@ -43,9 +45,10 @@ async def sweep(parts: Parts) -> None:
 
 
 async def let_go(parts: Parts) -> None:
-    """Removes deliveries that were handled (AICD_DELIVERY_DAYS) and journals of ended jobs (AICD_JOURNAL_DAYS)."""
+    """Removes handled deliveries (AICD_DELIVERY_DAYS), and journals and logs of ended jobs (AICD_JOURNAL_DAYS)."""
     await _let_go_of_deliveries(parts)
     await _let_go_of_journals(parts)
+    await _let_go_of_logs(parts)
 
 
 async def _let_go_of_deliveries(parts: Parts) -> None:
@@ -67,8 +70,19 @@ async def _let_go_of_journals(parts: Parts) -> None:
     _log.info("retention: journals of jobs that ended before %s are gone", before.date())
 
 
+async def _let_go_of_logs(parts: Parts) -> None:
+    before = datetime.now(UTC) - timedelta(days=parts.settings.journal_days)
+    removed = RETENTION_MOST
+    while removed == RETENTION_MOST:
+        async with parts.system.write() as session:
+            removed = await log.delete_lines(session, before, RETENTION_MOST)
+    _log.info("retention: logs of jobs that ended before %s are gone", before.date())
+
+
 async def free_dead_leases(system: SystemDatabase) -> None:
     """Takes leases away from processes of this machine that are gone, so that nobody waits until they run out."""
     dead = [owner for owner in await leases.list_owners(system.courier()) if is_gone(owner)]
     if dead:
-        _log.warning("%d job(s) of dead workers are free again", await leases.free_leases(system.courier(), dead))
+        freed = await leases.free_leases(system.courier(), dead)
+        LEASES_FREED.inc(freed)
+        _log.warning("%d job(s) of dead workers are free again", freed)

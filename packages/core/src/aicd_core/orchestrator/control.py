@@ -8,7 +8,7 @@ from typing import Any
 from aicd_core.contracts import CodeHost, Plan
 from aicd_core.db.pages import PageRequest
 from aicd_core.db.sessions import WriteSession
-from aicd_core.errors import AicdError, ConflictError, InvalidInputError
+from aicd_core.errors import AicdError, ConflictError, InvalidInputError, StoppedError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
@@ -23,6 +23,8 @@ from aicd_core.orchestrator.steps.context import StepResult
 from aicd_core.orchestrator.telling import tell
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories import repository as repositories
+from aicd_core.tenancy.standings.repository import find_standing
+from aicd_core.tenancy.standings.values import Why
 
 COMMENT_MAX = 10_000
 """Characters of a comment that sends a plan back."""
@@ -98,7 +100,9 @@ class Control:
 
         Raises:
             ConflictError: another plan waits by now, the job moved on, or no plan of it waits.
+            StoppedError: no work is done for the organization now.
         """
+        await self._require_standing()
         job = await self._job(job_id)
         waiting = await self._plan_hash(job)
         if plan_hash is not None and (len(plan_hash) < 12 or not waiting.startswith(plan_hash)):
@@ -116,11 +120,13 @@ class Control:
         Raises:
             InvalidInputError: nothing is said, or too much.
             ConflictError: no plan of the job waits.
+            StoppedError: no work is done for the organization now.
         """
         if not comment.strip() or len(comment) > COMMENT_MAX or "\x00" in comment:
             raise InvalidInputError(
                 f"A plan is sent back with a comment of 1 to {COMMENT_MAX:,} characters that says what to do otherwise."
             )
+        await self._require_standing()
         job = await self._job(job_id)
         detail = self._detail(comment=comment, plan_hash=await self._plan_hash(job))
         return await self._push(job, StepResult(JobEvent.SENT_BACK, "sent_back", comment, detail))
@@ -130,7 +136,9 @@ class Control:
 
         Raises:
             ConflictError: the job is not paused.
+            StoppedError: no work is done for the organization now.
         """
+        await self._require_standing()
         job = await self._job(job_id)
 
         async def raised(session: WriteSession, job: JobView) -> None:
@@ -147,11 +155,31 @@ class Control:
             async with self.parts.database.read(self.tenant) as session:
                 found = await jobs.list_jobs(session, self.tenant, page, state=JobState.PAUSED)
             for job in (job for job in found.items if job.code in limits):
-                with suppress(ConflictError):  # somebody else did it first
+                with suppress(ConflictError, StoppedError):  # somebody else did it first, or it stands still again
                     resumed.append(await self.resume(job.id))
             if found.next_cursor is None:
                 return resumed
             page = PageRequest(cursor=found.next_cursor)
+
+    async def pause_all(self, why: Why) -> list[JobView]:
+        """Pauses every job that a worker has something to do for, and has its issue say why; its worker stops."""
+        paused = []
+        for state in sorted(AT_WORK):
+            page: PageRequest | None = PageRequest()
+            while page is not None:
+                async with self.parts.database.read(self.tenant) as session:
+                    found = await jobs.list_jobs(session, self.tenant, page, state=state)
+                paused += [now for job in found.items if (now := await self._pause(job, why)) is not None]
+                page = PageRequest(cursor=found.next_cursor) if found.next_cursor else None
+        return paused
+
+    async def _pause(self, job: JobView, why: Why) -> JobView | None:
+        """The job, paused; None when it moved on at this very moment, and whoever looks again finds it."""
+        result = StepResult(JobEvent.LIMIT_REACHED, why.code, why.reason, self._detail())
+        now = await self._mover.push(self.tenant, job, result)
+        if now is not None:
+            await self.tell(now)
+        return now
 
     async def tidy(self, leftovers: Iterable[JobId]) -> None:
         """Clears away what jobs left on this machine that ended while their process was away.
@@ -173,6 +201,12 @@ class Control:
     @property
     def _mover(self) -> Mover:
         return Mover(self.parts.database, self.parts.dispatch, self.parts.observe, patience=0)
+
+    async def _require_standing(self) -> None:
+        async with self.parts.database.read(self.tenant) as session:
+            standing = await find_standing(session, self.tenant)
+        if standing is not None and standing.stopped is not None:
+            raise standing.stopped.error()
 
     async def _push(self, job: JobView, result: StepResult, along: Along | None = None) -> JobView:
         now = await self._mover.push(self.tenant, job, result, along or self.along)

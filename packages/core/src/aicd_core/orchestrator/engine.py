@@ -22,6 +22,7 @@ from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator.budget import Allowance, over_budget
 from aicd_core.orchestrator.clearing import clear_away
+from aicd_core.orchestrator.figures import timed_step
 from aicd_core.orchestrator.finishing import to_the_end
 from aicd_core.orchestrator.journal import StepJournal
 from aicd_core.orchestrator.lease import Held, LeaseKeeper
@@ -91,6 +92,7 @@ class Engine:
         """Step after step, in one work tree."""
         job = held.taken.job
         records = Records(self.parts.database, held.tenant, job.id, held.owner, patience=self.mover.patience)
+        records.cost_booked = held.taken.terms.has_budget
         await self._tell(host, job)
         while job.state in AT_WORK:
             if self.draining():
@@ -215,7 +217,7 @@ class Engine:
         )
         try:
             async with asyncio.timeout(min(left, settings.step_timeout)) as deadline:
-                return await self.steps[job.state](step)
+                return await timed_step(job.state, self.steps[job.state](step))
         except TimeoutError:
             if not deadline.expired():
                 raise

@@ -8,6 +8,7 @@ from typing import Protocol
 from aicd_core.contracts import ModelReply, ModelRequest
 from aicd_core.errors import UnavailableError
 from aicd_core.journal.values import Call
+from aicd_core.orchestrator.figures import timed_call
 from aicd_core.orchestrator.finishing import to_the_end
 
 
@@ -70,7 +71,7 @@ class StepJournal:
         if kept is not None:
             return kept
         async with nullcontext() if worst_case == 0 else self._reserve(call.entry_key, worst_case or 0):
-            reply = await self._send(call.request, send)
+            reply = await timed_call(call.request.model, self._send(call.request, send))
             await to_the_end(self._replies.keep_reply(call, reply))
         return reply
 

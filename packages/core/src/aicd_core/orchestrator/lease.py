@@ -13,6 +13,7 @@ from aicd_core.ids import JobId
 from aicd_core.jobs.leases import repository as leases
 from aicd_core.jobs.leases.values import Renewal, Taken
 from aicd_core.orchestrator.records import LeaseLostError
+from aicd_core.telemetry.metrics import LEASES_HELD
 
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 3.0
@@ -82,7 +83,8 @@ class LeaseKeeper:
         self._held[held.owner] = self._by_job[held.job_id] = held
         self._begin_to_beat()
         try:
-            return await working
+            with LEASES_HELD.track_inprogress():
+                return await working
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if held.lost and not (task and task.cancelling()):

@@ -11,6 +11,7 @@ from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import AT_WORK, JobEvent, decide
 from aicd_core.jobs.values import JobView, Transition
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
+from aicd_core.orchestrator.figures import count_move
 from aicd_core.orchestrator.lease import Held
 from aicd_core.orchestrator.patience import patiently
 from aicd_core.orchestrator.progress import Observer, StateChanged
@@ -124,6 +125,7 @@ class Mover:
     async def _moved(self, change: Transition) -> JobView:
         """The job after the change, of which everybody is told."""
         now = _after(change)
+        count_move(now, change.event)
         self.observe(StateChanged(now.id, now.state, now.status.round, change.reason))
         if now.state in AT_WORK and not change.keep_lease:
             await self.dispatch.send(now.org_id, now.id, wake_for(now).key, change.delay)

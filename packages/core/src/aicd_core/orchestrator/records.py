@@ -17,6 +17,7 @@ from aicd_core.jobs.models import ArtifactKind
 from aicd_core.journal import repository as journal
 from aicd_core.journal.texts import Known, Texts
 from aicd_core.journal.values import Call, CallDigest, Checkpoint, Kept
+from aicd_core.orchestrator.figures import count_cost
 from aicd_core.orchestrator.patience import patiently
 from aicd_core.policy import Rules, organization_rules
 from aicd_core.tenancy import Tenant
@@ -235,6 +236,7 @@ class Records:
                 raise self._lost()
 
     def _note(self, usage: Usage) -> None:
+        count_cost(self._tenant.org_id, usage)
         self.cost_booked = self.cost_booked or usage.cost_micro_usd > 0
 
     def _know(self, at: tuple[ArtifactKind, int], value: ValueT) -> ValueT:

@@ -24,6 +24,7 @@ from aicd_core.orchestrator.moves import Mover
 from aicd_core.orchestrator.notices import watch_jobs
 from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.records import LeaseLostError
+from aicd_core.telemetry.metrics import LEASES_LOST
 from aicd_core.tenancy import Tenant
 
 PATIENCE = 600.0
@@ -145,6 +146,7 @@ class Worker:
         try:
             await self._keeper.hold(taken, self._work_or_hand_over)
         except LeaseLostError as error:
+            LEASES_LOST.inc()
             _log.info("%s", error)
         except Exception:  # noqa: BLE001 # one job's trouble is no other's
             # Not even its failure could be written down: the lease runs out, and another worker takes it.

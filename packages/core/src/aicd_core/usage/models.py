@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstr
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aicd_core.db.base import Base
-from aicd_core.db.columns import Created, Revision, TenantOwned
+from aicd_core.db.columns import Created, TenantOwned
 from aicd_core.ids import JobId, OrgId
 
 
@@ -74,21 +74,6 @@ class Reservation(TenantOwned, Base):
         UniqueConstraint("org_id", "job_id", "entry_key"),
         CheckConstraint("micro_usd > 0", name="positive"),
     )
-
-
-class BillingAccount(Base):
-    """Where an organization's charges go: the payment provider's name for it and the plan it is on."""
-
-    __tablename__ = "billing_accounts"
-
-    org_id: Mapped[OrgId] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
-    provider: Mapped[str]
-    customer: Mapped[str]
-    plan: Mapped[str]
-    revision: Mapped[Revision]
-    created_at: Mapped[Created]
-
-    __table_args__ = (UniqueConstraint("provider", "customer"),)
 
 
 class ErasedLedger(Base):

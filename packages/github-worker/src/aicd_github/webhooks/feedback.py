@@ -15,6 +15,7 @@ from aicd_github.webhooks.events import (
     CheckRunEvent,
     CheckSuiteEvent,
     CommentEvent,
+    PullRequestEvent,
     PushEvent,
     ReviewCommentEvent,
     ReviewEvent,
@@ -29,6 +30,7 @@ RED_STATES = frozenset({"failure", "error"})
 HEADS = "refs/heads/"
 NOT_OURS = ignored("not_ours", "This is about no pull request of a job that goes on.")
 NOT_RED = ignored("not_red", "Nothing is done on checks that are not red.")
+OWN_PUSH = ignored("own_push", "AI-CD pushed this itself.")
 NOT_TO_US = ignored("not_to_us", "It does not call AI-CD by its name, or holds commands.")
 
 
@@ -53,14 +55,13 @@ class FeedbackHandlers:
             Route(CheckRunEvent, ("completed",), self.checked),
             Route(CheckSuiteEvent, ("completed",), self.suite_checked),
             Route(StatusEvent, (None,), self.status_set),
+            Route(PullRequestEvent, ("synchronize",), self.synchronized),
             Route(PushEvent, (None,), self.pushed),
         )
 
     async def reviewed(self, arrival: Arrival, event: ReviewEvent | ReviewCommentEvent) -> Outcome:
         """A review, or a comment on a line."""
-        head = event.pull_request.head
-        own = head.repo is not None and head.repo.id == event.repository.id
-        return await self._look(arrival.tenant, job_of_branch(head.ref) if own else None)
+        return await self._look(arrival.tenant, _job_of(event))
 
     async def commented(self, arrival: Arrival, event: CommentEvent) -> Outcome:
         """A comment below a pull request that calls somebody, and is no command; whom it calls, GitHub is not asked."""
@@ -93,6 +94,15 @@ class FeedbackHandlers:
         found = filter(None, (job_of_branch(branch.name) for branch in event.branches))
         return await self._look(arrival.tenant, next(found, None))
 
+    async def synchronized(self, arrival: Arrival, event: PullRequestEvent) -> Outcome:
+        """Somebody pushed to the branch. That stays; but what it holds now may not merge any more."""
+        place = await self.places.of(arrival, event)
+        if isinstance(place, Outcome):
+            return place
+        if event.sender and event.sender.login.lower() == (await place.desk.login()).lower():
+            return OWN_PUSH
+        return await self._look(arrival.tenant, _job_of(event))
+
     async def pushed(self, arrival: Arrival, event: PushEvent) -> Outcome:
         """A branch moved: whatever is to be merged into it may not merge any more."""
         branch, tenant = event.ref.removeprefix(HEADS), arrival.tenant
@@ -111,3 +121,10 @@ class FeedbackHandlers:
         async with self.database.write(tenant) as session:
             asked = await looks.ask_for_look(session, tenant, job_id, self.delay)
         return HANDLED if asked else NOT_OURS
+
+
+def _job_of(event: ReviewEvent | ReviewCommentEvent | PullRequestEvent) -> JobId | None:
+    """The job on whose branch the pull request stands; a fork's branch of the same name is nobody's."""
+    head = event.pull_request.head
+    own = head.repo is not None and head.repo.id == event.repository.id
+    return job_of_branch(head.ref) if own else None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from aicd_core.errors import ConflictError, InvalidInputError
+from aicd_core.errors import ConflictError, InvalidInputError, StoppedError
 from aicd_core.ids import DeliveryId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobEvent
@@ -83,7 +83,8 @@ class Steering:
                 at once, and this process, would else both find none, and make two.
 
         Raises:
-            NotStartedError: the issue is closed or gone, or the repository cannot be worked on.
+            NotStartedError: the issue is closed or gone, the repository cannot be worked on, or the organization may
+                not have work done.
             AicdError: GitHub or Postgres is away.
         """
         issue = issue or await act.place.desk.issue(act.number)
@@ -98,7 +99,7 @@ class Steering:
                 await act.place.desk.say(act.number, steering_words.BEGINS)
             intake = Intake(self.parts.database, act.place.tenant, self.parts.dispatch)
             return (await intake.begin(act.place.repository.source, base, text, order)).job
-        except InvalidInputError as error:
+        except (InvalidInputError, StoppedError) as error:
             raise NotStartedError(f"No job could be started. {error.message}") from error
         except ConflictError as error:
             if error.code not in _NOT_STARTED:

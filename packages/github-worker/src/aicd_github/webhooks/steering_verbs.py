@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from aicd_core.contracts import Plan
-from aicd_core.errors import ConflictError
+from aicd_core.errors import ConflictError, StoppedError
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import OPEN, JobEvent, JobState
@@ -61,7 +61,10 @@ class Verbs:
         deed = DEEDS.get((command.verb, None if story.job is None else story.job.state))
         if deed is None:
             return Done(obeyed=False, words=f"That changes nothing. {steering_words.now(story.job)}", job=story.job)
-        return await deed(self, act, command, story)
+        try:
+            return await deed(self, act, command, story)
+        except StoppedError as error:
+            return Done(obeyed=False, words=error.message, job=story.job)
 
     async def begin(self, act: Act, command: Command, story: Story) -> Done:
         before = story.job

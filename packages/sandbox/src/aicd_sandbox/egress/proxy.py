@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import h11
 
 from aicd_core.contracts import Denial
+from aicd_core.telemetry.metrics import SANDBOX_DENIALS
 from aicd_sandbox.egress.request import BadRequestError, Target, forwarded, read_request, target_of
 from aicd_sandbox.egress.rules import Address, WaysOut, is_public
 
@@ -152,6 +153,7 @@ class EgressProxy:
         return addresses
 
     def _deny(self, target: Target, reason: str) -> DeniedError:
+        SANDBOX_DENIALS.inc()
         if len(self._denials) < MOST_DENIALS:
             self._denials[Denial(host=target.host, port=target.port, reason=reason)] = None
         return DeniedError(

@@ -50,11 +50,13 @@ _ROOM = f"""
             greatest(coalesce(s.max_concurrent_jobs, :default_limit) - coalesce(h.jobs, 0), 0) AS free
         FROM tenants t
         CROSS JOIN LATERAL (SELECT id FROM organizations WHERE id = t.org_id AND deleted_at IS NULL LIMIT 1) o
+        LEFT JOIN LATERAL (SELECT code FROM standings WHERE org_id = t.org_id LIMIT 1) n ON true
         LEFT JOIN LATERAL (SELECT * FROM organization_settings WHERE org_id = t.org_id LIMIT 1) s ON true
         LEFT JOIN held h ON h.org_id = o.id
+        WHERE n.code IS NULL
     )"""
-"""How many jobs each of them has at work, and how many more it may have. LATERAL with LIMIT has each looked up by its
-key, however many organizations there are."""
+"""How many jobs each of them has at work, and how many more it may have; those that stand still are left out.
+LATERAL with LIMIT has each looked up by its key, however many organizations there are."""
 
 _CHOSEN = f"""
     chosen AS (
@@ -100,6 +102,13 @@ _GIVEN = f"""
     SELECT {", ".join(f"taken.{name}" for name in _JOB_COLUMNS)},
         (SELECT r.source FROM repositories r WHERE r.org_id = taken.org_id AND r.id = taken.repository_id),
         taken.plan_approval,
+        taken.cost_limit IS NOT NULL OR EXISTS (
+            SELECT FROM organization_settings s WHERE s.org_id = taken.org_id
+                AND coalesce(s.issue_budget, s.repository_budget, s.monthly_budget) IS NOT NULL
+        ) OR EXISTS (
+            SELECT FROM repositories r WHERE r.org_id = taken.org_id AND r.id = taken.repository_id
+                AND coalesce(r.issue_budget, r.monthly_budget) IS NOT NULL
+        ),
         CASE taken.was WHEN 'queued'
             THEN pg_notify(:channel, concat_ws(' ', taken.org_id, taken.id, taken.version)) END
     FROM taken"""
@@ -147,8 +156,8 @@ def _taken(row: Sequence[Any]) -> Taken:
         paused_from=JobState(left) if left else None,
         **{name: values.pop(name) for name in COUNTS},
     )
-    source, approval = row[len(_JOB_COLUMNS) : -1]
-    terms = Terms(PlanApproval(approval or SettingsValues().plan_approval))
+    source, approval, has_budget = row[len(_JOB_COLUMNS) : -1]
+    terms = Terms(PlanApproval(approval or SettingsValues().plan_approval), has_budget)
     return Taken(JobView(status=status, **values), source, terms)
 
 

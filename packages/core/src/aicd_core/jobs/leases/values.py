@@ -11,9 +11,14 @@ from aicd_core.tenancy.organizations.models import PlanApproval
 
 @dataclass(frozen=True)
 class Terms:
-    """What the organization of a job decided for all its jobs."""
+    """What the organization of a job decided for all its jobs.
+
+    Args:
+        has_budget: whether any budget binds the job, its own included.
+    """
 
     plan_approval: PlanApproval
+    has_budget: bool = True
 
 
 @dataclass(frozen=True)

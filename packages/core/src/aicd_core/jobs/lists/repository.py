@@ -1,13 +1,15 @@
 """SQL of lists of jobs. Every function sees one tenant's rows only; none commits."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
-from sqlalchemy import BigInteger, ColumnElement, Select, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, extract, func, literal, select, tuple_
 
 from aicd_core.db.pages import Page, PageRequest, cursor_of, cursor_of_moment
 from aicd_core.db.sessions import ReadSession
 from aicd_core.ids import JobId
-from aicd_core.jobs.lists.values import JobFilter, JobOrder
+from aicd_core.jobs.lists.values import JobFilter, JobOrder, Outcomes
+from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.jobs.models import Job, JobEventRow
 from aicd_core.jobs.rows import event_of, view_of
 from aicd_core.jobs.values import EventView, JobView
@@ -61,6 +63,28 @@ async def find_events(session: ReadSession, tenant: Tenant, job_id: JobId, page:
     rows = list((await session.execute(query.order_by(JobEventRow.version).limit(page.limit + 1))).scalars())
     shown = rows[: page.limit]
     return Page(tuple(map(event_of, shown)), cursor_of(shown[-1].version) if len(rows) > page.limit else None)
+
+
+async def count_outcomes(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> Outcomes:
+    """What became of the tenant's jobs that were made from `since` on and before `until`."""
+    opened = (
+        select(JobEventRow.job_id, func.min(JobEventRow.created_at).label("at"))
+        .where(mine(JobEventRow, tenant), JobEventRow.event == JobEvent.PUBLISHED, JobEventRow.created_at >= since)
+        .group_by(JobEventRow.job_id)
+        .subquery()
+    )
+    took = extract("epoch", opened.c.at - Job.created_at)
+    ended = [func.count().filter(Job.state == state) for state in (JobState.MERGED, JobState.CLOSED, JobState.FAILED)]
+    query = (
+        select(func.count(), func.count(opened.c.at), *ended, func.percentile_cont(0.5).within_group(took))
+        .select_from(Job)
+        .outerjoin(opened, opened.c.job_id == Job.id)
+        .where(mine(Job, tenant), Job.created_at >= since, Job.created_at < until)
+    )
+    row = (await session.execute(query)).one()
+    made, pulls, merged, closed, failed = (int(number) for number in row[:5])
+    median: float | None = row[5]
+    return Outcomes(made, pulls, merged, closed, failed, median)
 
 
 def _conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:

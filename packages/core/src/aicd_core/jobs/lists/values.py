@@ -35,3 +35,21 @@ class JobFilter:
     created_from: datetime | None = None
     created_before: datetime | None = None
     order: JobOrder = JobOrder.NEWEST
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What became of the jobs that were made in some time. `seconds_to_pull`: the median, from the making on."""
+
+    made: int
+    opened: int
+    merged: int
+    closed: int
+    failed: int
+    seconds_to_pull: float | None
+
+    @property
+    def merge_rate(self) -> float | None:
+        """The merged ones among those whose pull request a person has decided about; None when there is none."""
+        decided = self.merged + self.closed
+        return self.merged / decided if decided else None

@@ -28,6 +28,7 @@ from aicd_core.orchestrator.progress import CommandEnded, CommandStarted
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
 from aicd_core.policy import evaluate, paths_to_read
+from aicd_core.telemetry.metrics import POLICY_VERDICTS
 
 
 async def run(step: StepContext) -> StepResult:
@@ -45,6 +46,7 @@ async def run(step: StepContext) -> StepResult:
     if await step.records.load(ArtifactKind.POLICY_REPORT, PolicyReport, number) is None:
         verdict = await _judge(step, config, coded.change_set, plan, tests)
         await step.records.keep(ArtifactKind.POLICY_REPORT, number, verdict)
+        POLICY_VERDICTS.labels(verdict.verdict.value).inc()
     return StepResult(JobEvent.CODED)
 
 

@@ -28,6 +28,7 @@ from aicd_core.orchestrator.outside.answering import answer_all, done
 from aicd_core.orchestrator.pull_request import Outcome, commit_message, draft
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
+from aicd_core.telemetry.metrics import REVIEWS
 
 ValueT = TypeVar("ValueT", bound=Value)
 
@@ -39,6 +40,7 @@ async def run(step: StepContext) -> StepResult:
     review = await step.records.load(ArtifactKind.REVIEW, Review, number)
     if review is None:
         review = await ask(step, plan, evidence)
+        REVIEWS.labels(review.verdict.value).inc()
     approved = review.verdict is ReviewVerdict.APPROVE
     if approved and evidence.policy.verdict is not PolicyVerdict.DENY:
         return await _publish(step, plan, evidence, review, escalated=False)

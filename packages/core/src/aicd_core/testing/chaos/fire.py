@@ -73,7 +73,7 @@ class Fire:
     def drain(self) -> list[str]:
         """Tells every worker to stop, and waits for that; what those said that did not end as asked.
 
-        One that was started a moment ago is let begin first: until then there is nothing to drain, and 130 is right.
+        One that was started a moment ago is let begin first: before it hears signals, one ends it as any process.
         """
         for worker in self._workers.values():
             wait_until(partial(_has_begun, worker), "a worker's start")

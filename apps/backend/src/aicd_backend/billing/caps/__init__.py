@@ -1,0 +1,1 @@
+"""Caps and what was warned of."""

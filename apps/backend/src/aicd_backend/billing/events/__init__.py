@@ -1,0 +1,1 @@
+"""What Stripe told, stored once."""

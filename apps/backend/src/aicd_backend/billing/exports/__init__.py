@@ -1,0 +1,1 @@
+"""Meter events: what is told to the payment provider."""

@@ -1,0 +1,132 @@
+"""What the operator does about billing, each in a process of its own: `aicd billing …`."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from uuid import UUID
+
+from aicd_backend.billing.correcting import Corrector
+from aicd_backend.billing.exporter import Exporter, open_api
+from aicd_backend.billing.exports import repository as exports
+from aicd_backend.billing.plans import PICO_PER_MICRO, Plans
+from aicd_backend.billing.stripe_api import StripeFault
+from aicd_backend.billing.syncing import sync
+from aicd_backend.settings import BackendSettings
+from aicd_cli.runtime import open_store
+from aicd_cli.serving import stopped_by_signals
+from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_core.ids import ExportId
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.audit.models import ActorKind
+from aicd_core.tenancy.audit.values import Actor
+from aicd_core.tenancy.organizations.service import require_by_slug
+
+OPERATOR = Actor(ActorKind.SYSTEM, "cli")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Billing, opened for one command."""
+
+    exporter: Exporter
+    corrector: Corrector
+
+    async def sync(self) -> list[str]:
+        """As `syncing.sync`."""
+        with _told():
+            return await sync(self.exporter.api, self.exporter.charger.plans)
+
+    async def export(self, *, once: bool) -> int:
+        """Exports until a stop signal, or what is due now; how many meter events were sent then."""
+        with _told():
+            if once:
+                return await self.exporter.work_once()
+            log.info("exporting to Stripe (%s)", self.exporter.api.mode.value)
+            with stopped_by_signals(self.exporter.stop):
+                await self.exporter.run()
+            return 0
+
+    async def reconcile(self, day: date) -> list[str]:
+        """Compares a day; a line for each meter of each organization, those that differ marked."""
+        if day >= datetime.now(UTC).date():
+            raise InvalidInputError(f"{day} is not over yet: name a day of UTC before today.", code="day_not_over")
+        with _told():
+            found = await self.exporter.reconcile(day)
+        return [
+            f"{'DIFFERS' if one.differs else 'same   '} {org_id} {one.day} {one.meter}: ledger {one.ledger}, charged "
+            f"{one.charged}, billable {one.billable}, sent {one.sent}, Stripe {one.provider}"
+            for org_id, one in found
+        ]
+
+    async def dead(self, slug: str) -> list[str]:
+        """A line for each dead meter event of an organization."""
+        async with self.exporter.database.read(tenant := await self.tenant(slug)) as session:
+            found = await exports.list_dead(session, tenant)
+        return [
+            f"{one.id} {one.meter} {one.quantity} {one.occurred_at:%Y-%m-%d}: {one.code}: {one.reason}" for one in found
+        ]
+
+    async def resend(self, slug: str, export_id: UUID | None) -> int:
+        """As `Corrector.resend`."""
+        one = None if export_id is None else ExportId(export_id)
+        return await self.corrector.resend(await self.tenant(slug), one, datetime.now(UTC))
+
+    async def cancel(self, slug: str, export_id: UUID, reason: str) -> None:
+        """As `Corrector.cancel`."""
+        with _told():
+            await self.corrector.cancel(self.exporter.api, await self.tenant(slug), ExportId(export_id), reason)
+
+    async def credit(self, slug: str, micro_usd: int, subject: str, reason: str) -> None:
+        """As `Corrector.give_credit`."""
+        await self.corrector.give_credit(await self.tenant(slug), subject, micro_usd * PICO_PER_MICRO, reason)
+
+    async def put_on(self, slug: str, plan: str) -> None:
+        """Puts an organization on a plan; its account is made if it has none."""
+        charger, tenant, now = self.exporter.charger, await self.tenant(slug), datetime.now(UTC)
+        if not await charger.open_account(tenant, plan, now):
+            await charger.change_plan(tenant, plan, now)
+
+    async def tenant(self, slug: str) -> Tenant:
+        """An organization by its slug; raises NotFoundError."""
+        async with self.exporter.system.read() as session:
+            return await require_by_slug(session, slug)
+
+
+@asynccontextmanager
+async def opened(data_dir: Path | None) -> AsyncIterator[Operations]:
+    """Settings, database and Stripe, of one mode.
+
+    Raises:
+        InvalidInputError: billing is off, or keys, modes and plans do not fit together.
+    """
+    settings = BackendSettings.load(data_dir=data_dir)
+    async with open_store(settings) as store, open_api(settings) as api:
+        exporter = Exporter.of(store.database, store.system, api, settings)
+        await exporter.require_one_mode()
+        yield Operations(exporter, Corrector(store.database, OPERATOR))
+
+
+def show_plans(data_dir: Path | None) -> list[str]:
+    """A line for each plan and each of its prices; raises InvalidInputError, `bad_plans`."""
+    plans = Plans.load(BackendSettings.load(data_dir=data_dir).billing_plans)
+    lines = []
+    for name, plan in plans.plans.items():
+        lines.append(f"{name}: {plan.title}{' (default)' if name == plans.default else ''}")
+        lines += [f"  {meter.name}: {meter.unit_pico_usd / 1e12:.12f} USD" for meter in plan.meters()]
+    return lines
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Stripe's refusals as errors for a person."""
+    try:
+        yield
+    except StripeFault as fault:
+        raise UnavailableError(
+            f"Stripe did not do it: {fault} ({fault.code}). Nothing is lost; run the same command again.",
+            code="stripe_unavailable",
+        ) from fault

@@ -1,0 +1,1 @@
+"""The books of past days, compared."""

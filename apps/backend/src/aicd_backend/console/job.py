@@ -1,0 +1,107 @@
+"""A job's page: how it is, what it plans, what happened, what it cost."""
+
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aicd_backend.callers import Here, TenantCaller
+from aicd_backend.console.pages import page
+from aicd_backend.console.results import history, if_there
+from aicd_backend.console.routing import console_router, sees
+from aicd_backend.routes.billing import KeeperHere, PlansHere
+from aicd_backend.routes.job_results import (
+    get_evidence,
+    get_job_usage,
+    get_plan,
+    get_policy_report,
+    get_pull_request,
+    list_reviews,
+)
+from aicd_backend.routes.jobs import get_job
+from aicd_backend.steering import require_job
+from aicd_core.ids import JobId, RepositoryId
+from aicd_core.tenancy.permissions import Permission
+from aicd_core.tenancy.repositories.service import require_repository
+from aicd_core.usage.repository import list_entries
+
+router = console_router()
+JOB = "/console/{org}/jobs/{job_id}"
+CALLS_MOST = 200
+"""Calls of models that are listed, the newest."""
+
+
+@router.get(JOB, **sees(Permission.JOBS_READ))
+async def show_job(request: Request, here: Here, job_id: UUID, plans: PlansHere, keeper: KeeperHere) -> Response:
+    job = await get_job(here, job_id)
+    plan = await if_there(get_plan(here, job_id, plans, keeper))
+    return page(
+        request,
+        "job.html",
+        tab="overview",
+        job=job,
+        plan=plan.plan if plan else None,
+        plan_hash=plan.hash if plan else "",
+        price=plan.price if plan else None,
+        events=await history(here, job_id),
+        pull=await if_there(get_pull_request(here, job_id)),
+        issue=await _issue(here, JobId(job_id)),
+        source=await source_of(here, job.repository_id),
+        usage=await get_job_usage(here, job_id),
+    )
+
+
+@router.get(f"{JOB}/review", **sees(Permission.JOBS_READ))
+async def show_review(request: Request, here: Here, job_id: UUID) -> Response:
+    job = await get_job(here, job_id)
+    return page(
+        request,
+        "job_review.html",
+        tab="review",
+        job=job,
+        source=await source_of(here, job.repository_id),
+        reviews=await list_reviews(here, job_id),
+        report=await if_there(get_policy_report(here, job_id)),
+        has_evidence=await if_there(get_evidence(here, job_id)) is not None,
+        usage=await get_job_usage(here, job_id),
+    )
+
+
+@router.get(f"{JOB}/usage", **sees(Permission.JOBS_READ))
+async def show_usage(request: Request, here: Here, job_id: UUID) -> Response:
+    """The figures alone, as they grow."""
+    return page(request, "job_usage.html", job=await get_job(here, job_id), usage=await get_job_usage(here, job_id))
+
+
+@router.get(f"{JOB}/calls", **sees(Permission.JOBS_READ))
+async def show_calls(request: Request, here: Here, job_id: UUID) -> Response:
+    """Each call of a model that was paid for, as it is booked."""
+    job = await get_job(here, job_id)
+    async with here.read() as session:
+        entries = await list_entries(session, here.tenant, JobId(job_id))
+    return page(
+        request,
+        "job_calls.html",
+        tab="calls",
+        job=job,
+        source=await source_of(here, job.repository_id),
+        calls=[(_name(entry.key), entry.usage) for entry in entries[-CALLS_MOST:]],
+        left_out=max(0, len(entries) - CALLS_MOST),
+        usage=await get_job_usage(here, job_id),
+    )
+
+
+async def source_of(here: TenantCaller, repository_id: UUID) -> str:
+    """Where a job's repository is."""
+    async with here.read() as session:
+        return (await require_repository(session, here.tenant, RepositoryId(repository_id))).source
+
+
+def _name(key: str) -> str:
+    """`code/1, call 4` of `call/code/1/3/HASH`; other entries as they are."""
+    parts = key.split("/")
+    return f"{'/'.join(parts[1:-2])}, call {int(parts[-2]) + 1}" if parts[0] == "call" and len(parts) >= 4 else key
+
+
+async def _issue(here: TenantCaller, job_id: JobId) -> str:
+    return (await require_job(here, job_id)).body

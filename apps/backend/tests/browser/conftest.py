@@ -1,0 +1,96 @@
+"""A real browser at a real `aicd up`: Debian's Chromium, driven by Playwright (`make test-browser`)."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from console_world import AICD, CHROMIUM, PATIENCE, ROOT, Installation, MakeJob, environment, log_in
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from aicd_cli.sample import make_sample
+from aicd_github.testing.node import node_project
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One for all tests: each makes its own jobs and keys."""
+    root = tmp_path_factory.mktemp("console")
+    data, repository = root / "data", make_sample(root / "sample")
+    command = [str(AICD), "up", "--port", "0"]
+    log = (root / "log").open("w")
+    with subprocess.Popen(command, env=environment(data), stdout=subprocess.PIPE, stderr=log, text=True) as process:
+        try:
+            assert process.stdout is not None
+            key = process.stdout.readline().strip()
+            while (found := re.search(r"http://127\.0\.0\.1:\d+", (root / "log").read_text())) is None:
+                assert process.poll() is None, (root / "log").read_text()
+                os.sched_yield()
+            yield Installation(found[0], key, data, repository)
+        finally:
+            process.terminate()
+    log.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        sandboxed = os.geteuid() != 0  # Chromium's own sandbox does not run as root
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=sandboxed)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser, installation: Installation) -> Iterator[BrowserContext]:
+    """A browser of nobody's; whatever its pages complain about fails the test."""
+    expect.set_options(timeout=PATIENCE)
+    opened = chromium.new_context(base_url=installation.address, viewport={"width": 1280, "height": 860})
+    opened.set_default_timeout(PATIENCE)
+    complaints: list[str] = []
+    opened.on("weberror", lambda error: complaints.append(str(error.error)))
+    opened.on("console", lambda told: complaints.append(told.text) if "Content Security Policy" in told.text else None)
+    yield opened
+    opened.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def inside(page: Page, installation: Installation) -> Page:
+    """A page of somebody who has logged in with the first key."""
+    return log_in(page, installation.key)
+
+
+@pytest.fixture
+def repository_id(installation: Installation) -> str:
+    """The sample, connected."""
+    known = installation.call("GET", "/organizations/local/repositories").json()["items"]
+    for each in known:
+        if each["source"] == str(installation.repository):
+            return str(each["id"])
+    body = {"source": str(installation.repository)}
+    return str(installation.call("POST", "/organizations/local/repositories", body).json()["id"])
+
+
+@pytest.fixture
+def make_job(installation: Installation, repository_id: str) -> MakeJob:
+    """Makes a job by the API; its id."""
+
+    def make(**more: object) -> str:
+        body = {"repository_id": repository_id, "issue": installation.issue(), **more}
+        return str(installation.call("POST", "/organizations/local/jobs", body).json()["id"])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core's script, of the version that is locked."""
+    place = node_project(ROOT / "tests" / "node", ROOT / ".tools")
+    return (place / "node_modules" / "axe-core" / "axe.min.js").read_text()

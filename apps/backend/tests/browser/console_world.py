@@ -1,0 +1,85 @@
+"""A real `aicd up` for a real browser, and what tests do there again and again."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from aicd_cli.sample import ISSUE
+
+ROOT = Path(__file__).parents[4]
+AICD = ROOT / ".venv" / "bin" / "aicd"
+CHROMIUM = os.environ.get("AICD_CHROMIUM", "/usr/bin/chromium")
+PATIENCE = int(os.environ.get("AICD_BROWSER_PATIENCE", "60000"))
+"""Milliseconds that a page gets to show something: the machine may be busy."""
+SERIOUS = {"serious", "critical"}
+MakeJob = Callable[..., str]
+"""Makes a job by the API, with what is given besides; its id."""
+
+
+@dataclass
+class Installation:
+    """A running `aicd up`, with the sample repository beside it."""
+
+    address: str
+    key: str
+    data: Path
+    repository: Path
+    numbers: "count[int]" = field(default_factory=lambda: count(1))
+
+    def environment(self) -> dict[str, str]:
+        return environment(self.data)
+
+    def aicd(self, *arguments: str) -> str:
+        """What a command prints."""
+        done = subprocess.run([AICD, *arguments], env=self.environment(), capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def call(self, method: str, path: str, body: object = None, key: str | None = None) -> httpx.Response:
+        """A request of a program."""
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        answer = httpx.request(method, f"{self.address}/v1{path}", headers=headers, json=body, timeout=30)
+        assert answer.is_success, answer.text
+        return answer
+
+    def issue(self) -> str:
+        """The sample's issue, under a title of its own."""
+        return f"Slugs, take {next(self.numbers)}: {ISSUE}"
+
+
+def environment(data: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(data.parent),
+        "AICD_DATA_DIR": str(data),
+        "AICD_LOCAL_REPOSITORIES": "true",
+        "AICD_RATE_LIMIT_ADDRESS": "100000",
+        "AICD_RATE_LIMIT_CREDENTIAL": "100000",
+        "AICD_RATE_LIMIT_LOGIN": "100000",
+    }
+
+
+def log_in(page: Page, key: str) -> Page:
+    page.goto("/login")
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+    return page
+
+
+def serious_issues(page: Page, axe: str) -> list[str]:
+    """What axe finds on a page that is serious, each with the place."""
+    page.evaluate(axe)
+    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{issue['id']}: {json.dumps([node['target'] for node in issue['nodes']])}"
+        for issue in found["violations"]
+        if issue["impact"] in SERIOUS
+    ]

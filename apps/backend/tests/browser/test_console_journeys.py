@@ -1,0 +1,164 @@
+"""What people do in the console, from the first run on."""
+
+import re
+
+from console_world import Installation, MakeJob, log_in
+from playwright.sync_api import BrowserContext, Page, expect
+
+PULL = "Pull request open"
+
+
+def state(page: Page):
+    return page.locator("#job-state")
+
+
+def test_from_the_first_run_to_an_open_pull_request(page: Page, installation: Installation) -> None:
+    page.goto("/")
+    expect(page).to_have_url(re.compile(r"/login\?return_to=%2Fconsole$"))
+    log_in(page, installation.key)
+    page.get_by_role("link", name="Repositories").first.click()
+    page.get_by_label("Clone URL or path").fill(str(installation.repository))
+    page.get_by_role("button", name="Connect").click()
+    expect(page.get_by_text("The repository is connected.")).to_be_visible()
+    page.get_by_role("link", name="Jobs", exact=True).click()
+    page.get_by_role("link", name=re.compile("New job|Make the first job")).first.click()
+    page.get_by_label("Issue", exact=True).fill(installation.issue())
+    page.get_by_role("button", name="Make the job").click()
+    expect(page.get_by_text("The job was made.")).to_be_visible()
+    expect(state(page)).to_have_text(PULL)
+    expect(page.locator("#pull-link")).to_contain_text("/pulls/")
+    page.get_by_role("link", name="Changes").click()
+    expect(page.locator("table.diff")).to_contain_text("import re")
+    page.get_by_role("link", name="Tests", exact=True).click()
+    expect(page.get_by_text("passed").first).to_be_visible()
+    page.get_by_role("link", name="Policy and reviews").click()
+    expect(page.get_by_role("heading", name="Review of round 2")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="The evidence file").click()
+    assert download.value.suggested_filename.endswith(".evidence.json")
+
+
+def test_a_plan_is_sent_back_and_approved_and_another_page_sees_it_without_reloading(
+    context: BrowserContext, inside: Page, make_job: MakeJob
+) -> None:
+    job = make_job(asks_approval=True)
+    watcher, listing = context.new_page(), context.new_page()
+    listing.goto("/console/local/jobs")
+    watcher.goto(f"/console/local/jobs/{job}")
+    for each in (watcher, listing):
+        each.evaluate("window.sameAsBefore = true")
+    inside.goto(f"/console/local/jobs/{job}")
+    expect(state(inside)).to_have_text("Awaiting approval")
+    expect(watcher.get_by_role("button", name="Approve the plan")).to_be_visible()
+    inside.get_by_label("What the planner should do otherwise").fill("Take the second one, please.")
+    inside.get_by_role("button", name="Send back").click()
+    expect(inside.get_by_text("goes back to the planner")).to_be_visible()
+    expect(watcher.get_by_text("Take the second one, please.").first).to_be_visible()
+    inside.get_by_role("button", name="Approve the plan").click()
+    expect(inside.get_by_text("The plan was approved. Coding begins.")).to_be_visible()
+    expect(state(watcher)).to_have_text(PULL)
+    expect(watcher.get_by_role("button", name="Approve the plan")).to_have_count(0)
+    expect(listing.locator("tr", has=listing.locator(f"#job-{job}"))).to_contain_text(PULL)
+    for each in (watcher, listing):
+        assert each.evaluate("window.sameAsBefore") is True
+
+
+def test_a_job_is_cancelled_and_tried_again(inside: Page, make_job: MakeJob) -> None:
+    job = make_job(asks_approval=True)
+    inside.goto(f"/console/local/jobs/{job}")
+    inside.locator("summary", has_text="Cancel the job").click()
+    inside.get_by_label("Why").fill("Not this week")
+    inside.get_by_role("button", name="Cancel the job").click()
+    expect(state(inside)).to_have_text("Cancelled")
+    expect(inside.get_by_text("Not this week").first).to_be_visible()
+    inside.get_by_role("button", name="Retry").click()
+    expect(inside.get_by_text("This is a new job of the same issue.")).to_be_visible()
+    expect(inside.get_by_role("link", name="an earlier job")).to_have_attribute("href", f"/console/local/jobs/{job}")
+
+
+def test_a_job_that_reached_its_limit_goes_on_once_it_is_raised(inside: Page, make_job: MakeJob) -> None:
+    job = make_job(time_limit_seconds=1, asks_approval=True)
+    inside.goto(f"/console/local/jobs/{job}")
+    expect(state(inside)).to_have_text(re.compile("Awaiting approval|Paused"))
+    while state(inside).inner_text() == "Awaiting approval":  # a fast machine plans within the second
+        inside.get_by_role("button", name="Approve the plan").click()
+        expect(state(inside)).to_have_text(re.compile(f"Paused|{PULL}"))
+    if state(inside).inner_text() == "Paused":
+        inside.get_by_label("Time limit, minutes at work").fill("30")
+        inside.get_by_role("button", name="Raise and go on").click()
+        expect(inside.get_by_text("The limits were raised")).to_be_visible()
+
+
+def test_what_belongs_to_another_organization_is_not_found(
+    page: Page, installation: Installation, make_job: MakeJob
+) -> None:
+    ours = make_job(asks_approval=True)
+    theirs = installation.aicd("admin", "bootstrap", "--org", "rival", "--email", "eve@example.org").strip()
+    log_in(page, theirs)
+    for path in ("/console/local/jobs", f"/console/local/jobs/{ours}", f"/console/rival/jobs/{ours}"):
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 404
+        expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+        assert "Slugs, take" not in page.content()
+
+
+def test_a_login_that_has_ended_leads_to_the_login_page_and_back(page: Page, installation: Installation) -> None:
+    made = installation.call(
+        "POST", "/organizations/local/api-keys", {"name": "for a while", "scopes": ["jobs:read", "policies:read"]}
+    ).json()
+    log_in(page, made["token"])
+    page.goto("/console/local/policy")
+    installation.call("DELETE", f"/organizations/local/api-keys/{made['key']['id']}")
+    page.goto("/console/local/jobs?q=slugs")
+    expect(page.get_by_role("heading", name="Log in to AI-CD")).to_be_visible()
+    page.get_by_label("API key").fill(installation.key)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/console/local/jobs\?q=slugs$"))
+
+
+def test_what_somebody_may_not_do_is_not_offered(page: Page, installation: Installation, make_job: MakeJob) -> None:
+    job = make_job(asks_approval=True)
+    scopes = {"name": "reader", "scopes": ["jobs:read"]}
+    reader = installation.call("POST", "/organizations/local/api-keys", scopes).json()["token"]
+    log_in(page, reader)
+    page.goto(f"/console/local/jobs/{job}")
+    expect(state(page)).to_have_text("Awaiting approval")
+    expect(page.get_by_role("button", name="Approve the plan")).to_have_count(0)
+    expect(page.get_by_role("link", name="API keys")).to_have_count(0)
+    answer = page.goto("/console/local/keys")
+    assert answer is not None
+    assert answer.status == 403
+
+
+def test_rules_are_tried_on_past_commits_and_published(
+    inside: Page, installation: Installation, repository_id: str
+) -> None:
+    inside.goto("/console/local/policy")
+    inside.get_by_label("Added lines in a change").fill("1")
+    inside.get_by_label("Past commits of").select_option(repository_id)
+    inside.get_by_role("button", name="Try these rules").click()
+    tried = inside.locator("#dry-run")
+    expect(tried).to_contain_text("Ask a person")
+    expect(tried).to_contain_text("size")
+    inside.get_by_label("Added lines in a change").fill("4000")
+    inside.get_by_label("Why").fill("Smaller changes")
+    inside.get_by_role("button", name="Publish the next version").click()
+    expect(inside.get_by_text("The policy was published.")).to_be_visible()
+    rules = installation.call("GET", "/organizations/local/policy").json()
+    assert (rules["rules"]["max_added_lines"], rules["note"]) == (4000, "Smaller changes")
+
+
+def test_jobs_are_found_by_words_and_by_keyboard(inside: Page, make_job: MakeJob) -> None:
+    make_job(issue="Mend the harpsichord", asks_approval=True)
+    make_job(issue="Tune the clavichord", asks_approval=True)
+    inside.goto("/console/local/jobs")
+    inside.get_by_label("Search").fill("HARPSI")
+    expect(inside.locator("#jobs")).to_contain_text("Mend the harpsichord")
+    expect(inside.locator("#jobs")).not_to_contain_text("Tune the clavichord")
+    expect(inside).to_have_url(re.compile("q=HARPSI"))
+    inside.goto("/console/local/jobs")
+    inside.keyboard.press("Tab")
+    expect(inside.get_by_role("link", name="Skip to the content")).to_be_focused()
+    inside.keyboard.press("Enter")
+    assert inside.evaluate("location.hash") == "#main"

@@ -1,0 +1,37 @@
+"""Whether this process tells its figures. What serves them is loaded only where it does."""
+
+import importlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol, cast
+
+from aicd_core.db.database import SystemDatabase
+from aicd_core.monitoring.probes import PROBES
+from aicd_core.monitoring.values import Probe
+from aicd_core.settings import Settings
+
+
+class _MetricsServer(Protocol):
+    """What `aicd_cli.metrics_server` offers."""
+
+    def serving(
+        self, host: str, port: int, system: SystemDatabase, probes: Sequence[Probe]
+    ) -> AbstractAsyncContextManager[None]: ...
+
+
+@asynccontextmanager
+async def metered(settings: Settings, system: SystemDatabase, probes: Sequence[Probe] = PROBES) -> AsyncIterator[None]:
+    """Serves `/metrics` on a port of its own for as long as the block lasts; does nothing without AICD_METRICS_PORT.
+
+    Args:
+        probes: what is told of the whole installation.
+
+    Raises:
+        UnavailableError: the port cannot be had.
+    """
+    if settings.metrics_port is None:
+        yield
+        return
+    server = cast("_MetricsServer", importlib.import_module("aicd_cli.metrics_server"))
+    async with server.serving(settings.metrics_host, settings.metrics_port, system, probes):
+        yield

@@ -1,0 +1,56 @@
+"""`/metrics` for Prometheus, on a port of its own: it tells of all tenants, and no front end is to reach it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from aicd_cli.http import Server, listening
+from aicd_core.db.database import SystemDatabase
+from aicd_core.monitoring.service import Exposition
+from aicd_core.monitoring.values import Probe
+
+PATH = "/metrics"
+ENDING_SECONDS = 1
+"""For answers under way when the process ends."""
+_log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def serving(host: str, port: int, system: SystemDatabase, probes: Sequence[Probe]) -> AsyncIterator[None]:
+    """Serves for as long as the block lasts.
+
+    Raises:
+        UnavailableError: the port cannot be had.
+    """
+    exposition = Exposition(system, probes)
+
+    async def metrics(_: Request) -> Response:
+        return Response(await exposition.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    config = uvicorn.Config(
+        Starlette(routes=[Route(PATH, metrics)]),
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=ENDING_SECONDS,
+    )
+    server = Server(config)
+    with listening(host, port, "AICD_METRICS_HOST and AICD_METRICS_PORT") as listener:
+        address, number = listener.getsockname()[:2]
+        _log.info("metrics at http://%s:%d%s", f"[{address}]" if ":" in address else address, number, PATH)
+        serving = asyncio.create_task(server.serve([listener]), name="metrics")
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await asyncio.wait({serving})

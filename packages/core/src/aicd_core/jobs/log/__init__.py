@@ -1,0 +1,1 @@
+"""What watchers of a job were told, line by line."""

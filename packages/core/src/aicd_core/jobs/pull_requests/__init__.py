@@ -1,0 +1,1 @@
+"""How many pull requests an organization's jobs opened, or may still open."""

@@ -1,0 +1,1 @@
+"""Figures about the whole installation, read from the database when somebody looks."""

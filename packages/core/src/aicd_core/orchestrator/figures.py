@@ -1,0 +1,81 @@
+"""What the orchestrator counts of its work; see `aicd_core.telemetry.metrics` for what each figure means."""
+
+import time
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
+
+from aicd_core.contracts import ModelReply, Usage
+from aicd_core.contracts.usage import MICRO_USD
+from aicd_core.errors import AicdError
+from aicd_core.ids import OrgId
+from aicd_core.jobs.machine import JobEvent, JobState
+from aicd_core.jobs.values import JobView
+from aicd_core.telemetry import metrics
+
+
+class Ended(Protocol):
+    """What a step gives back."""
+
+    @property
+    def event(self) -> JobEvent: ...
+
+
+EndedT = TypeVar("EndedT", bound=Ended)
+
+STOPS = frozenset({JobEvent.FAILED, JobEvent.GIVEN_UP, JobEvent.LIMIT_REACHED, JobEvent.RETRY_SCHEDULED})
+
+
+def count_move(job: JobView, event: JobEvent) -> None:
+    """An event has led a job to where it is now."""
+    metrics.TRANSITIONS.labels(event.value, job.state.value).inc()
+    if event in STOPS:
+        metrics.STOPS.labels(event.value, metrics.CODES.of(job.code or "none")).inc()
+    if event is JobEvent.PUBLISHED and not job.status.feedback_rounds:
+        metrics.ROUNDS.observe(job.status.round)
+        metrics.TIME_TO_PULL_REQUEST.observe(job.seconds_worked)
+        metrics.ORGANIZATION_PULL_REQUESTS.labels(metrics.ORGANIZATIONS.of(str(job.org_id))).inc()
+
+
+def count_cost(org_id: OrgId, usage: Usage) -> None:
+    """So much is booked on the ledger."""
+    if usage.cost_micro_usd:
+        org = metrics.ORGANIZATIONS.of(str(org_id))
+        metrics.ORGANIZATION_COST.labels(org).inc(usage.cost_micro_usd / MICRO_USD)
+
+
+async def timed_step(state: JobState, step: Awaitable[EndedT]) -> EndedT:
+    """Does the step, and counts how long it took and how it ended."""
+    began, event = time.monotonic(), "error"
+    try:
+        result = await step
+        event = result.event.value
+        return result
+    finally:
+        metrics.STEP_SECONDS.labels(state.value, event).observe(time.monotonic() - began)
+
+
+async def timed_call(model: str, call: Awaitable[ModelReply]) -> ModelReply:
+    """Makes the call, and counts how long it took, how it ended, and what it cost."""
+    began, outcome, name = time.monotonic(), "error", metrics.MODELS.of(model)
+    try:
+        reply = await call
+        outcome = "answered"
+    except AicdError as error:
+        outcome = metrics.CODES.of(error.code)
+        raise
+    finally:
+        metrics.MODEL_CALL_SECONDS.labels(name, outcome).observe(time.monotonic() - began)
+    _count_tokens(name, reply.usage)
+    return reply
+
+
+def _count_tokens(name: str, usage: Usage) -> None:
+    tokens = {
+        "input": usage.input_tokens,
+        "cached_input": usage.cached_input_tokens,
+        "cache_write": usage.cache_write_tokens,
+        "output": usage.output_tokens,
+    }
+    for kind, count in tokens.items():
+        metrics.MODEL_TOKENS.labels(name, kind).inc(count)
+    metrics.MODEL_COST.labels(name).inc(usage.cost_micro_usd / MICRO_USD)

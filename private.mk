@@ -1,0 +1,26 @@
+# Targets of this tree that the public one, exported without this file, does not have.
+.PHONY: public public-check public-test private-layers private-bench
+DEST ?= build/public
+
+public: install ## the tree without its private parts, in DEST (build/public)
+	@$(BIN)/python scripts/make_public.py $(DEST)
+
+# What this tree has downloaded need not be downloaded again for the other one.
+public-check public-test: export UV_CACHE_DIR := $(CURDIR)/.tools/cache
+
+public-check: public ## that tree: check, demo, and tests of each member
+	@$(MAKE) --no-print-directory -C $(DEST) check demo
+	@cd $(DEST) && .venv/bin/pytest tests/test_docs.py tests/test_own_rules.py apps/cli/tests packages/core/tests/test_dummy_agent.py
+
+public-test: public ## that tree: check, demo and all its tests
+	@$(MAKE) --no-print-directory -C $(DEST) check demo test
+
+check: private-layers
+private-layers: install
+	@$(BIN)/lint-imports --config .importlinter-private >.venv/.layers 2>&1 || { cat .venv/.layers; exit 1; }
+
+bench: private-bench
+private-bench: install
+	@$(BIN)/python bench/api.py
+	@.tools/bin/uv pip install --quiet --require-hashes -r bench/requirements.lock || echo "bench: some peers are left out"
+	@$(BIN)/python bench/retrieval.py

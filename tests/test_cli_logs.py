@@ -1,0 +1,70 @@
+"""`aicd logs` and `aicd jobs --watch`: looking on while a worker works, and afterwards."""
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aicd_core.jobs.machine import JobState
+from aicd_core.testing.chaos.installation import AICD, Installation, installation, wait_until
+from aicd_core.testing.chaos.repository import list_jobs
+from aicd_core.testing.chaos.work import Order, place
+from aicd_core.testing.databases import TestUrls
+from aicd_core.testing.journaled import Script, journaled_issue
+
+
+@pytest.fixture
+def made(tmp_path: Path, database_urls: TestUrls) -> Iterator[Installation]:
+    with installation(tmp_path, database_urls) as found:
+        yield found
+
+
+def looking_on(made: Installation, name: str, *arguments: str) -> tuple["subprocess.Popen[bytes]", Path]:
+    """A command that stays, and the file that it writes."""
+    told = made.root / name
+    with told.open("wb") as stdout:
+        command = [str(AICD), *arguments, "--data-dir", str(made.root / "elsewhere")]
+        return subprocess.Popen(command, env=made.environment(), stdout=stdout, stderr=subprocess.STDOUT), told
+
+
+def ends(process: "subprocess.Popen[bytes]") -> int:
+    process.send_signal(signal.SIGINT)
+    return process.wait(60)
+
+
+def test_a_job_is_followed_from_another_process_and_read_afterwards(made: Installation):
+    (made.source / ".aicd.yml").write_text("version: 1\ntests: ['echo well']\n")
+    made.git("commit", "--quiet", "--all", "--message", "Test")
+    (job,) = asyncio.run(place(made, [Order(journaled_issue("Keep a diary", Script(made.model.url, turns=2)))]))
+    logs, told = looking_on(made, "logs", "logs", "-f", str(job))
+    watch, seen = looking_on(made, "watch", "jobs", "--watch", "--json")
+    wait_until(lambda: "queued" in told.read_text() and "queued" in seen.read_text(), "both look on")
+    made.worker("first")
+    wait_until(
+        lambda: JobState.PR_OPEN in [each.status.state for each in list_jobs(made.urls.admin)], "an open pull request"
+    )
+    wait_until(lambda: "pr_open" in told.read_text() and "pr_open" in seen.read_text(), "both saw it")
+    assert logs.poll() is None, "the job may go on: only the person ends it"
+    assert ends(logs) == ends(watch) == 0
+
+    states = [json.loads(line)["state"] for line in seen.read_text().splitlines()]
+    assert (states[0], states[-1]) == ("queued", "pr_open")
+    after = made.aicd("elsewhere", "logs", str(job)).stdout.decode()
+    assert sorted(after.splitlines()) == sorted(told.read_text().splitlines())
+    events = [json.loads(line) for line in made.aicd("elsewhere", "logs", "--json", str(job)).stdout.splitlines()]
+    assert [each["state"] for each in events if each["kind"] == "event"][-1] == "pr_open"
+    assert [each["text"] for each in events if each["kind"] == "command"] == ["echo well"]
+
+    ended, _ = looking_on(made, "ended", "logs", "-f", str(job))
+    assert made.aicd("elsewhere", "cancel", str(job)).returncode == 0
+    assert ended.wait(60) == 0, "the job has ended, and so does looking on"
+
+
+def test_a_job_that_is_not_there_is_said_to_be_so(made: Installation):
+    for arguments in (["logs"], ["logs", "-f"]):
+        done = made.aicd("first", *arguments, "01a20a19-b883-7345-9527-cba0433a3c7f")
+        assert (done.returncode, b"There is no job" in done.stderr) == (2, True)
