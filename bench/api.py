@@ -182,6 +182,7 @@ def floor_app(url: str, org_id: OrgId) -> FastAPI:
 
     @app.post("/v1/organizations/{org}/jobs", status_code=201)
     async def create_one(org: str, new: NewJobBody) -> JobAnswer:  # noqa: ARG001
+        assert new.repository_id is not None
         async with begun() as session:
             place = (await require_repository(session, tenant, RepositoryId(new.repository_id))).source
         base = await hosts.at(place, tenant).find_base(None)

@@ -211,7 +211,6 @@ BY_NAME: dict[str, Recipe] = {
     "reply": lambda who: b"reply",
     "entry_key": lambda who: "plan/0",
     "source": lambda who: who.source,
-    "sources": lambda who: (who.source,),
     "base_branch": lambda who: "develop",
     "email": lambda who: who.email,
     "limit": lambda who: 50,
@@ -264,6 +263,7 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     # Ours is stored already; a second one of the same round would change nothing.
     ("jobs.artifacts.store_artifact", "number"): lambda who: 1 if who.name == "acme" else 0,
     ("jobs.looks.ask_for_looks", "branch"): lambda who: who.new_job.base_branch,
+    ("tenancy.repositories.find_spelled", "sources"): lambda who: (who.source,),
     ("jobs.list_events", "since"): lambda who: -1,
     ("jobs.lists.find_events", "page"): lambda who: PageRequest(),
     ("jobs.log.list_lines", "page"): lambda who: PageRequest(),

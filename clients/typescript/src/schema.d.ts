@@ -181,6 +181,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/organizations/{org}/jobs/{job_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was said and run on the way, oldest first
+         * @description Each line has a cursor, so that a reader of a job at work asks for what has come since.
+         *
+         *     What commands printed is in the tests' logs. Logs of ended jobs are let go of after a time, as journals are.
+         */
+        get: operations["list_job_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/organizations/{org}/jobs/{job_id}/stream": {
         parameters: {
             query?: never;
@@ -352,6 +374,23 @@ export interface paths {
         };
         /** What it used so far */
         get: operations["get_job_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/jobs/{job_id}/cost": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the organization was charged for it */
+        get: operations["get_job_cost"];
         put?: never;
         post?: never;
         delete?: never;
@@ -950,6 +989,132 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/organizations/{org}/billing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Plan, usage so far, forecast */
+        get: operations["get_billing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/billing/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All plans */
+        get: operations["list_plans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/billing/charges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Charges, the newest first */
+        get: operations["list_charges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/billing/caps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Caps */
+        get: operations["get_caps"];
+        /**
+         * Set both caps
+         * @description Within seconds jobs stop at a hard cap that is reached, and go on where it was raised.
+         */
+        put: operations["edit_caps"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/billing/checkout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to pay for a plan
+         * @description The plan counts as soon as Stripe says that it is paid for, a moment after the page leads back.
+         */
+        post: operations["open_checkout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/billing/portal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See to cards, invoices and the subscription */
+        post: operations["open_portal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/organizations/{org}/billing/invoices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Invoices, the newest first */
+        get: operations["list_invoices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -977,6 +1142,12 @@ export interface components {
             /** Verify */
             verify: string;
         };
+        /**
+         * AccountStatus
+         * @description How an organization stands. `past_due`: a payment failed; work goes on until `grace_until`.
+         * @enum {string}
+         */
+        AccountStatus: "active" | "trialing" | "past_due" | "suspended" | "cancelled";
         /**
          * ActorKind
          * @description What kind of somebody acted.
@@ -1033,6 +1204,45 @@ export interface components {
             created_at: string;
         };
         /**
+         * BillingAnswer
+         * @description How an organization pays, and what it is about to pay.
+         */
+        BillingAnswer: {
+            /**
+             * Enabled
+             * @description Whether this installation charges anything at all.
+             */
+            enabled: boolean;
+            mode: components["schemas"]["BillingMode"] | null;
+            plan: components["schemas"]["TariffAnswer"];
+            status: components["schemas"]["AccountStatus"];
+            /**
+             * Grace Until
+             * @description A payment failed, and from then on no more work is done.
+             */
+            grace_until: string | null;
+            /** Trial End */
+            trial_end: string | null;
+            /**
+             * Period Start
+             * @description Of what Stripe puts on the next invoice.
+             */
+            period_start: string | null;
+            /** Period End */
+            period_end: string | null;
+            /** Credit Micro Usd */
+            credit_micro_usd: number;
+            month: components["schemas"]["MonthAnswer"];
+            caps: components["schemas"]["CapsAnswer"];
+            stopped: components["schemas"]["WhyAnswer"] | null;
+        };
+        /**
+         * BillingMode
+         * @description Which of the provider's two worlds: play money or real money.
+         * @enum {string}
+         */
+        BillingMode: "test" | "live";
+        /**
          * CancelBody
          * @description How a job is cancelled.
          * @example {
@@ -1051,6 +1261,106 @@ export interface components {
              * @default false
              */
             open_pull_request?: boolean;
+        };
+        /**
+         * CapsAnswer
+         * @description Caps of a month of UTC, in micro-USD; null is none. The soft one warns, the hard one stops all work.
+         */
+        CapsAnswer: {
+            /** Soft Micro Usd */
+            soft_micro_usd: number | null;
+            /** Hard Micro Usd */
+            hard_micro_usd: number | null;
+            /**
+             * Soft Reached Percent
+             * @description The last of (50, 80, 100) that was reached; 0 for none.
+             */
+            soft_reached_percent: number;
+            /** Hard Reached Percent */
+            hard_reached_percent: number;
+        };
+        /**
+         * CapsEdit
+         * @description New caps, in micro-USD a month of UTC; null is none.
+         * @example {
+         *       "hard_micro_usd": 100000000,
+         *       "soft_micro_usd": 50000000
+         *     }
+         */
+        CapsEdit: {
+            /** Soft Micro Usd */
+            soft_micro_usd: number | null;
+            /** Hard Micro Usd */
+            hard_micro_usd: number | null;
+        };
+        /**
+         * ChargeAnswer
+         * @description One charge: for a pull request, or for the tokens of one kind of one call of a model.
+         */
+        ChargeAnswer: {
+            /** Id */
+            id: number;
+            /**
+             * Job Id
+             * Format: uuid
+             */
+            job_id: string;
+            kind: components["schemas"]["ChargeKind"];
+            /** Meter */
+            meter: string;
+            /** Plan */
+            plan: string;
+            /** Quantity */
+            quantity: number;
+            /** Billable */
+            billable: number;
+            /** Micro Usd */
+            micro_usd: number;
+            /**
+             * Credit Micro Usd
+             * @description What credit paid of it.
+             */
+            credit_micro_usd: number;
+            /**
+             * Occurred At
+             * Format: date-time
+             */
+            occurred_at: string;
+        };
+        /**
+         * ChargeKind
+         * @description What a charge is for.
+         * @enum {string}
+         */
+        ChargeKind: "pull_request" | "tokens";
+        /**
+         * CheckoutBody
+         * @description Which plan is subscribed to, and where the page leads back to.
+         * @example {
+         *       "cancel_url": "https://app.example.com/billing",
+         *       "plan": "per_pull_request",
+         *       "success_url": "https://app.example.com/billing?done"
+         *     }
+         */
+        CheckoutBody: {
+            /** Plan */
+            plan: string;
+            /**
+             * Seats
+             * @description Where the plan is paid by seats.
+             * @default 1
+             */
+            seats?: number;
+            /**
+             * Success Url
+             * @description At one of AICD_ORIGINS.
+             */
+            success_url: string;
+            /**
+             * Cancel Url
+             * @description At one of AICD_ORIGINS.
+             */
+            cancel_url: string;
         };
         /**
          * CommandResult
@@ -1091,6 +1401,21 @@ export interface components {
              * @default []
              */
             denials?: components["schemas"]["Denial"][];
+        };
+        /**
+         * CostAnswer
+         * @description What a job's charges come to so far; what it did in the last minute may have none yet.
+         */
+        CostAnswer: {
+            /** Meters */
+            meters: components["schemas"]["MeterAnswer"][];
+            /** Micro Usd */
+            micro_usd: number;
+            /**
+             * Credit Micro Usd
+             * @description What credit paid.
+             */
+            credit_micro_usd: number;
         };
         /** CriterionResult */
         CriterionResult: {
@@ -1379,6 +1704,48 @@ export interface components {
             days?: number;
         };
         /**
+         * InvoiceAnswer
+         * @description An invoice, amounts in cents of its currency.
+         */
+        InvoiceAnswer: {
+            /** Id */
+            id: string;
+            /** Number */
+            number: string | null;
+            /**
+             * Status
+             * @example paid
+             */
+            status: string;
+            /**
+             * Currency
+             * @example usd
+             */
+            currency: string;
+            /** Total */
+            total: number;
+            /** Amount Due */
+            amount_due: number;
+            /** Amount Paid */
+            amount_paid: number;
+            /**
+             * Created
+             * Format: date-time
+             */
+            created: string;
+            /** Period Start */
+            period_start: string | null;
+            /** Period End */
+            period_end: string | null;
+            /**
+             * Url
+             * @description Where it is shown and can be paid.
+             */
+            url: string | null;
+            /** Pdf */
+            pdf: string | null;
+        };
+        /**
          * IssuedKeyAnswer
          * @description A new API key and its token, which is never shown again.
          */
@@ -1555,6 +1922,39 @@ export interface components {
             cost_limit_micro_usd?: number | null;
         };
         /**
+         * LineAnswer
+         * @description A line of a job's log.
+         */
+        LineAnswer: {
+            /**
+             * Cursor
+             * @description Given as `cursor`, it asks for what comes behind this line, also later on.
+             */
+            cursor: string;
+            /**
+             * Said At
+             * Format: date-time
+             * @description By the clock of the machine that worked on the job.
+             */
+            said_at: string;
+            kind: components["schemas"]["LogKind"];
+            /**
+             * Text
+             * @description What was said, or the command that ended.
+             */
+            text: string;
+            /**
+             * Outcome
+             * @description How the command ended.
+             */
+            outcome: string | null;
+            /**
+             * Seconds
+             * @description How long it took.
+             */
+            seconds: number | null;
+        };
+        /**
          * LogAnswer
          * @description All that a command printed.
          */
@@ -1564,6 +1964,12 @@ export interface components {
             /** Text */
             text: string;
         };
+        /**
+         * LogKind
+         * @description What a line tells of.
+         * @enum {string}
+         */
+        LogKind: "message" | "command";
         /**
          * MeAnswer
          * @description Whoever sends the request.
@@ -1616,6 +2022,48 @@ export interface components {
              * @description The person's account was deleted; the place is kept for a return.
              */
             deleted: boolean;
+        };
+        /**
+         * MeterAnswer
+         * @description The charges of one meter.
+         */
+        MeterAnswer: {
+            /** Meter */
+            meter: string;
+            /**
+             * Quantity
+             * @description Pull requests or tokens.
+             */
+            quantity: number;
+            /**
+             * Billable
+             * @description Of them, those that are not part of the plan, a trial or a credit.
+             */
+            billable: number;
+            /** Micro Usd */
+            micro_usd: number;
+        };
+        /**
+         * MonthAnswer
+         * @description What the present month of UTC came to so far, and will come to if it goes on as in the last days.
+         */
+        MonthAnswer: {
+            /**
+             * Begins
+             * Format: date-time
+             */
+            begins: string;
+            /**
+             * Ends
+             * Format: date-time
+             */
+            ends: string;
+            /** Spent Micro Usd */
+            spent_micro_usd: number;
+            /** Forecast Micro Usd */
+            forecast_micro_usd: number;
+            /** Meters */
+            meters: components["schemas"]["MeterAnswer"][];
         };
         /**
          * NewJobBody
@@ -1847,10 +2295,28 @@ export interface components {
             allowed_bots: string[];
             minimum_permission: components["schemas"]["RepositoryPermission"];
         };
+        /**
+         * PageAnswer
+         * @description A page of Stripe's for a person: send the browser there.
+         */
+        PageAnswer: {
+            /** Url */
+            url: string;
+        };
         /** PageOf[AuditAnswer] */
         PageOf_AuditAnswer_: {
             /** Items */
             items: components["schemas"]["AuditAnswer"][];
+            /**
+             * Next Cursor
+             * @description Send it as `cursor` for what follows; null: this is the last page.
+             */
+            next_cursor: string | null;
+        };
+        /** PageOf[ChargeAnswer] */
+        PageOf_ChargeAnswer_: {
+            /** Items */
+            items: components["schemas"]["ChargeAnswer"][];
             /**
              * Next Cursor
              * @description Send it as `cursor` for what follows; null: this is the last page.
@@ -1887,6 +2353,16 @@ export interface components {
              */
             next_cursor: string | null;
         };
+        /** PageOf[InvoiceAnswer] */
+        PageOf_InvoiceAnswer_: {
+            /** Items */
+            items: components["schemas"]["InvoiceAnswer"][];
+            /**
+             * Next Cursor
+             * @description Send it as `cursor` for what follows; null: this is the last page.
+             */
+            next_cursor: string | null;
+        };
         /** PageOf[JobAnswer] */
         PageOf_JobAnswer_: {
             /** Items */
@@ -1901,6 +2377,16 @@ export interface components {
         PageOf_KeyAnswer_: {
             /** Items */
             items: components["schemas"]["KeyAnswer"][];
+            /**
+             * Next Cursor
+             * @description Send it as `cursor` for what follows; null: this is the last page.
+             */
+            next_cursor: string | null;
+        };
+        /** PageOf[LineAnswer] */
+        PageOf_LineAnswer_: {
+            /** Items */
+            items: components["schemas"]["LineAnswer"][];
             /**
              * Next Cursor
              * @description Send it as `cursor` for what follows; null: this is the last page.
@@ -2077,6 +2563,8 @@ export interface components {
              */
             hash: string;
             plan: components["schemas"]["Plan"];
+            /** @description What carrying it out is about to cost; null: nothing is charged here. */
+            price: components["schemas"]["PlanPrice"] | null;
         };
         /**
          * PlanApproval
@@ -2084,6 +2572,24 @@ export interface components {
          * @enum {string}
          */
         PlanApproval: "never" | "always";
+        /**
+         * PlanPrice
+         * @description What carrying a plan out is about to cost the organization, on the plan that it pays by now, before credit.
+         */
+        PlanPrice: {
+            /** Micro Usd */
+            micro_usd: number;
+            /**
+             * Is Estimate
+             * @description False where there is one price whatever the work.
+             */
+            is_estimate: boolean;
+            /**
+             * Charged Micro Usd
+             * @description What the job was charged already.
+             */
+            charged_micro_usd: number;
+        };
         /**
          * PlanStep
          * @description One part of the work; `depends_on` and `criteria` name ids of this plan.
@@ -2201,6 +2707,39 @@ export interface components {
          * @enum {string}
          */
         PolicyVerdict: "allow" | "ask" | "deny";
+        /**
+         * PortalBody
+         * @description Where the page leads back to.
+         * @example {
+         *       "return_url": "https://app.example.com/billing"
+         *     }
+         */
+        PortalBody: {
+            /**
+             * Return Url
+             * @description At one of AICD_ORIGINS.
+             */
+            return_url: string;
+        };
+        /**
+         * PriceAnswer
+         * @description What one unit costs; a token costs a fraction of a micro-USD, so that prices are for a million of them.
+         */
+        PriceAnswer: {
+            /**
+             * Meter
+             * @example aicd_pull_requests
+             */
+            meter: string;
+            /** Title */
+            title: string;
+            kind: components["schemas"]["ChargeKind"];
+            /**
+             * Micro Usd
+             * @description For one pull request, or for a million tokens.
+             */
+            micro_usd: number;
+        };
         /**
          * ProviderAnswer
          * @description Where people can log in.
@@ -2667,6 +3206,38 @@ export interface components {
             ends_at: string;
         };
         /**
+         * TariffAnswer
+         * @description A plan and its prices.
+         */
+        TariffAnswer: {
+            /**
+             * Name
+             * @example per_pull_request
+             */
+            name: string;
+            /** Title */
+            title: string;
+            /**
+             * Pull Requests Included
+             * @description A month of UTC; null: they are not counted.
+             */
+            pull_requests_included: number | null;
+            /**
+             * Seat Micro Usd
+             * @description A month for each seat; null: none are paid.
+             */
+            seat_micro_usd: number | null;
+            /** Trial Days */
+            trial_days: number;
+            /**
+             * Credit Micro Usd
+             * @description Given with the first subscription.
+             */
+            credit_micro_usd: number;
+            /** Prices */
+            prices: components["schemas"]["PriceAnswer"][];
+        };
+        /**
          * TestReport
          * @description The declared set-up and test commands, run by the platform on the changed tree, in order.
          */
@@ -2805,6 +3376,19 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+        };
+        /**
+         * WhyAnswer
+         * @description Why no work is done for the organization.
+         */
+        WhyAnswer: {
+            /**
+             * Code
+             * @example payment_overdue
+             */
+            code: string;
+            /** Reason */
+            reason: string;
         };
         /**
          * FieldError
@@ -3254,6 +3838,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Payment Required */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stopped",
+                     *       "title": "Payment Required",
+                     *       "status": 402,
+                     *       "code": "stopped",
+                     *       "detail": "No work is done for this organization until it has paid.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -3579,6 +4182,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Payment Required */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stopped",
+                     *       "title": "Payment Required",
+                     *       "status": 402,
+                     *       "code": "stopped",
+                     *       "detail": "No work is done for this organization until it has paid.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -3749,6 +4371,25 @@ export interface operations {
                      *       "status": 401,
                      *       "code": "unauthenticated",
                      *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payment Required */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stopped",
+                     *       "title": "Payment Required",
+                     *       "status": 402,
+                     *       "code": "stopped",
+                     *       "detail": "No work is done for this organization until it has paid.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */
@@ -3948,6 +4589,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Payment Required */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stopped",
+                     *       "title": "Payment Required",
+                     *       "status": 402,
+                     *       "code": "stopped",
+                     *       "detail": "No work is done for this organization until it has paid.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -4116,6 +4776,25 @@ export interface operations {
                      *       "status": 401,
                      *       "code": "unauthenticated",
                      *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payment Required */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stopped",
+                     *       "title": "Payment Required",
+                     *       "status": 402,
+                     *       "code": "stopped",
+                     *       "detail": "No work is done for this organization until it has paid.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */
@@ -4296,6 +4975,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Payment Required */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stopped",
+                     *       "title": "Payment Required",
+                     *       "status": 402,
+                     *       "code": "stopped",
+                     *       "detail": "No work is done for this organization until it has paid.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -4422,6 +5120,152 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["PageOf_EventAnswer_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_job_log: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "cursor": "AAAAAAAAAAw",
+                     *           "said_at": "2026-11-26T09:30:00Z",
+                     *           "kind": "command",
+                     *           "text": "python3 -m unittest -q",
+                     *           "outcome": "exit code 0",
+                     *           "seconds": 0.4
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PageOf_LineAnswer_"];
                 };
             };
             /** @description Bad Request */
@@ -4732,6 +5576,11 @@ export interface operations {
                      *           "steps": 1,
                      *           "usd": 0.05
                      *         }
+                     *       },
+                     *       "price": {
+                     *         "micro_usd": 4000000,
+                     *         "is_estimate": false,
+                     *         "charged_micro_usd": 0
                      *       }
                      *     }
                      */
@@ -5714,6 +6563,127 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["UsageAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_job_cost: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "meters": [
+                     *         {
+                     *           "meter": "aicd_pull_requests",
+                     *           "quantity": 1,
+                     *           "billable": 1,
+                     *           "micro_usd": 4000000
+                     *         }
+                     *       ],
+                     *       "micro_usd": 4000000,
+                     *       "credit_micro_usd": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CostAnswer"];
                 };
             };
             /** @description Unauthorized */
@@ -12540,6 +13510,1261 @@ export interface operations {
                      *       "status": 428,
                      *       "code": "precondition_required",
                      *       "detail": "Send If-Match.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_billing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "enabled": true,
+                     *       "mode": "live",
+                     *       "plan": {
+                     *         "name": "per_pull_request",
+                     *         "title": "Per pull request",
+                     *         "pull_requests_included": null,
+                     *         "seat_micro_usd": null,
+                     *         "trial_days": 14,
+                     *         "credit_micro_usd": 0,
+                     *         "prices": [
+                     *           {
+                     *             "meter": "aicd_pull_requests",
+                     *             "title": "Pull requests",
+                     *             "kind": "pull_request",
+                     *             "micro_usd": 4000000
+                     *           }
+                     *         ]
+                     *       },
+                     *       "status": "active",
+                     *       "grace_until": null,
+                     *       "trial_end": null,
+                     *       "period_start": "2026-11-26T09:30:00Z",
+                     *       "period_end": "2026-12-03T09:30:00Z",
+                     *       "credit_micro_usd": 0,
+                     *       "month": {
+                     *         "begins": "2026-11-26T09:30:00Z",
+                     *         "ends": "2026-12-03T09:30:00Z",
+                     *         "spent_micro_usd": 12000000,
+                     *         "forecast_micro_usd": 28000000,
+                     *         "meters": [
+                     *           {
+                     *             "meter": "aicd_pull_requests",
+                     *             "quantity": 3,
+                     *             "billable": 3,
+                     *             "micro_usd": 12000000
+                     *           }
+                     *         ]
+                     *       },
+                     *       "caps": {
+                     *         "soft_micro_usd": 50000000,
+                     *         "hard_micro_usd": 100000000,
+                     *         "soft_reached_percent": 0,
+                     *         "hard_reached_percent": 0
+                     *       },
+                     *       "stopped": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BillingAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_plans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "name": "per_pull_request",
+                     *         "title": "Per pull request",
+                     *         "pull_requests_included": null,
+                     *         "seat_micro_usd": null,
+                     *         "trial_days": 14,
+                     *         "credit_micro_usd": 0,
+                     *         "prices": [
+                     *           {
+                     *             "meter": "aicd_pull_requests",
+                     *             "title": "Pull requests",
+                     *             "kind": "pull_request",
+                     *             "micro_usd": 4000000
+                     *           }
+                     *         ]
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["TariffAnswer"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_charges: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": 7,
+                     *           "job_id": "01a2156b-39a4-75d0-8000-000000000003",
+                     *           "kind": "pull_request",
+                     *           "meter": "aicd_pull_requests",
+                     *           "plan": "per_pull_request",
+                     *           "quantity": 1,
+                     *           "billable": 1,
+                     *           "micro_usd": 4000000,
+                     *           "credit_micro_usd": 0,
+                     *           "occurred_at": "2026-11-26T09:30:00Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PageOf_ChargeAnswer_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_caps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "soft_micro_usd": 50000000,
+                     *       "hard_micro_usd": 100000000,
+                     *       "soft_reached_percent": 0,
+                     *       "hard_reached_percent": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CapsAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_caps: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The ETag of what you have read and want to change.
+                 * @example "1"
+                 */
+                "If-Match": string;
+            };
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CapsEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description For `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "soft_micro_usd": 50000000,
+                     *       "hard_micro_usd": 100000000,
+                     *       "soft_reached_percent": 0,
+                     *       "hard_reached_percent": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CapsAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:stale_revision",
+                     *       "title": "Precondition Failed",
+                     *       "status": 412,
+                     *       "code": "stale_revision",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:precondition_required",
+                     *       "title": "Precondition Required",
+                     *       "status": 428,
+                     *       "code": "precondition_required",
+                     *       "detail": "Send If-Match.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_checkout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description A name of your choice for this request: sent again with it, the request is answered as before and not carried out again.
+                 * @example 01a2156b-39a4-75d0
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckoutBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "url": "https://billing.stripe.com/p/session/…"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PageAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "unavailable",
+                     *       "detail": "The server cannot answer now: try again later.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_portal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description A name of your choice for this request: sent again with it, the request is answered as before and not carried out again.
+                 * @example 01a2156b-39a4-75d0
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PortalBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "url": "https://billing.stripe.com/p/session/…"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PageAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "unavailable",
+                     *       "detail": "The server cannot answer now: try again later.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_invoices: {
+        parameters: {
+            query?: {
+                /** @description Items at the most. */
+                limit?: number;
+                /** @description The `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "in_1",
+                     *           "number": "ACME-0001",
+                     *           "status": "paid",
+                     *           "currency": "usd",
+                     *           "total": 1200,
+                     *           "amount_due": 1200,
+                     *           "amount_paid": 1200,
+                     *           "created": "2026-11-26T09:30:00Z",
+                     *           "period_start": "2026-11-26T09:30:00Z",
+                     *           "period_end": "2026-12-03T09:30:00Z",
+                     *           "url": "https://invoice.stripe.com/i/…",
+                     *           "pdf": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PageOf_InvoiceAnswer_"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "unavailable",
+                     *       "detail": "The server cannot answer now: try again later.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */

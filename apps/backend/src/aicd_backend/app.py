@@ -19,12 +19,12 @@ from starlette.responses import Response
 
 from aicd_backend.access import CLIENT
 from aicd_backend.access_tokens import AccessTokens
-from aicd_backend.examples import add_examples
 from aicd_backend.billing.keeping import Keeper
 from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.webhook import webhook_route
 from aicd_backend.console import CONSOLE
 from aicd_backend.console_logins import ConsoleLogins
+from aicd_backend.examples import add_examples
 from aicd_backend.health import health_router
 from aicd_backend.login.registry import Logins
 from aicd_backend.middleware import (

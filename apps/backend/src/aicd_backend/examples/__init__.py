@@ -5,11 +5,14 @@ from typing import Any, get_args, get_origin
 
 from pydantic import TypeAdapter
 
+from aicd_backend.examples.billing import BILLING_ANSWERS
 from aicd_backend.examples.jobs import JOB_ANSWERS, TEXTS
 from aicd_backend.examples.organizations import ORGANIZATION_ANSWERS
 from aicd_backend.paging import PageOf
 
-ANSWERS: Mapping[type, Any] = {type(answer): answer for answer in (*JOB_ANSWERS, *ORGANIZATION_ANSWERS)}
+ANSWERS: Mapping[type, Any] = {
+    type(answer): answer for answer in (*JOB_ANSWERS, *ORGANIZATION_ANSWERS, *BILLING_ANSWERS)
+}
 
 
 def add_examples(document: dict[str, Any], models: Mapping[str, Any]) -> None:

@@ -3,9 +3,9 @@
 import base64
 import json
 
-from aicd_backend.answers import EventAnswer, JobAnswer, UsageAnswer
+from aicd_backend.answers import EventAnswer, JobAnswer, LineAnswer, UsageAnswer
 from aicd_backend.examples.common import BASE_SHA, HEAD_SHA, JOB, REPOSITORY, THEN
-from aicd_backend.routes.job_results import DiffAnswer, LogAnswer, PlanAnswer, ReviewAnswer, TestsAnswer
+from aicd_backend.routes.job_results import DiffAnswer, LogAnswer, PlanAnswer, PlanPrice, ReviewAnswer, TestsAnswer
 from aicd_backend.routes.usage import UsageReport, UsageRow
 from aicd_core.attestation import Envelope
 from aicd_core.contracts import Plan, PolicyReport, PolicyVerdict, PullRequest, Review, ReviewVerdict, TestReport
@@ -13,6 +13,8 @@ from aicd_core.contracts.change import FileChange, FileOp
 from aicd_core.contracts.evidence import CommandResult
 from aicd_core.contracts.plan import AcceptanceCriterion, Estimate, PlannedFile, PlannedOp, PlanStep, Risk
 from aicd_core.contracts.review import CriterionResult
+from aicd_core.db.pages import cursor_of
+from aicd_core.jobs.log.values import LogKind
 from aicd_core.jobs.machine import JobEvent, JobState
 
 PATCH = """\
@@ -79,9 +81,14 @@ THE_USAGE = UsageAnswer(
 JOB_ANSWERS = (
     THE_JOB,
     THE_EVENT,
+    LineAnswer(cursor=cursor_of(12), said_at=THEN, kind=LogKind.COMMAND, text=TEST, outcome="exit code 0", seconds=0.4),
     THE_REVIEW,
     THE_USAGE,
-    PlanAnswer(hash=THE_PLAN.structure_hash(), plan=THE_PLAN),
+    PlanAnswer(
+        hash=THE_PLAN.structure_hash(),
+        plan=THE_PLAN,
+        price=PlanPrice(micro_usd=4_000_000, is_estimate=False, charged_micro_usd=0),
+    ),
     DiffAnswer(base_sha=BASE_SHA, tree_sha=HEAD_SHA, summary="It greets.", files=(THE_CHANGE,), patch=PATCH),
     ReviewAnswer(round=1, review=THE_REVIEW),
     TestsAnswer(
