@@ -121,9 +121,9 @@ class Charger:
         begin, plan = max(begin, account.billed_from), self.plans.of(account.plan)
         uses, end = await _uses(session, tenant, begin, now) if plan.tokens else ([], now)
         opened = await charges.list_opened(session, tenant, begin, end) if plan.pull_requests is not None else []
-        things = sorted(
-            [*await _uncharged(session, tenant, opened), *await _unbooked(session, tenant, uses)], key=_when
-        )
+        things: list[OpenedPullRequest | TokenUse] = [*await _uncharged(session, tenant, opened)]
+        things += await _unbooked(session, tenant, uses)
+        things.sort(key=lambda thing: thing.at)
         terms = await self._terms(session, tenant, account, things)
         new, left = charges_for(self.plans, terms, things)
         await charges.insert_charges(session, tenant, new)
@@ -139,10 +139,6 @@ class Charger:
             month = datetime.combine(month_of(things[0].at), datetime.min.time(), UTC)
             opened = await charges.count_opened_by_month(session, tenant, month)
         return Terms(account.plan, account.trial_end, account.credit_pico_usd, opened)
-
-
-def _when(thing: OpenedPullRequest | TokenUse) -> datetime:
-    return thing.at
 
 
 async def _uses(
