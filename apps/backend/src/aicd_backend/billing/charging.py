@@ -10,7 +10,7 @@ from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.charges import repository as charges
 from aicd_backend.billing.exports import repository as exports
 from aicd_backend.billing.plans import PICO_PER_MICRO, Plans
-from aicd_backend.billing.pricing import charges_for, month_of
+from aicd_backend.billing.pricing import charges_for, month_of, token_subjects
 from aicd_backend.billing.values import Account, NewExport, OpenedPullRequest, Terms, TokenUse, Waiting
 from aicd_core.db.database import Database
 from aicd_core.db.sessions import WriteSession
@@ -22,7 +22,7 @@ OVERLAP = timedelta(hours=1)
 """What is read again, behind the time until which everything was charged: an entry is dated when its transaction
 begins, and seen when that ends."""
 CHARGED_AT_ONCE = 500
-"""Things of one transaction."""
+"""Entries of the ledger of one transaction."""
 BUNDLED_AT_ONCE = 5_000
 """Charges of one transaction."""
 
@@ -66,12 +66,13 @@ class Charger:
             account = await accounts.hold_account(session, tenant)
             if account is None:
                 raise NotFoundError("The organization has no billing account.", code="no_billing_account")
-            if await self._charge_some(session, tenant, account, now) >= CHARGED_AT_ONCE:
+            _, until = await self._charge_some(session, tenant, account, now, None)
+            if until < now:
                 raise ConflictError("The organization is too busy just now. Try again.", code="still_charging")
             await accounts.set_plan(session, tenant, plan, now)
 
     async def charge(self, tenant: Tenant, now: datetime, since: datetime | None = None) -> int:
-        """Makes the charges of everything that has none; how many things that were.
+        """Makes the charges of everything before `now` that has none; how many things that were.
 
         Args:
             since: looks for them from then on, instead of a little before the last look.
@@ -85,9 +86,9 @@ class Charger:
                 account = await accounts.hold_account(session, tenant)
                 if account is None:
                     return done
-                some = await self._charge_some(session, tenant, account, now, since)
+                some, since = await self._charge_some(session, tenant, account, now, since)
             done += some
-            if some < CHARGED_AT_ONCE:
+            if since >= now:
                 return done
 
     async def bundle_charges(self, tenant: Tenant) -> int:
@@ -113,24 +114,22 @@ class Charger:
                 return made
 
     async def _charge_some(
-        self, session: WriteSession, tenant: Tenant, account: Account, now: datetime, since: datetime | None = None
-    ) -> int:
+        self, session: WriteSession, tenant: Tenant, account: Account, now: datetime, since: datetime | None
+    ) -> tuple[int, datetime]:
+        """Charges some things in order; how many, and until when everything has its charge now."""
         begin = since or ((account.charged_until or account.billed_from) - OVERLAP)
         begin, plan = max(begin, account.billed_from), self.plans.of(account.plan)
-        things: list[OpenedPullRequest | TokenUse] = []
-        if plan.pull_requests is not None:
-            things += await charges.list_opened(session, tenant, begin, now, CHARGED_AT_ONCE)
-        if plan.tokens:
-            things += await charges.list_token_uses(session, tenant, begin, now, CHARGED_AT_ONCE)
-        # Cut where each of both lists is whole, so that they are charged in the order in which they happened.
-        things = sorted(things, key=lambda thing: thing.at)[:CHARGED_AT_ONCE]
+        uses, end = await _uses(session, tenant, begin, now) if plan.tokens else ([], now)
+        opened = await charges.list_opened(session, tenant, begin, end) if plan.pull_requests is not None else []
+        things: list[OpenedPullRequest | TokenUse] = [*await _uncharged(session, tenant, opened)]
+        things += await _unbooked(session, tenant, uses)
+        things.sort(key=lambda thing: thing.at)
         terms = await self._terms(session, tenant, account, things)
         new, left = charges_for(self.plans, terms, things)
         await charges.insert_charges(session, tenant, new)
-        until = things[-1].at if len(things) == CHARGED_AT_ONCE else now
-        reached = max(until, account.charged_until or until)
+        reached = max(end, account.charged_until or end)
         await accounts.note_charged(session, tenant, left.credit_pico_usd, reached)
-        return len(things)
+        return len(things), end
 
     async def _terms(
         self, session: WriteSession, tenant: Tenant, account: Account, things: Sequence[OpenedPullRequest | TokenUse]
@@ -140,6 +139,38 @@ class Charger:
             month = datetime.combine(month_of(things[0].at), datetime.min.time(), UTC)
             opened = await charges.count_opened_by_month(session, tenant, month)
         return Terms(account.plan, account.trial_end, account.credit_pico_usd, opened)
+
+
+async def _uses(
+    session: WriteSession, tenant: Tenant, begin: datetime, now: datetime
+) -> tuple[list[TokenUse], datetime]:
+    """Some entries of the ledger from `begin` on, and a moment before which these are all; `now` if there are no more.
+
+    Cut where the moment changes, so that none of the same moment is left behind.
+    """
+    limit = CHARGED_AT_ONCE
+    while True:
+        found = await charges.list_token_uses(session, tenant, begin, now, limit)
+        if len(found) < limit:
+            return found, now
+        end = found[-1].at
+        if end > begin:
+            return [use for use in found if use.at < end], end
+        limit *= 2
+
+
+async def _uncharged(
+    session: WriteSession, tenant: Tenant, opened: Sequence[OpenedPullRequest]
+) -> list[OpenedPullRequest]:
+    subjects = [str(one.job_id) for one in opened]
+    known = await charges.find_charged(session, tenant, ChargeKind.PULL_REQUEST, subjects) if subjects else ()
+    return [one for one in opened if str(one.job_id) not in known]
+
+
+async def _unbooked(session: WriteSession, tenant: Tenant, uses: Sequence[TokenUse]) -> list[TokenUse]:
+    subjects = [subject for use in uses for subject in token_subjects(use)]
+    known = await charges.find_charged(session, tenant, ChargeKind.TOKENS, subjects) if subjects else ()
+    return [use for use in uses if not any(subject in known for subject in token_subjects(use))]
 
 
 def bundles(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.charging import Charger
+from aicd_backend.billing.exports import repository as exports
 from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.reconciliations import repository as reconciliations
 from aicd_backend.billing.reconciling import Reconciler
@@ -44,6 +45,10 @@ def open_api(settings: BackendSettings) -> StripeApi:
         )
     timeout = min(TIMEOUT, settings.billing_lease / 4)
     return StripeApi(settings.stripe_key.get_secret_value(), settings.stripe_mode, settings.stripe_url, timeout)
+
+
+LATEST_HOUR = 12
+"""The hour of UTC from which on they are compared even while meter events wait, which is a difference."""
 
 
 @dataclass
@@ -122,11 +127,16 @@ class Exporter:
             if self._stop.is_set():
                 return 0
         sent = await self.sender.send_due(self._stop.is_set)
-        day = (datetime.now(UTC) - SETTLED).date() - timedelta(days=1)
-        if self._compared != day:
+        now = datetime.now(UTC)
+        day = (now - SETTLED).date() - timedelta(days=1)
+        if self._compared != day and (now.hour >= LATEST_HOUR or not await self._is_behind()):
             await self.reconcile(day, again=False)
             self._compared = day
         return sent
+
+    async def _is_behind(self) -> bool:
+        async with self.system.read() as session:
+            return await exports.count_pending(session, self.api.mode) > 0
 
     async def reconcile(self, day: date, *, again: bool = True) -> list[tuple[OrgId, Comparison]]:
         """Compares a day's books of every organization; what was compared before only if it is to be `again`.

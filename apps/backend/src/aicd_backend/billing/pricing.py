@@ -44,6 +44,15 @@ def charges_for(
     return charges, terms
 
 
+def token_subjects(use: TokenUse) -> list[str]:
+    """The subjects of an entry's charges, one for each kind of tokens that it has."""
+    return [_subject(use, kind) for kind in TokenKind if kind.of(use.usage)]
+
+
+def _subject(use: TokenUse, kind: TokenKind) -> str:
+    return f"{use.entry_id}/{kind.value}"
+
+
 @dataclass(frozen=True)
 class _Part:
     job_id: JobId
@@ -62,8 +71,8 @@ def _parts(plans: Plans, plan: Plan, thing: OpenedPullRequest | TokenUse) -> Ite
         model_class = plans.class_of(thing.model)
         for kind in TokenKind:
             if count := kind.of(thing.usage):
-                subject, meter = f"{thing.entry_id}/{kind.value}", token_meter(model_class, kind)
-                yield _Part(thing.job_id, ChargeKind.TOKENS, subject, meter, count, thing.at)
+                meter = token_meter(model_class, kind)
+                yield _Part(thing.job_id, ChargeKind.TOKENS, _subject(thing, kind), meter, count, thing.at)
 
 
 def _charge(plan: Plan, terms: Terms, part: _Part) -> tuple[NewCharge, Terms]:

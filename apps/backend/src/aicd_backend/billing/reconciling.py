@@ -67,8 +67,8 @@ class Reconciler:
         self, session: ReadSession, tenant: Tenant, account: Account, since: datetime, until: datetime
     ) -> Counter[str]:
         plan, found = self.plans.of(account.plan), Counter[str]()
-        if plan.pull_requests is not None and (opened := await charges.count_opened(session, tenant, since, until)):
-            found[PULL_REQUESTS] = opened
+        if plan.pull_requests is not None and (opened := await charges.list_opened(session, tenant, since, until)):
+            found[PULL_REQUESTS] = len(opened)
         if plan.tokens:
             for model, counts in await charges.sum_tokens_by_model(session, tenant, since, until):
                 for kind, count in counts.items():

@@ -3,6 +3,7 @@
 Its retries do not know `Retry-After`, give up a bare 429, and what may be repeated depends on the effect.
 """
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,6 +142,7 @@ class StripeApi:
                 f"begins with sk_{mode.value}_ or rk_{mode.value}_.",
                 code="stripe_mode",
             )
+        logging.getLogger("stripe").setLevel(logging.WARNING)  # it tells of each call twice, with customers' names
         self.mode = mode
         self._http = _Http(timeout)
         bases: Any = {"api": base_url} if base_url else None

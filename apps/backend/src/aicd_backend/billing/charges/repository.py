@@ -1,10 +1,11 @@
 """SQL of charges: what of jobs and ledger has none yet, and what of them was told to nobody yet."""
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Integer, LargeBinary, String, Uuid, and_, case, column, func, select, table, update
+from sqlalchemy import Integer, LargeBinary, String, Uuid, and_, column, func, select, table, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.expression import ColumnElement
 
@@ -14,11 +15,12 @@ from aicd_core.contracts import Usage
 from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.ids import ExportId, JobId
 from aicd_core.jobs.machine import JobEvent
-from aicd_core.jobs.models import JobEventRow
+from aicd_core.jobs.models import Job, JobEventRow
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.usage.billing.models import BillingCharge, ChargeKind
 from aicd_core.usage.models import UsageEntry
 
+_CALL = re.compile(r"call/(.*)/([0-9]{1,9})/([0-9a-f]{64})", re.ASCII)
 COUNTERS = tuple(Usage.model_fields)
 _CALLS = table(
     "model_calls",
@@ -26,63 +28,67 @@ _CALLS = table(
     *(column("request_hash", LargeBinary()), column("model", String())),
 )
 _KEY = func.concat("call/", _CALLS.c.step, "/", _CALLS.c.number, "/", func.encode(_CALLS.c.request_hash, "hex"))
-"""As `aicd_core.usage.repository.totals_by_model` has it."""
+"""The key under which a call's entry is booked (`aicd_core.journal.values.Call`)."""
 _SAME_CALL = and_(
     _CALLS.c.org_id == UsageEntry.org_id, _CALLS.c.job_id == UsageEntry.job_id, UsageEntry.entry_key == _KEY
 )
 
 
 async def list_opened(
-    session: ReadSession, tenant: Tenant, since: datetime, until: datetime, limit: int
+    session: ReadSession, tenant: Tenant, since: datetime, until: datetime
 ) -> list[OpenedPullRequest]:
-    """Pull requests that were first opened from `since` on and before `until` and have no charge, oldest first."""
-    query = select(JobEventRow.job_id, func.min(JobEventRow.created_at).label("at"))
-    first = (
-        query.where(mine(JobEventRow, tenant), JobEventRow.event == JobEvent.PUBLISHED, JobEventRow.created_at < until)
-        .where(
-            JobEventRow.job_id.in_(
-                select(JobEventRow.job_id).where(
-                    mine(JobEventRow, tenant),
-                    JobEventRow.event == JobEvent.PUBLISHED,
-                    JobEventRow.created_at >= since,
-                    JobEventRow.created_at < until,
-                )
-            )
-        )
+    """Pull requests that were first opened from `since` on and before `until`, oldest first."""
+    # A job has changed since its pull request was opened: of those there is an index.
+    changed = select(Job.id).where(mine(Job, tenant), Job.updated_at >= since)
+    first = func.min(JobEventRow.created_at)
+    query = (
+        select(JobEventRow.job_id, first)
+        .where(mine(JobEventRow, tenant), JobEventRow.event == JobEvent.PUBLISHED, JobEventRow.job_id.in_(changed))
         .group_by(JobEventRow.job_id)
-        .subquery()
+        .having(and_(first >= since, first < until))
+        .order_by(first, JobEventRow.job_id)
     )
-    charged = select(BillingCharge.id).where(
-        mine(BillingCharge, tenant),
-        BillingCharge.kind == ChargeKind.PULL_REQUEST,
-        BillingCharge.subject == first.c.job_id.cast(String),
-    )
-    wanted = select(first.c.job_id, first.c.at).where(first.c.at >= since, ~charged.exists())
-    rows = await session.execute(wanted.order_by(first.c.at, first.c.job_id).limit(limit))
-    return [OpenedPullRequest(JobId(job_id), at) for job_id, at in rows]
+    return [OpenedPullRequest(JobId(job_id), at) for job_id, at in await session.execute(query)]
 
 
 async def list_token_uses(
     session: ReadSession, tenant: Tenant, since: datetime, until: datetime, limit: int
 ) -> list[TokenUse]:
-    """Entries of the ledger with tokens from `since` on and before `until` that have no charge, oldest first."""
-    subjects = [func.concat(UsageEntry.id, f"/{kind.value}") for kind in TokenKind]
-    charged = select(BillingCharge.id).where(
-        mine(BillingCharge, tenant), BillingCharge.kind == ChargeKind.TOKENS, BillingCharge.subject.in_(subjects)
-    )
+    """The first entries of the ledger from `since` on and before `until`, oldest first.
+
+    The models come in a second query, by what the first one found: behind row-level security no index is used for a
+    key that is made by a function which is not leakproof, and each entry would be compared with all calls of its job.
+    """
     counters = [getattr(UsageEntry, name) for name in COUNTERS]
     query = (
-        select(UsageEntry.job_id, UsageEntry.id, _CALLS.c.model, UsageEntry.created_at, *counters)
-        .outerjoin(_CALLS, _SAME_CALL)
-        .where(mine(UsageEntry, tenant), *_within(UsageEntry.created_at, since, until), _tokens() > 0)
-        .where(~charged.exists())
+        select(UsageEntry.job_id, UsageEntry.id, UsageEntry.entry_key, UsageEntry.created_at, *counters)
+        .where(mine(UsageEntry, tenant), *_within(UsageEntry.created_at, since, until))
         .order_by(UsageEntry.created_at, UsageEntry.id)
         .limit(limit)
     )
+    rows = (await session.execute(query)).all()
+    calls = {(row[0], row[2]): call for row in rows if (call := _CALL.match(row[2]))}
+    of_these = (
+        _CALLS.c.org_id == tenant.org_id,
+        _CALLS.c.job_id.in_({job_id for job_id, _ in calls}),
+        _CALLS.c.request_hash.in_({bytes.fromhex(call[3]) for call in calls.values()}),
+    )
+    found = await session.execute(select(_CALLS).where(*of_these)) if calls else ()
+    models = {(job, f"call/{step}/{number}/{sha.hex()}"): model for _, job, step, number, sha, model in found}
     return [
-        TokenUse(job_id, entry_id, model, Usage(**dict(zip(COUNTERS, counts, strict=True))), at)
-        for job_id, entry_id, model, at, *counts in await session.execute(query)
+        TokenUse(job_id, entry_id, models.get((job_id, key)), Usage(**dict(zip(COUNTERS, counts, strict=True))), at)
+        for job_id, entry_id, key, at, *counts in rows
     ]
+
+
+async def find_charged(
+    session: ReadSession, tenant: Tenant, kind: ChargeKind, subjects: Sequence[str]
+) -> frozenset[str]:
+    """Which of the subjects have a charge of a kind."""
+    query = select(BillingCharge.subject).where(
+        mine(BillingCharge, tenant), BillingCharge.kind == kind, BillingCharge.subject.in_(subjects)
+    )
+    return frozenset((await session.execute(query)).scalars())
 
 
 async def count_opened_by_month(session: ReadSession, tenant: Tenant, since: datetime) -> dict[date, int]:
@@ -97,13 +103,13 @@ async def count_opened_by_month(session: ReadSession, tenant: Tenant, since: dat
     return {when.date(): count for when, count in await session.execute(query)}
 
 
-async def insert_charges(session: WriteSession, tenant: Tenant, charges: Sequence[NewCharge]) -> int:
-    """Makes charges; how many there were, as one that is there already stays as it is."""
-    if not charges:
-        return 0
-    new = insert(BillingCharge).values([{"org_id": tenant.org_id, **vars(charge)} for charge in charges])
-    made = new.on_conflict_do_nothing(index_elements=["org_id", "kind", "subject"]).returning(BillingCharge.id)
-    return len((await session.execute(made)).all())
+async def insert_charges(session: WriteSession, tenant: Tenant, charges: Sequence[NewCharge]) -> None:
+    """Makes charges; one that is there already stays as it is."""
+    if charges:
+        new = insert(BillingCharge).on_conflict_do_nothing(index_elements=["org_id", "kind", "subject"])
+        rows = [{"org_id": tenant.org_id, **vars(charge)} for charge in charges]
+        # Many rows to one statement of one row: a statement of a thousand rows takes longer to write than to carry out.
+        await session.execute(new, rows, execution_options={"render_nulls": True})
 
 
 async def list_waiting(session: ReadSession, tenant: Tenant, limit: int) -> list[Waiting]:
@@ -155,23 +161,5 @@ async def sum_tokens_by_model(
     return [(model, dict(zip(TokenKind, map(int, counts), strict=True))) for model, *counts in rows]
 
 
-async def count_opened(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> int:
-    """What the jobs themselves say: how many had their pull request first opened in a span."""
-    when = case((JobEventRow.created_at < since, 1), else_=0)
-    query = (
-        select(JobEventRow.job_id)
-        .where(mine(JobEventRow, tenant), JobEventRow.event == JobEvent.PUBLISHED, JobEventRow.created_at < until)
-        .group_by(JobEventRow.job_id)
-        .having(func.sum(when) == 0)
-        .subquery()
-    )
-    return (await session.execute(select(func.count()).select_from(query))).scalar_one()
-
-
 def _within(moment: Any, since: datetime, until: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return (moment >= since, moment < until)
-
-
-def _tokens() -> Any:
-    first, *rest = [getattr(UsageEntry, f"{kind.value}_tokens") for kind in TokenKind]
-    return sum(rest, first)
