@@ -31,6 +31,7 @@ from aicd_backend.testing.world import FRONT_END, OpenWorld, World, settings_und
 from aicd_core.db.pages import PageRequest
 from aicd_core.db.sessions import WriteSession
 from aicd_core.jobs.machine import JobEvent, JobState
+from aicd_core.orchestrator.admission import Admission
 from aicd_core.tenancy.audit.repository import list_entries
 from aicd_core.tenancy.audit.values import AuditFilter
 from aicd_core.tenancy.permissions import Role
@@ -217,8 +218,11 @@ async def test_whoever_is_past_due_may_work_until_the_grace_is_over_and_again_on
         assert (stopped["state"], stopped["code"]) == ("paused", "payment_overdue")
         resumed = await shop.call("POST", f"jobs/{running}/resume", {})
         assert (resumed.status_code, resumed.json()["code"]) == (402, "payment_overdue")
+        await job_recipes.make_job(shop.world, shop.world.us)
+        assert await Admission(shop.world.stores.system).take() is None
         pay(shop.books, invoice["id"])
         await shop.deliver(shop.books.emitted)
+        assert await Admission(shop.world.stores.system).take() is not None
         assert (await shop.call("GET", f"jobs/{running}")).json()["state"] == JobState.PLANNING
         assert (await shop.make_job()).status_code == 201
         assert [entry["code"] for entry in await shop.told("billing.stopped")] == ["payment_overdue"]
