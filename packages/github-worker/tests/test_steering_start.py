@@ -142,6 +142,26 @@ async def test_a_repository_that_is_switched_off_says_so(steered: Steered):
     assert steered.jobs() == []
 
 
+async def test_an_organization_that_stands_still_gets_no_job_by_a_label_and_the_issue_says_why(steered: Steered):
+    await steered.say("/aicd help")
+    steered.ask(
+        "INSERT INTO standings (org_id, code, reason, since) "
+        "SELECT id, 'payment_overdue', 'A payment is overdue. Pay the open invoice.', now() FROM organizations"
+    )
+    assert (await steered.label()).code == "not_started"
+    assert "Pay the open invoice" in steered.living()
+    assert steered.jobs() == []
+    steered.ask("DELETE FROM standings")
+    await steered.in_state(JobState.AWAITING_APPROVAL)
+    steered.ask(
+        "INSERT INTO standings (org_id, code, reason, since) "
+        "SELECT id, 'payment_overdue', 'A payment is overdue. Pay the open invoice.', now() FROM organizations"
+    )
+    await steered.say("/aicd go")
+    assert "Pay the open invoice" in steered.living()
+    assert steered.column("state") == "awaiting_approval"
+
+
 async def test_an_edit_leaves_the_job_its_text_and_says_so(steered: Steered):
     await steered.label()
     changes = {"body": {"from": steered.issue.body}}

@@ -1,6 +1,5 @@
 """Calls of Stripe about customers: how they come to pay, what they pay, and how they stand."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -113,7 +112,7 @@ class StripeCustomers(StripeApi):
     async def rejected(self, event_id: str) -> Rejected:
         """What a report of errors of a meter says; the event that is delivered holds only its name."""
         raw = await self._told(self._client.raw_request_async("get", f"/v2/core/events/{event_id}"))
-        return rejected_of(json.loads(raw.data))
+        return rejected_of(dict(raw.data))
 
 
 def rejected_of(event: dict[str, Any]) -> Rejected:

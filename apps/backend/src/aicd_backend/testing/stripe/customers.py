@@ -115,6 +115,38 @@ def close_period(books: Books, subscription_id: str, *, paid: bool = True) -> Th
     return invoice
 
 
+def pay(books: Books, invoice_id: str) -> Thing:
+    """What the person at the page of an open invoice does; the invoice."""
+    invoice = books.get("invoice", invoice_id)
+    invoice.update(status="paid", amount_paid=invoice["amount_due"])
+    subscription = books.get("subscription", invoice["subscription"])
+    subscription["status"] = "active"
+    books.emit("invoice.paid", invoice)
+    books.emit("customer.subscription.updated", subscription)
+    return invoice
+
+
+def dispute(books: Books, customer: str) -> Thing:
+    """Somebody's bank takes a payment back; the dispute."""
+    charge = books.add("charge", "ch", customer=customer, disputed=True, paid=True, amount=500, currency="usd")
+    made = books.add("dispute", "dp", charge=charge["id"], status="needs_response", amount=500, currency="usd")
+    books.emit("charge.dispute.created", made)
+    return made
+
+
+def settle(books: Books, dispute_id: str, status: str) -> Thing:
+    """A dispute is decided: `won` or `lost`; the dispute."""
+    decided = books.get("dispute", dispute_id)
+    decided["status"] = status
+    books.emit("charge.dispute.closed", decided)
+    return decided
+
+
+def of_charge(_books: Books, thing: Thing, sent: Thing) -> bool:
+    """The filter of disputes of one payment."""
+    return "charge" not in sent or sent["charge"] == thing["charge"]
+
+
 def _line(books: Books, subscription: Thing, item: Thing, begin: int, end: int) -> Thing:
     price, quantity = item["price"], item.get("quantity", 1)
     if price["recurring"]["meter"] is not None:

@@ -15,6 +15,7 @@ import stripe.params as v1
 import stripe.params.billing as billing
 import stripe.params.billing_portal as portal
 import stripe.params.checkout as checkout
+import stripe.params.v2.core as v2
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -78,6 +79,10 @@ ROUTES: tuple[tuple[str, str, Any, Handler], ...] = (
     ("DELETE", "/v1/subscriptions/{id}", v1.SubscriptionCancelParams, customers.cancel_subscription),
     ("GET", "/v1/invoices", v1.InvoiceListParams, _list("invoice", customers.of_customer)),
     ("GET", "/v1/invoices/{id}", v1.InvoiceRetrieveParams, _get("invoice")),
+    ("GET", "/v1/charges", v1.ChargeListParams, _list("charge", customers.of_customer)),
+    ("GET", "/v1/charges/{id}", v1.ChargeRetrieveParams, _get("charge")),
+    ("GET", "/v1/disputes", v1.DisputeListParams, _list("dispute", customers.of_charge)),
+    ("GET", "/v2/core/events/{id}", v2.EventRetrieveParams, _get("v2.core.event")),
 )
 
 
