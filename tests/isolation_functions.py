@@ -294,6 +294,13 @@ AS_OWNER = "portability."
 NOT_ASKED_FOR = frozenset({"state"})
 """Optional filters that would only narrow the answer."""
 
+for _file in sorted(ROOT.glob("*/*/src/*/testing/isolation_recipes.py")):
+    # A package whose values nothing here may import has recipes of its own.
+    _own = importlib.import_module(".".join(_file.relative_to(ROOT).with_suffix("").parts[3:]))
+    BY_TYPE.update(_own.BY_TYPE)
+    BY_FUNCTION.update(_own.BY_FUNCTION)
+    BEFORE.update(_own.BEFORE)
+
 
 def recipe_for(function: Found, name: str, kind: Any) -> Recipe | None:
     """How to make the argument for a parameter; None when nobody described it."""

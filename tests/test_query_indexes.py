@@ -28,6 +28,10 @@ OPEN_ONLY = frozenset(
         "ix_deliveries_waiting",
         "ix_deliveries_subject",
         "uq_jobs_open_issue",
+        "ix_billing_charges_waiting",
+        "ix_billing_exports_dead",
+        "ix_billing_exports_pending",
+        "ix_stripe_events_waiting",
     }
 )
 """Indexes of what is open just now: however many jobs have ended, they stay small, and may be read from end to end."""
