@@ -53,10 +53,10 @@ BY_TYPE: dict[Any, Recipe] = {
 
 _BILLING = "aicd_backend.billing"
 BY_FUNCTION: dict[tuple[str, str], Recipe] = {
-    (f"{_BILLING}.accounts.*", "plan"): lambda who: "free",
-    (f"{_BILLING}.accounts.*", "credit_pico_usd"): lambda who: 5,
-    (f"{_BILLING}.accounts.*", "pico_usd"): lambda who: 5,
-    (f"{_BILLING}.adjustments.*", "pico_usd"): lambda who: 5,
+    (f"{_BILLING}.accounts.*", "plan"): lambda _: "free",
+    (f"{_BILLING}.accounts.*", "credit_pico_usd"): lambda _: 5,
+    (f"{_BILLING}.accounts.*", "pico_usd"): lambda _: 5,
+    (f"{_BILLING}.adjustments.*", "pico_usd"): lambda _: 5,
     (f"{_BILLING}.adjustments.*", "made_by"): lambda who: who.word("maker"),
     (f"{_BILLING}.charges.*", "subjects"): lambda who: (who.word("charge"),),
     (f"{_BILLING}.charges.*", "charges"): lambda who: (_charge(who),),
@@ -65,7 +65,7 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     (f"{_BILLING}.events.*", "identifiers"): lambda who: [who.word("identifier")],
     (f"{_BILLING}.exports.*", "exports"): lambda who: (_export(who),),
     # Nobody's: of one that a rival has, only the provider's own answer speaks.
-    (f"{_BILLING}.subscriptions.*", "customer"): lambda who: "cus_new",
+    (f"{_BILLING}.subscriptions.*", "customer"): lambda _: "cus_new",
 }
 
 _DEAD = "UPDATE billing_exports SET state = 'dead' WHERE org_id = :org"
