@@ -3,7 +3,8 @@
 import base64
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -74,7 +75,16 @@ def value_for(column: Column[Any], tenant: Tenant, made: dict[str, dict[str, Any
         return tenant.org_id.bytes
     if isinstance(kind, BigInteger):
         return tenant.org_id.int % 10**6 + 1
-    plain: dict[type, Any] = {UUID: new_uuid(), bool: True, int: 1, float: 1.0, datetime: NOW, dict: {"a": "\u202e\n"}}
+    plain: dict[type, Any] = {
+        Decimal: Decimal(tenant.org_id.int % 10**6 + 1),
+        UUID: new_uuid(),
+        bool: True,
+        int: 1,
+        float: 1.0,
+        date: NOW.date(),
+        datetime: NOW,
+        dict: {"a": "\u202e\n"},
+    }
     if isinstance(kind, ARRAY):
         return [tenant.org_id.bytes if isinstance(kind.item_type, LargeBinary) else "a"]
     return plain.get(kind.python_type, f"{column.name}-{tenant.org_id}")

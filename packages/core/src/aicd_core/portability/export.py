@@ -7,7 +7,8 @@ was cut off. Tables come in an order in which each row refers only to rows above
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
@@ -83,12 +84,12 @@ def _line(value: Mapping[str, Any]) -> str:
 
 
 def _encode(value: object) -> object:
-    """What JSON has no form for: times as ISO 8601, bytes as base64."""
+    """What JSON has no form for: days and times as ISO 8601, bytes as base64, numbers of any length as text."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, UUID):
+    if isinstance(value, UUID | Decimal):
         return str(value)
     if isinstance(value, Enum):
         return value.value
