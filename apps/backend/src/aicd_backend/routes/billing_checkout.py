@@ -19,7 +19,7 @@ from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.paging import PageOf
 from aicd_backend.routes.billing import BILLING, KeeperHere
 from aicd_core.db.pages import MAX_PAGE
-from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_core.errors import ConflictError, InvalidInputError, UnavailableError
 from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.organizations.service import require_organization
 from aicd_core.tenancy.permissions import Permission
@@ -27,7 +27,7 @@ from aicd_core.tenancy.permissions import Permission
 router = secured_router("billing")
 MOST_SEATS = 100_000
 URL_MOST = 2000
-_OPENS = needs(Permission.BILLING_EDIT, once=True, refuses=(400, 503))
+_OPENS = needs(Permission.BILLING_EDIT, once=True, refuses=(400, 409, 503))
 Url = Annotated[str, Field(max_length=URL_MOST, description="At one of AICD_ORIGINS.")]
 
 
@@ -113,7 +113,7 @@ async def open_portal(here: Here, back: PortalBody, keeper: KeeperHere) -> PageA
 @router.get(
     f"{BILLING}/invoices",
     summary="Invoices, the newest first",
-    **needs(Permission.BILLING_READ, refuses=(400, 503)),
+    **needs(Permission.BILLING_READ, refuses=(400, 409, 503)),
 )
 async def list_invoices(
     here: Here,
@@ -135,7 +135,7 @@ async def list_invoices(
 
 def _required(keeper: Keeper | None) -> Keeper:
     if keeper is None:
-        raise UnavailableError(
+        raise ConflictError(
             "This installation charges nothing: AICD_STRIPE_KEY is not set (docs/billing.md).", code="billing_off"
         )
     return keeper

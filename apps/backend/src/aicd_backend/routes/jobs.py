@@ -175,7 +175,8 @@ async def get_job(here: Here, job_id: UUID) -> JobAnswer:
 @router.post(f"{JOB}/cancel", summary="End it", **_STEERS)
 async def cancel_job(here: Here, job_id: UUID, how: CancelBody) -> JobAnswer:
     """Its worker stops, and no branch is left unless a pull request stands on it. One that has ended stays so."""
-    return JobAnswer.of(await steering.cancel(here, JobId(job_id), how.reason, open_pull_request=how.open_pull_request))
+    await steering.cancel(here, JobId(job_id), how.reason, open_pull_request=how.open_pull_request)
+    return await get_job(here, job_id)
 
 
 @router.post(f"{JOB}/retry", status_code=201, summary="Begin anew what has ended", **_MAKES)
@@ -187,20 +188,22 @@ async def retry_job(here: Here, job_id: UUID, response: Response) -> JobAnswer:
 @router.post(f"{JOB}/plan/approve", summary="Let its plan be carried out", **_STEERS)
 async def approve_plan(here: Here, job_id: UUID, which: ApprovalBody) -> JobAnswer:
     control = steering.control_of(here, "job.approved", plan_hash=which.plan_hash)
-    return JobAnswer.of(await control.approve(JobId(job_id), which.plan_hash))
+    await control.approve(JobId(job_id), which.plan_hash)
+    return await get_job(here, job_id)
 
 
 @router.post(f"{JOB}/plan/send-back", summary="Have its plan made anew", **_STEERS)
 async def send_back_plan(here: Here, job_id: UUID, what: SendBackBody) -> JobAnswer:
     control = steering.control_of(here, "job.sent_back", comment=what.comment)
-    return JobAnswer.of(await control.send_back(JobId(job_id), what.comment))
+    await control.send_back(JobId(job_id), what.comment)
+    return await get_job(here, job_id)
 
 
 @router.post(f"{JOB}/resume", summary="Let a paused job go on, its limits raised", **_STEERS)
 async def resume_job(here: Here, job_id: UUID, limits: LimitsBody) -> JobAnswer:
     control = steering.control_of(here, "job.resumed", **limits.model_dump(exclude_none=True))
     await control.resume(JobId(job_id), time_limit=limits.time_limit_seconds, cost_limit=limits.cost_limit_micro_usd)
-    return JobAnswer.of(await steering.require_job(here, JobId(job_id)))
+    return await get_job(here, job_id)
 
 
 def _made(here: Here, response: Response, job: JobAnswer) -> JobAnswer:
