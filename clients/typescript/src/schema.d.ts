@@ -1353,12 +1353,12 @@ export interface components {
             seats?: number;
             /**
              * Success Url
-             * @description At one of AICD_ORIGINS.
+             * @description At one of the front end's origins.
              */
             success_url: string;
             /**
              * Cancel Url
-             * @description At one of AICD_ORIGINS.
+             * @description At one of the front end's origins.
              */
             cancel_url: string;
         };
@@ -2717,7 +2717,7 @@ export interface components {
         PortalBody: {
             /**
              * Return Url
-             * @description At one of AICD_ORIGINS.
+             * @description At one of the front end's origins.
              */
             return_url: string;
         };

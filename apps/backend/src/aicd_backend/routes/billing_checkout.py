@@ -28,7 +28,7 @@ router = secured_router("billing")
 MOST_SEATS = 100_000
 URL_MOST = 2000
 _OPENS = needs(Permission.BILLING_EDIT, once=True, refuses=(400, 409, 503))
-Url = Annotated[str, Field(max_length=URL_MOST, description="At one of AICD_ORIGINS.")]
+Url = Annotated[str, Field(max_length=URL_MOST, description="At one of the front end's origins.")]
 
 
 class CheckoutBody(Body):
@@ -147,7 +147,7 @@ def _ours(here: TenantCaller, url: str) -> str:
         url == origin or url.startswith((f"{origin}/", f"{origin}?")) for origin in here.stores.settings.origins
     ):
         raise InvalidInputError(
-            f"{url[:100]!r} is at none of AICD_ORIGINS. Lead back to a page of the front end.", code="bad_return_url"
+            f"{url[:100]!r} is at no origin of the front end. Lead back to a page of it.", code="bad_return_url"
         )
     return url
 
