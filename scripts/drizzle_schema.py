@@ -54,7 +54,7 @@ def mended(drawn: str) -> str:
     if "unknown(" in text:
         raise ValueError(f"drizzle-kit does not know a type: {text[text.index('unknown(') - 100 :][:200]}")
     head, imported, body = text.partition('import { sql } from "drizzle-orm"\n')
-    head = head.replace("primaryKey }", "primaryKey, customType }")
+    head = head.replace(' } from "drizzle-orm/pg-core"', ', customType } from "drizzle-orm/pg-core"', 1)
     return f"{HEAD}{head}{imported}\n{BYTEA}\n\n{body.strip()}\n"
 
 

@@ -48,6 +48,7 @@ def test_a_job_is_followed_from_another_process_and_read_afterwards(made: Instal
         lambda: JobState.PR_OPEN in [each.status.state for each in list_jobs(made.urls.admin)], "an open pull request"
     )
     wait_until(lambda: "pr_open" in told.read_text() and "pr_open" in seen.read_text(), "both saw it")
+    wait_until(lambda: "echo well" in told.read_text(), "the line of the command, which is kept a moment later")
     assert logs.poll() is None, "the job may go on: only the person ends it"
     assert ends(logs) == ends(watch) == 0
 

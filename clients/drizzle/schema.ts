@@ -1,5 +1,5 @@
 // Generated: `make generate`. Drawn by drizzle-kit from a migrated database; never edited, never migrated with.
-import { pgTable, index, foreignKey, unique, pgPolicy, check, uuid, varchar, text, timestamp, bigint, integer, jsonb, date, uniqueIndex, doublePrecision, boolean, primaryKey, numeric } from "drizzle-orm/pg-core"
+import { pgTable, index, foreignKey, unique, pgPolicy, check, uuid, varchar, text, timestamp, bigint, integer, jsonb, date, uniqueIndex, doublePrecision, boolean, primaryKey, numeric, customType } from "drizzle-orm/pg-core"
 import { sql } from "drizzle-orm"
 
 const bytea = customType<{ data: Uint8Array }>({ dataType: () => 'bytea' })
