@@ -51,7 +51,7 @@ await pool.end()
 console.log(JSON.stringify({ tables, names }))
 """
 COLUMNS = """
-SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
+SELECT c.relname, a.attname, replace(format_type(a.atttypid, a.atttypmod), ',', ', '), a.attnotnull
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
 AND c.relname <> 'alembic_version'
