@@ -285,7 +285,10 @@ BEFORE = {
 }
 """How our own rows have to be before a call can do anything for them."""
 
-NO_ROWS = {"portability.become_owner": "Changes the role of the transaction, and row-level security holds that too."}
+NO_ROWS = {
+    "portability.become_owner": "Changes the role of the transaction, and row-level security holds that too.",
+    "tenancy.memberships.hold_founder": "Reads no row: it waits for others of the same person.",
+}
 """Functions of a tenant's session without a tenant, and why they need none."""
 
 AS_OWNER = "portability."

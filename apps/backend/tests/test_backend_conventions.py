@@ -191,6 +191,7 @@ async def test_an_edit_names_what_it_has_read(world: World) -> None:
         ({"If-Match": 'W/"1"'}, 412, "stale_revision"),
         ({"If-Match": '"1", "2"'}, 412, "stale_revision"),
         ({"If-Match": '"99999999999999999999"'}, 412, "stale_revision"),
+        ({"If-Match": '"2147483648"'}, 412, "stale_revision"),
     ],
 )
 async def test_a_blind_edit_is_refused(given: dict[str, str], status: int, code: str, world: World) -> None:

@@ -89,6 +89,13 @@ async def test_the_operator_says_how_many_one_person_makes(
         assert (await make(world, ada, LABS))[:2] == code
 
 
+async def test_nobody_makes_more_by_asking_many_times_at_once(world_with: OpenWorld) -> None:
+    async with world_with(settings_under_test().model_copy(update={"organizations_per_person": 2})) as world:
+        ada = await somebody(world)
+        all_at_once = (make(world, ada, {"slug": f"lab-{number}", "name": "Lab"}) for number in range(6))
+        assert sorted(status for status, _, _ in await asyncio.gather(*all_at_once)) == [201, 201, 409, 409, 409, 409]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -12,6 +12,9 @@ from aicd_backend.problems import RefusedError
 
 _OURS = re.compile(r'"(0|[1-9][0-9]{0,9})"')
 
+MOST = 2**31 - 1
+"""What a revision's column holds."""
+
 
 def tag(response: Response, revision: int) -> None:
     """Puts the ETag of a revision on an answer."""
@@ -44,7 +47,7 @@ async def _revision(request: Request) -> int:
             "Send the ETag of what you have read as If-Match, so that nobody's change in between is lost.",
         )
     found = _OURS.fullmatch(given[0])
-    if found is None or len(given) > 1:
+    if found is None or len(given) > 1 or int(found[1]) > MOST:
         raise RefusedError(412, "stale_revision", "That If-Match is no ETag of this thing. Read it again for its ETag.")
     return int(found[1])
 

@@ -6,7 +6,7 @@ from aicd_core.ids import OrgId, new_uuid
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.accounts.service import get_user
 from aicd_core.tenancy.idempotency.service import begin, carry_out
-from aicd_core.tenancy.memberships.service import add_member, count_ownerships
+from aicd_core.tenancy.memberships.service import add_member, count_ownerships, hold_founder
 from aicd_core.tenancy.organizations.service import found_organization
 from aicd_core.tenancy.organizations.values import OrganizationView
 from aicd_core.tenancy.permissions import EVERYTHING, Role
@@ -20,11 +20,12 @@ async def found(caller: Caller, slug: str, name: str) -> OrganizationView:
         InvalidInputError: the slug or the name cannot be used.
         ConflictError: `slug_taken`.
     """
-    await _require_room(caller)
     async with caller.stores.database.accounts() as accounts:
         user = await get_user(accounts, caller.user_id)
     tenant = Tenant(OrgId(new_uuid()))
     async with caller.stores.database.write(tenant) as session:
+        await hold_founder(session, user.id)
+        await _require_room(caller)
         made = await found_organization(session, tenant, caller.actor, slug, name)
         if caller.held is not None:
             await begin(session, tenant, caller.held, caller.now)
@@ -34,7 +35,6 @@ async def found(caller: Caller, slug: str, name: str) -> OrganizationView:
 
 
 async def _require_room(caller: Caller) -> None:
-    """Two requests at the very same moment may make it one more."""
     most = caller.stores.settings.organizations_per_person
     if most == 0:
         raise RefusedError(

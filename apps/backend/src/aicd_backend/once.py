@@ -77,7 +77,7 @@ async def found_once(request: Request, caller: Caller, handle: Callable[[Request
     request.state.caller = replace(caller, held=held)
     try:
         response = await handle(request)
-    except ConflictError:
+    except (ConflictError, RefusedError):
         if (known := await _recall(request, caller, held)) is not None:
             return known
         raise

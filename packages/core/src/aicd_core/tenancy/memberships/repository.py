@@ -95,6 +95,12 @@ async def organizations_of(session: SystemReadSession, user_id: UserId) -> Seque
     return await _organizations(session, user_id)
 
 
+async def hold_founder(session: WriteSession, user_id: UserId) -> None:
+    """Has whoever else founds an organization in this user's name wait until the transaction ends."""
+    key = int.from_bytes(user_id.bytes[8:], signed=True)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
 async def count_ownerships(session: SystemReadSession, user_id: UserId) -> int:
     """How many organizations, deleted or not, a user is an owner of."""
     owned = select(func.count()).where(Membership.user_id == user_id, Membership.role == Role.OWNER)

@@ -131,6 +131,11 @@ async def organizations_of(session: SystemReadSession, user_id: UserId) -> Seque
     return await repository.organizations_of(session, user_id)
 
 
+async def hold_founder(session: WriteSession, user_id: UserId) -> None:
+    """Lets a user found one organization at a time: what is counted then still holds when the transaction ends."""
+    await repository.hold_founder(session, user_id)
+
+
 async def count_ownerships(session: SystemReadSession, user_id: UserId) -> int:
     """How many organizations a user owns, deleted ones too, whose slugs stay taken."""
     return await repository.count_ownerships(session, user_id)
