@@ -17,7 +17,7 @@ from aicd_core.contracts import ChangeSet, ModelRequest
 from aicd_core.deliveries.models import DeliveryState
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.log.values import LogKind
-from aicd_core.jobs.machine import JobState, JobStatus
+from aicd_core.jobs.machine import JobEvent, JobState, JobStatus
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView, NewJob
 from aicd_core.journal.pieces import name_of, pack
@@ -171,8 +171,8 @@ ROWS: dict[str, Row] = {
         "quantity": who.number,
         "charges": 1,
         "occurred_at": NOW,
-        "state": ExportState.PENDING,
-        "due_at": NOW,
+        "state": ExportState.SENT,
+        "sent_at": NOW,
     },
     "billing_charges": lambda who: {
         "job_id": who.ids["job"],
@@ -183,7 +183,6 @@ ROWS: dict[str, Row] = {
         "quantity": who.number,
         "billable": who.number,
         "unit_pico_usd": who.number,
-        "export_id": who.ids["export"],
         "occurred_at": NOW,
     },
     "billing_adjustments": lambda who: {
@@ -262,6 +261,7 @@ ROWS: dict[str, Row] = {
     "job_events": lambda who: {
         "job_id": who.ids["job"],
         "version": 0,
+        "event": JobEvent.PUBLISHED,
         "state": JobState.QUEUED,
         "detail": {"reason": who.name},
     },

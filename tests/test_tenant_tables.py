@@ -76,8 +76,7 @@ def touched(connection: Connection, statement: str, **values: object) -> int:
 def another(who: Who, name: str) -> Who:
     """Somebody of the same organization and job, whose own keys are new."""
     fresh = Who(name, who.number + 1)
-    referred = ("org", "user", "job", "installation", "repository", "export")
-    kept = {kind: who.ids[kind] for kind in referred}
+    kept = {kind: who.ids[kind] for kind in ("org", "user", "job", "installation", "repository", "export")}
     return replace(fresh, ids={**fresh.ids, **kept})
 
 

@@ -13,7 +13,7 @@ from aicd_core.ids import ExportId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.audit.values import JSON, Actor
-from aicd_core.usage.billing.models import AdjustmentState
+from aicd_core.usage.billing.models import AdjustmentState, ExportState
 
 CANCELLABLE = timedelta(hours=24)
 """https://docs.stripe.com/api/billing/meter-event-adjustment: so long an event can be cancelled."""
@@ -84,7 +84,8 @@ class Corrector:
             NotFoundError: the one is not dead, or is none of the organization's.
         """
         async with self.database.write(tenant) as session:
-            dead = [one.id for one in await exports.list_dead(session, tenant) if export_id in {None, one.id}]
+            found = await exports.list_exports(session, tenant, ExportState.DEAD)
+            dead = [one.id for one in found if export_id in {None, one.id}]
             if export_id is not None and not dead:
                 raise NotFoundError(f"The organization has no dead meter event {export_id}.", code="no_such_export")
             for one in dead:

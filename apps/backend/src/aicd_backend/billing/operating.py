@@ -23,6 +23,7 @@ from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.organizations.service import require_by_slug
+from aicd_core.usage.billing.models import ExportState
 
 OPERATOR = Actor(ActorKind.SYSTEM, "cli")
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Operations:
     async def dead(self, slug: str) -> list[str]:
         """A line for each dead meter event of an organization."""
         async with self.exporter.database.read(tenant := await self.tenant(slug)) as session:
-            found = await exports.list_dead(session, tenant)
+            found = await exports.list_exports(session, tenant, ExportState.DEAD)
         return [
             f"{one.id} {one.meter} {one.quantity} {one.occurred_at:%Y-%m-%d}: {one.code}: {one.reason}" for one in found
         ]

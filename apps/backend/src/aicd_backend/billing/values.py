@@ -136,8 +136,8 @@ class Setback:
 
 
 @dataclass(frozen=True)
-class DeadExport:
-    """A meter event that is not sent again by itself."""
+class ExportView:
+    """A meter event as people are shown it."""
 
     id: ExportId
     meter: str

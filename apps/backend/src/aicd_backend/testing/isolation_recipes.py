@@ -12,7 +12,7 @@ from aicd_backend.billing.events.values import Ended, EventView, NewEvent
 from aicd_backend.billing.subscriptions.values import ProviderState
 from aicd_backend.billing.values import Comparison, NewCharge, NewExport, Setback
 from aicd_core.ids import ExportId
-from aicd_core.usage.billing.models import AccountStatus, BillingMode, ChargeKind, EventState
+from aicd_core.usage.billing.models import AccountStatus, BillingMode, ChargeKind, EventState, ExportState
 
 Recipe = Callable[[Any], Any]
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -63,28 +63,15 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     (f"{_BILLING}.charges.*", "charge_ids"): lambda who: (_FIRST_ROWS.get(who.name, who.number),),
     (f"{_BILLING}.events.*", "customer"): lambda who: who.word("customer"),
     (f"{_BILLING}.events.*", "identifiers"): lambda who: [who.word("identifier")],
+    (f"{_BILLING}.exports.list_exports", "only"): lambda _: ExportState.SENT,
     (f"{_BILLING}.exports.*", "exports"): lambda who: (_export(who),),
     # Nobody's: of one that a rival has, only the provider's own answer speaks.
     (f"{_BILLING}.subscriptions.*", "customer"): lambda _: "cus_new",
 }
 
-_DEAD = "UPDATE billing_exports SET state = 'dead' WHERE org_id = :org"
-_SENT = "UPDATE billing_exports SET state = 'sent', sent_at = now() WHERE org_id = :org"
-_WAITING = "UPDATE billing_charges SET export_id = NULL WHERE org_id = :org"
-_ASKED = "UPDATE billing_adjustments SET subject = export_id::text WHERE org_id = :org"
-_OPENED = (
-    "INSERT INTO job_events (org_id, job_id, version, event, state, detail) "
-    "SELECT org_id, id, 5, 'published', 'pr_open', '{}' FROM jobs WHERE org_id = :org"
-)
+_DEAD = "UPDATE billing_exports SET state = 'dead', sent_at = NULL WHERE org_id = :org"
 BEFORE = {
     f"{_BILLING}.accounts.insert_account": "DELETE FROM billing_accounts WHERE org_id = :org",
     f"{_BILLING}.subscriptions.set_customer": "UPDATE billing_accounts SET customer = NULL WHERE org_id = :org",
-    f"{_BILLING}.adjustments.find_cancel": _ASKED,
-    f"{_BILLING}.adjustments.end_cancel": _ASKED,
-    f"{_BILLING}.charges.list_opened": _OPENED,
-    f"{_BILLING}.charges.list_waiting": _WAITING,
-    f"{_BILLING}.charges.put_into": _WAITING,
-    f"{_BILLING}.exports.list_dead": _DEAD,
     f"{_BILLING}.exports.revive": _DEAD,
-    f"{_BILLING}.exports.sum_sent": _SENT,
 }

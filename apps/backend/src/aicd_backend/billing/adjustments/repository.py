@@ -33,7 +33,7 @@ async def find_cancel(session: ReadSession, tenant: Tenant, export_id: ExportId)
     query = select(BillingAdjustment.state).where(
         mine(BillingAdjustment, tenant),
         BillingAdjustment.kind == AdjustmentKind.CANCEL,
-        BillingAdjustment.subject == str(export_id),
+        BillingAdjustment.export_id == export_id,
     )
     return (await session.execute(query)).scalar_one_or_none()
 
@@ -42,7 +42,7 @@ async def end_cancel(
     session: WriteSession,
     tenant: Tenant,
     export_id: ExportId,
-    state: AdjustmentState,
+    outcome: AdjustmentState,
     detail: Mapping[str, Any],
     now: datetime,
 ) -> bool:
@@ -50,10 +50,10 @@ async def end_cancel(
     change = update(BillingAdjustment).where(
         mine(BillingAdjustment, tenant),
         BillingAdjustment.kind == AdjustmentKind.CANCEL,
-        BillingAdjustment.subject == str(export_id),
+        BillingAdjustment.export_id == export_id,
         BillingAdjustment.state != AdjustmentState.DONE,
     )
-    ended = change.values(state=state, detail=dict(detail), done_at=now).returning(BillingAdjustment.id)
+    ended = change.values(state=outcome, detail=dict(detail), done_at=now).returning(BillingAdjustment.id)
     return (await session.execute(ended)).first() is not None
 
 

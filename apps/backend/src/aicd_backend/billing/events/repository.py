@@ -68,7 +68,9 @@ async def postpone_event(session: SystemSession, event: EventView, seconds: floa
 async def delete_handled(session: SystemSession, before: datetime, most: int) -> int:
     """Removes events that were handled or ignored before a time, at most so many; returns how many."""
     done = StripeEvent.state.in_((EventState.HANDLED, EventState.IGNORED))
-    old = select(StripeEvent.id).where(done, StripeEvent.handled_at < before).order_by(StripeEvent.id).limit(most)
+    old = (
+        select(StripeEvent.id).where(done, StripeEvent.handled_at < before).order_by(StripeEvent.handled_at).limit(most)
+    )
     removed = await session.execute(delete(StripeEvent).where(StripeEvent.id.in_(old)).returning(StripeEvent.id))
     return len(removed.all())
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
-from aicd_backend.billing.values import DeadExport, Export, NewExport, Setback
+from aicd_backend.billing.values import Export, ExportView, NewExport, Setback
 from aicd_core.db.sessions import ReadSession, SystemReadSession, SystemSession, WriteSession
 from aicd_core.ids import ExportId
 from aicd_core.tenancy import Tenant, mine
@@ -95,11 +95,11 @@ async def count_pending(session: SystemReadSession, mode: BillingMode) -> int:
     return (await session.execute(select(func.count()).select_from(BillingExport).where(*pending))).scalar_one()
 
 
-async def list_dead(session: ReadSession, tenant: Tenant) -> list[DeadExport]:
-    """The tenant's meter events that are not sent again by themselves, oldest first."""
-    columns = [getattr(BillingExport, name) for name in DeadExport.__dataclass_fields__]
-    dead = (mine(BillingExport, tenant), BillingExport.state == ExportState.DEAD)
-    return [DeadExport(*row) for row in await session.execute(select(*columns).where(*dead).order_by(BillingExport.id))]
+async def list_exports(session: ReadSession, tenant: Tenant, only: ExportState) -> list[ExportView]:
+    """The tenant's meter events that have come so far, oldest first."""
+    columns = [getattr(BillingExport, name) for name in ExportView.__dataclass_fields__]
+    query = select(*columns).where(mine(BillingExport, tenant), BillingExport.state == only)
+    return [ExportView(*row) for row in await session.execute(query.order_by(BillingExport.id))]
 
 
 async def revive(session: WriteSession, tenant: Tenant, exports: Sequence[ExportId], now: datetime) -> int:

@@ -22,16 +22,16 @@ async def set_customer(session: WriteSession, tenant: Tenant, customer: str) -> 
 
 
 async def set_state(
-    session: WriteSession, tenant: Tenant, revision: int, state: ProviderState, trial_end: datetime | None
+    session: WriteSession, tenant: Tenant, revision: int, told: ProviderState, trial_end: datetime | None
 ) -> bool:
     """Writes down how Stripe says that the tenant stands; False when the account is no longer at this revision.
 
     The plan is not set: `Charger.change_plan` does, which charges first what was done under the old one.
     """
-    values = {name: value for name, value in vars(state).items() if name != "plan"}
+    values = {name: value for name, value in vars(told).items() if name != "plan"}
     changed = await session.execute(
         update(BillingAccount)
-        .where(mine(BillingAccount, tenant), BillingAccount.revision == revision, BillingAccount.plan == state.plan)
+        .where(mine(BillingAccount, tenant), BillingAccount.revision == revision, BillingAccount.plan == told.plan)
         .values(**values, trial_end=trial_end, revision=revision + 1)
         .returning(BillingAccount.org_id)
     )

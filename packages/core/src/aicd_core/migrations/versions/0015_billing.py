@@ -197,6 +197,8 @@ def _create_events() -> None:
         sa.UniqueConstraint("external_id"),
     )
     op.create_index("ix_stripe_events_waiting", "stripe_events", ["id"], postgresql_where=sa.text("state = 'received'"))
+    done = sa.text("state IN ('handled', 'ignored')")
+    op.create_index("ix_stripe_events_done", "stripe_events", ["handled_at"], postgresql_where=done)
     op.create_index("ix_stripe_events_page", "stripe_events", ["org_id", sa.literal_column("id DESC")])
 
 

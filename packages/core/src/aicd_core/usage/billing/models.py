@@ -286,5 +286,6 @@ class StripeEvent(Base):
     __table_args__ = (
         UniqueConstraint("external_id"),
         Index("ix_stripe_events_waiting", "id", postgresql_where=text("state = 'received'")),
+        Index("ix_stripe_events_done", "handled_at", postgresql_where=text("state IN ('handled', 'ignored')")),
         Index("ix_stripe_events_page", "org_id", text("id DESC")),
     )
