@@ -738,6 +738,7 @@ export const stripeEvents = pgTable("stripe_events", {
 	dueAt: timestamp("due_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
 	handledAt: timestamp("handled_at", { withTimezone: true, mode: 'date' }),
 }, (table) => [
+	index("ix_stripe_events_done").using("btree", table.handledAt.asc().nullsLast()).where(sql`((state)::text = ANY ((ARRAY['handled'::character varying, 'ignored'::character varying])::text[]))`),
 	index("ix_stripe_events_page").using("btree", table.orgId.asc().nullsLast(), table.id.desc().nullsFirst()),
 	index("ix_stripe_events_waiting").using("btree", table.id.asc().nullsLast()).where(sql`((state)::text = 'received'::text)`),
 	foreignKey({
