@@ -45,7 +45,7 @@ def names() -> set[str]:
         if manifest.parent.parent.parent == ROOT:
             told = tomllib.loads(manifest.read_text())
             found |= {told["project"]["name"], told["tool"]["uv"]["build-backend"]["module-name"], manifest.parent.name}
-    return found - {"backend", "tests/node"} | {"tests/node/"}
+    return found - {"backend"}
 
 
 def private_settings() -> set[str]:
