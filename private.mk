@@ -1,5 +1,5 @@
 # Targets of this tree that the public one, exported without this file, does not have.
-.PHONY: public public-check public-test private-layers private-bench browser test-browser screenshots
+.PHONY: browser test-browser screenshots public public-check public-test private-layers private-bench browser test-browser screenshots
 DEST ?= build/public
 
 public: install ## the tree without its private parts, in DEST (build/public)
@@ -22,6 +22,7 @@ private-layers: install
 bench: private-bench
 private-bench: install
 	@$(BIN)/python bench/api.py
+	@$(BIN)/python bench/console.py
 	@.tools/bin/uv pip install --quiet --require-hashes -r bench/requirements.lock || echo "bench: some peers are left out"
 	@$(BIN)/python bench/retrieval.py
 
