@@ -1,5 +1,5 @@
 # Targets of this tree that the public one, exported without this file, does not have.
-.PHONY: browser test-browser screenshots public public-check public-test private-layers private-bench browser test-browser screenshots
+.PHONY: browser test-browser screenshots public public-check public-test private-layers private-bench
 DEST ?= build/public
 
 public: install ## the tree without its private parts, in DEST (build/public)
