@@ -1,5 +1,5 @@
 # Targets of this tree that the public one, exported without this file, does not have.
-.PHONY: public public-check public-test private-layers private-bench
+.PHONY: browser test-browser screenshots public public-check public-test private-layers private-bench
 DEST ?= build/public
 
 public: install ## the tree without its private parts, in DEST (build/public)
@@ -22,5 +22,18 @@ private-layers: install
 bench: private-bench
 private-bench: install
 	@$(BIN)/python bench/api.py
+	@$(BIN)/python bench/console.py
 	@.tools/bin/uv pip install --quiet --require-hashes -r bench/requirements.lock || echo "bench: some peers are left out"
 	@$(BIN)/python bench/retrieval.py
+
+BROWSER_TESTS := apps/backend/tests/browser
+
+browser: install
+	@scripts/bootstrap.sh --browser
+	@.tools/bin/uv pip install --quiet --require-hashes -r $(BROWSER_TESTS)/requirements.lock
+
+test-browser: browser ## the console in a real browser (Debian's Chromium)
+	@$(BIN)/pytest $(BROWSER_TESTS) -n 1
+
+screenshots: browser ## docs/images, of the console's main pages
+	@$(BIN)/pytest $(BROWSER_TESTS)/screenshots.py -n 0

@@ -56,6 +56,7 @@ locked() { cat requirements.lock pyproject.toml packages/*/pyproject.toml apps/*
 need 'command -v bwrap' bubblewrap
 need 'command -v git' git
 need 'ldconfig -p | grep -q libseccomp.so.2 || /sbin/ldconfig -p | grep -q libseccomp.so.2' libseccomp2
+if [ "${1:-}" = --browser ]; then need 'command -v chromium' chromium; fi # for `make test-browser` alone
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(locked)" ]; then exit 0; fi
 
 python=$(find_python)

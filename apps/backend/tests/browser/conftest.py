@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from console_world import AICD, CHROMIUM, PATIENCE, ROOT, Installation, MakeJob, environment, log_in
@@ -13,24 +15,38 @@ from aicd_cli.sample import make_sample
 from aicd_github.testing.node import node_project
 
 
-@pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """One for all tests: each makes its own jobs and keys."""
-    root = tmp_path_factory.mktemp("console")
+@contextmanager
+def running(root: Path) -> Iterator[Installation]:
+    """A new installation below a folder."""
     data, repository = root / "data", make_sample(root / "sample")
-    command = [str(AICD), "up", "--port", "0"]
-    log = (root / "log").open("w")
-    with subprocess.Popen(command, env=environment(data), stdout=subprocess.PIPE, stderr=log, text=True) as process:
+    command, log = [str(AICD), "up", "--port", "0"], root / "log"
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(command, env=environment(data), stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
         try:
             assert process.stdout is not None
             key = process.stdout.readline().strip()
-            while (found := re.search(r"http://127\.0\.0\.1:\d+", (root / "log").read_text())) is None:
-                assert process.poll() is None, (root / "log").read_text()
+            while (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())) is None:
+                assert process.poll() is None, log.read_text()
                 os.sched_yield()
             yield Installation(found[0], key, data, repository)
         finally:
             process.terminate()
-    log.close()
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One for all tests: each makes its own jobs and keys."""
+    with running(tmp_path_factory.mktemp("console")) as started:
+        yield started
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Installation]:
+    """One that nobody has used."""
+    with running(tmp_path) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from console_world import Installation, MakeJob, log_in, serious_issues
 from playwright.sync_api import Browser, Page, expect
 
 PLACES = ("jobs", "jobs/new", "repositories", "policy", "usage", "members", "keys", "audit")
-TABS = ("", "/changes", "/tests", "/review", "/calls")
+TABS = ("", "/log", "/changes", "/tests", "/review", "/calls")
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])

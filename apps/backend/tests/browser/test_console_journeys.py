@@ -12,21 +12,24 @@ def state(page: Page):
     return page.locator("#job-state")
 
 
-def test_from_the_first_run_to_an_open_pull_request(page: Page, installation: Installation) -> None:
-    page.goto("/")
+def test_from_the_first_run_to_an_open_pull_request(page: Page, fresh: Installation) -> None:
+    page.goto(f"{fresh.address}/")
     expect(page).to_have_url(re.compile(r"/login\?return_to=%2Fconsole$"))
-    log_in(page, installation.key)
-    page.get_by_role("link", name="Repositories").first.click()
-    page.get_by_label("Clone URL or path").fill(str(installation.repository))
+    page.get_by_label("API key").fill(fresh.key)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    page.get_by_role("link", name="Connect a repository").click()
+    page.get_by_label("Clone URL or path").fill(str(fresh.repository))
     page.get_by_role("button", name="Connect").click()
     expect(page.get_by_text("The repository is connected.")).to_be_visible()
     page.get_by_role("link", name="Jobs", exact=True).click()
-    page.get_by_role("link", name=re.compile("New job|Make the first job")).first.click()
-    page.get_by_label("Issue", exact=True).fill(installation.issue())
+    page.get_by_role("link", name="Make the first job").click()
+    page.get_by_label("Issue", exact=True).fill(fresh.issue())
     page.get_by_role("button", name="Make the job").click()
     expect(page.get_by_text("The job was made.")).to_be_visible()
     expect(state(page)).to_have_text(PULL)
     expect(page.locator("#pull-link")).to_contain_text("/pulls/")
+    page.get_by_role("link", name="Log", exact=True).click()
+    expect(page.locator("#job-log")).to_contain_text("python3 -m unittest -q")
     page.get_by_role("link", name="Changes").click()
     expect(page.locator("table.diff")).to_contain_text("import re")
     page.get_by_role("link", name="Tests", exact=True).click()
@@ -38,29 +41,38 @@ def test_from_the_first_run_to_an_open_pull_request(page: Page, installation: In
     assert download.value.suggested_filename.endswith(".evidence.json")
 
 
-def test_a_plan_is_sent_back_and_approved_and_another_page_sees_it_without_reloading(
+def test_a_plan_is_approved_and_other_pages_see_it_without_reloading(
     context: BrowserContext, inside: Page, make_job: MakeJob
 ) -> None:
-    job = make_job(asks_approval=True)
-    watcher, listing = context.new_page(), context.new_page()
+    watcher, listing, log = context.new_page(), context.new_page(), context.new_page()
     listing.goto("/console/local/jobs")
+    job = make_job(asks_approval=True)
     watcher.goto(f"/console/local/jobs/{job}")
-    for each in (watcher, listing):
+    log.goto(f"/console/local/jobs/{job}/log")
+    for each in (watcher, listing, log):
         each.evaluate("window.sameAsBefore = true")
-    inside.goto(f"/console/local/jobs/{job}")
-    expect(state(inside)).to_have_text("Awaiting approval")
+    row = listing.locator("tr", has=listing.locator(f"#job-{job}"))
+    expect(row).to_contain_text("Awaiting approval")
     expect(watcher.get_by_role("button", name="Approve the plan")).to_be_visible()
-    inside.get_by_label("What the planner should do otherwise").fill("Take the second one, please.")
-    inside.get_by_role("button", name="Send back").click()
-    expect(inside.get_by_text("goes back to the planner")).to_be_visible()
-    expect(watcher.get_by_text("Take the second one, please.").first).to_be_visible()
+    inside.goto(f"/console/local/jobs/{job}")
     inside.get_by_role("button", name="Approve the plan").click()
     expect(inside.get_by_text("The plan was approved. Coding begins.")).to_be_visible()
     expect(state(watcher)).to_have_text(PULL)
     expect(watcher.get_by_role("button", name="Approve the plan")).to_have_count(0)
-    expect(listing.locator("tr", has=listing.locator(f"#job-{job}"))).to_contain_text(PULL)
-    for each in (watcher, listing):
+    expect(row).to_contain_text(PULL)
+    expect(log.locator("#job-log")).to_contain_text("python3 -m unittest -q")
+    for each in (watcher, listing, log):
         assert each.evaluate("window.sameAsBefore") is True
+
+
+def test_a_plan_is_sent_back_with_a_comment(inside: Page, make_job: MakeJob) -> None:
+    inside.goto(f"/console/local/jobs/{make_job(asks_approval=True)}")
+    inside.get_by_label("What the planner should do otherwise").fill("Take the second one, please.")
+    inside.get_by_role("button", name="Send back").click()
+    expect(inside.get_by_text("goes back to the planner")).to_be_visible()
+    expect(inside.locator(".timeline")).to_contain_text("Take the second one, please.")
+    expect(state(inside)).to_have_text("Failed")  # without a model there is no other plan of that issue
+    expect(inside.get_by_role("button", name="Retry")).to_be_visible()
 
 
 def test_a_job_is_cancelled_and_tried_again(inside: Page, make_job: MakeJob) -> None:
@@ -139,7 +151,7 @@ def test_rules_are_tried_on_past_commits_and_published(
     inside.get_by_label("Past commits of").select_option(repository_id)
     inside.get_by_role("button", name="Try these rules").click()
     tried = inside.locator("#dry-run")
-    expect(tried).to_contain_text("Ask a person")
+    expect(tried).to_contain_text("Deny")
     expect(tried).to_contain_text("size")
     inside.get_by_label("Added lines in a change").fill("4000")
     inside.get_by_label("Why").fill("Smaller changes")

@@ -1,5 +1,6 @@
 """A job's page: how it is, what it plans, what happened, what it cost."""
 
+from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
@@ -7,7 +8,7 @@ from starlette.responses import Response
 
 from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.console.pages import page
-from aicd_backend.console.results import history, if_there
+from aicd_backend.console.results import history, if_there, log_from
 from aicd_backend.console.routing import console_router, sees
 from aicd_backend.routes.billing import KeeperHere, PlansHere
 from aicd_backend.routes.job_results import (
@@ -21,12 +22,15 @@ from aicd_backend.routes.job_results import (
 from aicd_backend.routes.jobs import get_job
 from aicd_backend.steering import require_job
 from aicd_core.ids import JobId, RepositoryId
+from aicd_core.jobs.machine import TERMINAL
 from aicd_core.tenancy.permissions import Permission
 from aicd_core.tenancy.repositories.service import require_repository
 from aicd_core.usage.repository import list_entries
 
 router = console_router()
 JOB = "/console/{org}/jobs/{job_id}"
+STOP_ASKING = 286
+"""Status by which htmx knows that figures grow no more (https://htmx.org/docs/#polling)."""
 CALLS_MOST = 200
 """Calls of models that are listed, the newest."""
 
@@ -70,7 +74,9 @@ async def show_review(request: Request, here: Here, job_id: UUID) -> Response:
 @router.get(f"{JOB}/usage", **sees(Permission.JOBS_READ))
 async def show_usage(request: Request, here: Here, job_id: UUID) -> Response:
     """The figures alone, as they grow."""
-    return page(request, "job_usage.html", job=await get_job(here, job_id), usage=await get_job_usage(here, job_id))
+    job = await get_job(here, job_id)
+    status = STOP_ASKING if job.state in TERMINAL else 200
+    return page(request, "job_usage.html", status, job=job, usage=await get_job_usage(here, job_id))
 
 
 @router.get(f"{JOB}/calls", **sees(Permission.JOBS_READ))
@@ -82,12 +88,33 @@ async def show_calls(request: Request, here: Here, job_id: UUID) -> Response:
     return page(
         request,
         "job_calls.html",
+        STOP_ASKING if job.state in TERMINAL and "HX-Request" in request.headers else 200,
         tab="calls",
         job=job,
         source=await source_of(here, job.repository_id),
         calls=[(_name(entry.key), entry.usage) for entry in entries[-CALLS_MOST:]],
         left_out=max(0, len(entries) - CALLS_MOST),
         usage=await get_job_usage(here, job_id),
+    )
+
+
+@router.get(f"{JOB}/log", **sees(Permission.JOBS_READ))
+async def show_job_log(request: Request, here: Here, job_id: UUID, cursor: str | None = None) -> Response:
+    """What was said and run. A script that asks with the cursor of the last line gets what has come since."""
+    job = await get_job(here, job_id)
+    lines, more = await log_from(here, job_id, cursor)
+    last = lines[-1].cursor if lines else cursor or ""
+    shown: dict[str, Any] = {"job": job, "lines": lines, "more": more, "cursor": last}
+    if "HX-Request" in request.headers:
+        return page(request, "job_lines.html", **shown)
+    return page(
+        request,
+        "job_said.html",
+        tab="log",
+        source=await source_of(here, job.repository_id),
+        usage=await get_job_usage(here, job_id),
+        later=cursor is not None,
+        **shown,
     )
 
 

@@ -74,8 +74,12 @@ async def show_jobs(request: Request, here: Here, cursor: str | None = None) -> 
 
 @router.get(f"{JOBS}/changes", response_class=EventSourceResponse, **needs(Permission.JOBS_READ))
 async def stream_changes(request: Request, here: Here) -> AsyncIterable[ServerSentEvent]:
-    """An event whenever a job of the organization was made or has changed; it carries nothing but that."""
-    good, last = Goodness(request), await _newest(here)
+    """An event whenever a job of the organization was made or has changed; it carries nothing but that.
+
+    The first comes at once: what happened between the page and its stream is not to be missed.
+    """
+    good = Goodness(request)
+    last: tuple[UUID, datetime] | tuple[()] | None = ()
     async with aclosing(here.stores.feed.heard(CHECK_SECONDS)) as notices:
         async for _ in notices:
             if not await good.still():

@@ -12,34 +12,56 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 function follow(place) {
-  const url = place.dataset.stream;
-  const source = new EventSource(url);
-  const changed = () => htmx.trigger(document.body, "changed");
+  const source = new EventSource(place.dataset.stream);
+  const waiting = new Set();
+  // Several things that happen at once are shown at once.
+  const tell = (what) => {
+    if (waiting.has(what)) return;
+    waiting.add(what);
+    setTimeout(() => {
+      waiting.delete(what);
+      htmx.trigger(document.body, what);
+    }, 250);
+  };
   const mark = (live) => {
     const told = document.getElementById("live-mark");
     if (told) told.textContent = live ? "Live" : "Connecting again…";
   };
   source.addEventListener("open", () => mark(true));
   source.addEventListener("message", (event) => {
-    changed();
+    if (Number(event.lastEventId) <= Number(place.dataset.version)) return; // the page shows it already
+    tell("changed");
     const state = JSON.parse(event.data).state;
     if (state !== place.dataset.state) {
       place.dataset.state = state;
-      htmx.trigger(document.body, "moved");
+      tell("moved");
     }
   });
-  source.addEventListener("jobs", changed);
+  source.addEventListener("jobs", () => tell("changed"));
   source.addEventListener("error", () => {
     // Closed for good: all was told, or the login has ended, which the next request finds out.
-    if (source.readyState === EventSource.CLOSED) changed();
+    if (source.readyState === EventSource.CLOSED) tell("changed");
     mark(false);
   });
-  window.addEventListener("pagehide", () => source.close());
+  return source;
 }
 
 document.addEventListener("DOMContentLoaded", () => {
   const place = document.querySelector("[data-stream]");
-  if (place) follow(place);
+  if (place) {
+    // Browsers open six connections to a server, for all tabs: one that nobody looks at needs none.
+    let source = null;
+    const look = () => {
+      if (document.visibilityState === "visible" && !source) source = follow(place);
+      else if (document.visibilityState === "hidden" && source) {
+        source.close();
+        source = null;
+      }
+    };
+    document.addEventListener("visibilitychange", look);
+    window.addEventListener("pagehide", () => source && source.close());
+    look();
+  }
   const invited = document.getElementById("invitation");
   if (invited && location.hash) invited.value = location.hash.slice(1);
 });
