@@ -76,12 +76,10 @@ def exporter(urls: TestUrls, served: StandIn, folder: Path) -> Iterator[subproce
 async def found_organizations(database: Database, system: SystemDatabase, books: Books) -> dict[str, Tenant]:
     """Organizations on the plan per token without any credit left, by their customers."""
     tenants = {}
-    plan = PLANS.of("per_token").model_copy(update={"credit_micro_usd": 0})
-    plans = PLANS.model_copy(update={"plans": {**PLANS.plans, "per_token": plan}})
     for number in range(ORGANIZATIONS):
         async with system.write() as session:
             tenant = await ensure_organization(session, f"org-{number}")
-        await Charger(database, plans, BillingMode.TEST).open_account(tenant, "per_token", datetime.now(UTC))
+        await Charger(database, PLANS, BillingMode.TEST).open_account(tenant, "per_token", datetime.now(UTC))
         tenants[books.add("customer", "cus")["id"]] = tenant
     return tenants
 

@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from aicd_backend.app import open_billing
 from aicd_backend.billing.accounts.repository import find_account
-from aicd_backend.billing.exports.repository import list_dead
+from aicd_backend.billing.exports.repository import list_exports
 from aicd_backend.billing.keeping import Keeper
 from aicd_backend.billing.sending import Sender
 from aicd_backend.billing.stripe_customers import StripeCustomers
@@ -36,7 +36,7 @@ from aicd_core.tenancy.audit.repository import list_entries
 from aicd_core.tenancy.audit.values import AuditFilter
 from aicd_core.tenancy.permissions import Role
 from aicd_core.testing.databases import TestUrls
-from aicd_core.usage.billing.models import AccountStatus, BillingAccount, BillingMode
+from aicd_core.usage.billing.models import AccountStatus, BillingAccount, BillingMode, ExportState
 
 OLD, NEW = "whsec_the_one_before_000", "whsec_the_one_of_now_000"
 HOME = f"{FRONT_END}/billing"
@@ -291,7 +291,7 @@ async def test_a_report_of_events_that_stripe_rejected_later_is_read_and_told(sh
     assert "data" not in report  # what is wrong has to be asked for
     await shop.deliver([report, report])
     async with database.read(tenant) as session:
-        (dead,) = await list_dead(session, tenant)
+        (dead,) = await list_exports(session, tenant, ExportState.DEAD)
     assert (dead.code, dead.quantity) == ("rejected_later", 1)
     assert [entry["events"] for entry in await shop.told("billing.rejected")] == [1]
 

@@ -12,7 +12,8 @@ import pytest
 import stripe
 
 from aicd_backend.billing.plans import Plans
-from aicd_backend.billing.stripe_api import Busy, Duplicate, NotAllowed, Refused, StripeApi, Unheard, Unreached
+from aicd_backend.billing.stripe_api import StripeApi
+from aicd_backend.billing.stripe_faults import Busy, Duplicate, NotAllowed, Refused, Unheard, Unreached
 from aicd_backend.billing.syncing import lookup_key, sync
 from aicd_backend.settings import BackendSettings
 from aicd_backend.testing.stripe.books import Books, Fault

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.adjustments import repository as adjustments
 from aicd_backend.billing.exports import repository as exports
-from aicd_backend.billing.stripe_api import Refused, StripeApi
+from aicd_backend.billing.stripe_api import StripeApi
+from aicd_backend.billing.stripe_faults import Refused
 from aicd_core.db.database import Database
 from aicd_core.errors import ConflictError, NotFoundError
 from aicd_core.ids import ExportId

@@ -16,7 +16,8 @@ from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.reconciliations import repository as reconciliations
 from aicd_backend.billing.reconciling import Reconciler
 from aicd_backend.billing.sending import Sender
-from aicd_backend.billing.stripe_api import TIMEOUT, StripeApi, StripeFault
+from aicd_backend.billing.stripe_api import TIMEOUT, StripeApi
+from aicd_backend.billing.stripe_faults import StripeFault
 from aicd_backend.billing.values import Comparison
 from aicd_backend.settings import BackendSettings
 from aicd_core.db.database import Database, SystemDatabase

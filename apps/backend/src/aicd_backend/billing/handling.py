@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from aicd_backend.billing.events import repository as events
 from aicd_backend.billing.events.values import HANDLED_KINDS, METER_REPORT, Ended, EventView, object_of
 from aicd_backend.billing.reviewing import Reviewer
-from aicd_backend.billing.stripe_api import StripeFault
 from aicd_backend.billing.stripe_customers import rejected_of
+from aicd_backend.billing.stripe_faults import StripeFault
 from aicd_backend.billing.subscribing import BILLING, Subscriber
 from aicd_core.db.database import SystemDatabase
 from aicd_core.errors import AicdError

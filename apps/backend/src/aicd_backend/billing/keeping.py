@@ -14,8 +14,8 @@ from aicd_backend.billing.handling import EventHandler
 from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.reviewing import Reviewer
 from aicd_backend.billing.signature import Secrets
-from aicd_backend.billing.stripe_api import StripeFault
 from aicd_backend.billing.stripe_customers import StripeCustomers
+from aicd_backend.billing.stripe_faults import StripeFault
 from aicd_backend.billing.subscribing import Subscriber
 from aicd_backend.billing.webhook import StripeWebhook
 from aicd_backend.settings import BackendSettings

@@ -12,7 +12,7 @@ from aicd_backend.billing.correcting import Corrector
 from aicd_backend.billing.exporter import Exporter, open_api
 from aicd_backend.billing.exports import repository as exports
 from aicd_backend.billing.plans import PICO_PER_MICRO, Plans
-from aicd_backend.billing.stripe_api import StripeFault
+from aicd_backend.billing.stripe_faults import StripeFault
 from aicd_backend.billing.syncing import sync
 from aicd_backend.settings import BackendSettings
 from aicd_cli.runtime import open_store

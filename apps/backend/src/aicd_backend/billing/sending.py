@@ -10,7 +10,8 @@ from itertools import groupby
 from uuid import uuid4
 
 from aicd_backend.billing.exports import repository as exports
-from aicd_backend.billing.stripe_api import Busy, Duplicate, NotAllowed, Refused, StripeApi, StripeFault, Unheard
+from aicd_backend.billing.stripe_api import StripeApi
+from aicd_backend.billing.stripe_faults import Busy, Duplicate, NotAllowed, Refused, StripeFault, Unheard
 from aicd_backend.billing.values import Export, Setback
 from aicd_core.db.database import SystemDatabase
 
@@ -63,13 +64,13 @@ class Sender:
     owner: str = field(default_factory=lambda: f"exporter-{uuid4()}")
 
     async def send_due(self, stopped: Callable[[], bool] = lambda: False) -> int:
-        """Sends what is due until nothing is, or until `stopped`; how many Stripe has now.
+        """Sends what is due until nothing is, Stripe is in trouble, or `stopped`; how many Stripe has now.
 
         Raises:
             NotAllowed: the key is no good, or Stripe does not let it send; nothing is lost.
         """
-        pace, sent = Pace(self.rate), 0
-        while not stopped():
+        pace, sent, well = Pace(self.rate), 0, True
+        while well and not stopped():
             now = self.clock()
             async with self.system.write() as session:
                 claimed = await exports.claim(session, self.api.mode, self.owner, now + self.lease, now, AT_ONCE)
@@ -80,19 +81,24 @@ class Sender:
             done = await asyncio.gather(
                 *(self._send_stream(stream, pace, now, stopped) for stream in streams), return_exceptions=True
             )
-            for failed in (one for one in done if isinstance(one, BaseException)):
-                raise failed
-            sent += sum(one for one in done if isinstance(one, int))
+            for one in done:
+                if isinstance(one, BaseException):
+                    raise one
+                sent, well = sent + one[0], well and one[1]
         return sent
 
     async def _send_stream(
         self, stream: list[Export], pace: Pace, claimed_at: datetime, stopped: Callable[[], bool]
-    ) -> int:
-        """Sends events of one customer and meter, one after the other; after a setback the rest waits, too."""
-        sent, open_still = 0, True
+    ) -> tuple[int, bool]:
+        """Sends events of one customer and meter, one after the other; after one that has to wait, all wait.
+
+        Returns:
+            how many were sent, and whether none has to wait.
+        """
+        sent, well = 0, True
         for export in stream:
             in_time = self.clock() < claimed_at + self.lease / 2
-            if not open_still or not in_time or stopped():
+            if not well or not in_time or stopped():
                 async with self.system.write() as session:
                     await exports.let_go(session, export.id, self.owner, export.first_attempt_at)
                 continue
@@ -106,10 +112,10 @@ class Sender:
                 else:
                     await exports.set_back(session, export.id, self.owner, setback)
             if setback is not None:
-                open_still = setback.due_at is None
+                well = setback.due_at is None
                 told = log.error if setback.due_at is None else log.warning
                 told("meter event %s (%s): %s: %s", export.id, export.meter, setback.code, setback.reason)
-        return sent
+        return sent, well
 
     async def _try(self, export: Export) -> Setback | None:
         try:
@@ -127,8 +133,8 @@ class Sender:
         return None
 
 
-def _stream(export: Export) -> tuple[str, str, str]:
-    return (str(export.org_id), export.meter, "")
+def _stream(export: Export) -> tuple[str, str]:
+    return (str(export.org_id), export.meter)
 
 
 def early(export: Export, now: datetime) -> Setback | None:

@@ -15,6 +15,7 @@ import stripe
 from stripe import StripeClient
 
 from aicd_backend.billing.plans import PICO_PER_MICRO
+from aicd_backend.billing.stripe_faults import Busy, Duplicate, NotAllowed, Refused, StripeFault, Unheard, Unreached
 from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.usage.billing.models import BillingMode
 
@@ -26,46 +27,6 @@ verify_header, BadSignature = stripe.WebhookSignature.verify_header, stripe.Sign
 PICO_PER_CENT = PICO_PER_MICRO * 10_000
 LOOKUP_KEYS_MOST = 10
 """https://docs.stripe.com/api/prices/list: so many lookup keys in one call."""
-
-
-class StripeFault(Exception):  # noqa: N818 - faults are what its subclasses are
-    """A call that did not succeed. The message is Stripe's own, on one line."""
-
-    def __init__(self, message: str, code: str | None = None) -> None:
-        super().__init__(" ".join(message.split())[:500])
-        self.code = code
-
-
-class Unheard(StripeFault):
-    """No answer, or Stripe failed. `certain`: it had no effect, for Stripe was not even reached."""
-
-    certain = False
-
-
-class Unreached(Unheard):
-    """Stripe was not reached at all."""
-
-    certain = True
-
-
-class Busy(StripeFault):
-    """Stripe asks to come back later: after `wait` seconds, if it said so. The call had no effect."""
-
-    def __init__(self, message: str, wait: float | None) -> None:
-        super().__init__(message, "rate_limit")
-        self.wait = wait
-
-
-class Refused(StripeFault):
-    """Stripe will not do this, however often it is asked."""
-
-
-class Duplicate(Refused):
-    """Stripe has a meter event of this identifier."""
-
-
-class NotAllowed(StripeFault):
-    """The key is no good, or may not do this: nothing can be done until that is mended."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aicd_backend.billing.stripe_api import Refused, StripeApi
+from aicd_backend.billing.stripe_api import StripeApi
+from aicd_backend.billing.stripe_faults import Refused
 from aicd_backend.billing.subscriptions.values import CustomerAt, SubscriptionAt
 
 PRODUCT = "aicd_"

@@ -12,8 +12,8 @@ from aicd_backend.access import needs, secured_router
 from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.checking_out import Cashier
 from aicd_backend.billing.keeping import Keeper
-from aicd_backend.billing.stripe_api import Refused, StripeFault
 from aicd_backend.billing.stripe_customers import InvoiceAt
+from aicd_backend.billing.stripe_faults import Refused, StripeFault
 from aicd_backend.bodies import Answer, Body
 from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.paging import PageOf

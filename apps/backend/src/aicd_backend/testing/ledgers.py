@@ -48,6 +48,7 @@ _COUNTS = """
 """
 _CUSTOMER = "UPDATE billing_accounts SET customer = %(customer)s WHERE org_id = %(org)s"
 _SINCE = "UPDATE billing_accounts SET billed_from = %(at)s WHERE org_id = %(org)s"
+_CREDIT = "UPDATE billing_accounts SET credit_pico_usd = %(credit)s WHERE org_id = %(org)s"
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ class LedgerWriter:
         with psycopg.connect(self.urls.admin) as connection:
             return tuple(map(int, connection.execute(_COUNTS, {"org": self.tenant.org_id}).fetchone() or ()))
 
-    def set_account(self, customer: str, since: datetime) -> None:
-        """Names the account's customer, and since when it is charged."""
+    def set_account(self, customer: str, since: datetime, credit_pico_usd: int = 0) -> None:
+        """Names the account's customer, since when it is charged, and what credit it has."""
         with psycopg.connect(self.urls.admin) as connection:
             connection.execute(_CUSTOMER, {"org": self.tenant.org_id, "customer": customer})
             connection.execute(_SINCE, {"org": self.tenant.org_id, "at": since})
+            connection.execute(_CREDIT, {"org": self.tenant.org_id, "credit": credit_pico_usd})

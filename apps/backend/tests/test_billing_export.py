@@ -1,0 +1,343 @@
+"""From ledger to Stripe's meters: what is charged, sent, refused, compared and corrected."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from aicd_backend.billing.accounts import repository as accounts
+from aicd_backend.billing.charges import repository as charges
+from aicd_backend.billing.charging import Charger
+from aicd_backend.billing.correcting import Corrector
+from aicd_backend.billing.exporter import Exporter
+from aicd_backend.billing.exports import repository as exports
+from aicd_backend.billing.plans import PULL_REQUESTS, Plans
+from aicd_backend.billing.reconciling import Reconciler
+from aicd_backend.billing.sending import Sender
+from aicd_backend.billing.stripe_api import StripeApi
+from aicd_backend.billing.syncing import sync
+from aicd_backend.billing.values import Account, ExportView
+from aicd_backend.testing.ledgers import LedgerWriter
+from aicd_backend.testing.stripe.books import Books, Fault
+from aicd_backend.testing.stripe.server import serving_stripe
+from aicd_core.db.database import Database, SystemDatabase
+from aicd_core.db.pages import PageRequest
+from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
+from aicd_core.ids import JobId
+from aicd_core.tenancy import Tenant
+from aicd_core.tenancy.audit.models import ActorKind
+from aicd_core.tenancy.audit.repository import list_entries
+from aicd_core.tenancy.audit.values import Actor, AuditFilter
+from aicd_core.tenancy.organizations.service import ensure_organization
+from aicd_core.testing.databases import TestUrls
+from aicd_core.usage.billing.models import BillingMode, ExportState
+
+AICD = Path(__file__).parents[3] / ".venv" / "bin" / "aicd"
+PLANS = Plans.load()
+EVENTS = "/v1/billing/meter_events"
+OPERATOR = Actor(ActorKind.SYSTEM, "test")
+NOON = (datetime.now(UTC) - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+CREDIT = 5 * 10**10  # 5 cents
+INPUT = "aicd_medium_input_tokens"
+
+
+@dataclass
+class Desk:
+    """One organization that pays, the exporter, and what Stripe counts. Time is moved on by hand."""
+
+    exporter: Exporter
+    books: Books
+    url: str
+    urls: TestUrls
+    tenant: Tenant
+    customer: str
+    ahead: timedelta = timedelta(0)
+    jobs: list[JobId] = field(default_factory=list)
+
+    @property
+    def ledger(self) -> LedgerWriter:
+        return LedgerWriter(self.urls, self.tenant)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    async def account(self) -> Account:
+        async with self.exporter.database.read(self.tenant) as session:
+            found = await accounts.find_account(session, self.tenant)
+        assert found is not None
+        return found
+
+    async def plan(self, plan: str, since: datetime, credit_pico_usd: int = 0) -> None:
+        assert await self.exporter.charger.open_account(self.tenant, plan, since)
+        self.ledger.set_account(self.customer, since, credit_pico_usd)
+
+    def pull_requests(self, count: int, at: datetime) -> None:
+        for _ in range(count):
+            job = self.ledger.job("pr_open")
+            for version, event in enumerate(("published", "feedback", "published")):
+                self.ledger.event(job, version, event, "pr_open", at + timedelta(minutes=version))
+            self.jobs.append(job)
+
+    async def charge(self) -> None:
+        await self.exporter.charger.charge(self.tenant, self.now())
+        await self.exporter.charger.bundle_charges(self.tenant)
+
+    async def send(self) -> int:
+        return await self.exporter.sender.send_due()
+
+    async def listed(self, state: ExportState) -> list[ExportView]:
+        async with self.exporter.database.read(self.tenant) as session:
+            return await exports.list_exports(session, self.tenant, state)
+
+
+@asynccontextmanager
+async def opened_desk(urls: TestUrls, database: Database, system: SystemDatabase) -> AsyncIterator[Desk]:
+    with serving_stripe() as served:
+        async with StripeApi(served.books.key, BillingMode.TEST, served.url, timeout=0.5) as api:
+            async with system.write() as session:
+                tenant = await ensure_organization(session, "acme")
+            charger = Charger(database, PLANS, BillingMode.TEST, bundle=40)
+            sender = Sender(system, api, rate=900, lease=timedelta(seconds=60))
+            exporter = Exporter(database, system, api, charger, sender, Reconciler(database, PLANS, api), 60.0)
+            await sync(api, PLANS)
+            customer = served.books.add("customer", "cus")["id"]
+            desk = Desk(exporter, served.books, served.url, urls, tenant, customer)
+            exporter.sender = replace(sender, clock=desk.now)
+            yield desk
+
+
+@pytest.fixture
+async def desk(database_urls: TestUrls, database: Database, system: SystemDatabase) -> AsyncIterator[Desk]:
+    async with opened_desk(database_urls, database, system) as opened:
+        yield opened
+
+
+async def test_each_thing_is_charged_once_and_told_in_few_events_under_names_that_follow_from_it(desk: Desk) -> None:
+    await desk.plan("per_token", NOON - timedelta(hours=5), CREDIT)
+    job = desk.ledger.job()
+    desk.ledger.entries(job, 100, NOON, ("gpt-6-mini", "claude-opus-4-6", ""))
+    for _ in range(3):
+        await desk.charge()
+    async with desk.exporter.database.read(desk.tenant) as session:
+        sums = await charges.sum_by_meter(session, desk.tenant, NOON - timedelta(days=1), desk.now())
+    whole = sum(quantity for meter, (quantity, _) in sums.items() if meter.endswith("_output_tokens"))
+    assert whole == desk.ledger.counts()[3]
+    pending = await desk.listed(ExportState.PENDING)
+    assert 8 <= len(pending) <= 12
+    assert await desk.send() == len(pending) == len(desk.books.meter_events)
+    assert {event.meter: desk.books.total(event.meter) for event in desk.books.meter_events} == {
+        meter: billable for meter, (_, billable) in sums.items() if billable
+    }
+    # The credit came first: some of what was used is not to be paid.
+    assert sum(quantity - billable for quantity, billable in sums.values()) > 0
+    assert (await desk.account()).credit_pico_usd < 30 * 10**6  # less than the dearest token
+
+
+async def test_whatever_fails_on_the_way_every_pull_request_is_counted_once(desk: Desk) -> None:
+    await desk.plan("per_pull_request", NOON - timedelta(days=20))
+    desk.pull_requests(12, NOON)
+    for state in ("failed", "cancelled"):
+        desk.ledger.event(desk.ledger.job(state), 0, state, state, NOON)
+    await desk.charge()
+    assert len(await desk.listed(ExportState.PENDING)) == 12  # each its own event, whatever the rounds
+    faults = [Fault.BEFORE, Fault.AFTER, Fault.LOST, Fault.LIMITED, Fault.LIMITED_BARE, Fault.AFTER]
+    desk.books.plan("POST", EVENTS, *faults)
+    for _ in range(20):
+        await desk.send()
+        desk.ahead += timedelta(minutes=15)
+    assert desk.books.total(PULL_REQUESTS, desk.customer) == 12
+    assert len(await desk.listed(ExportState.SENT)) == 12
+    told = [exchange for exchange in desk.books.exchanges if exchange.path == EVENTS]
+    assert sum(exchange.status == 400 for exchange in told) == 3  # the three that had taken effect: duplicates
+
+
+async def test_a_limit_is_waited_for_as_long_as_stripe_asks(desk: Desk) -> None:
+    await desk.plan("per_pull_request", NOON - timedelta(days=15))  # its trial of 14 days is over
+    desk.pull_requests(2, NOON)
+    await desk.charge()
+    desk.books.retry_after = 300
+    desk.books.plan("POST", EVENTS, Fault.LIMITED)
+    asked = len(desk.books.exchanges)
+    assert await desk.send() == 0
+    assert len(desk.books.exchanges) == asked + 1  # the other one is not even tried
+    desk.ahead = timedelta(seconds=290)
+    assert await desk.send() == 1
+    assert len(desk.books.exchanges) == asked + 2
+    desk.ahead = timedelta(seconds=310)
+    assert await desk.send() == 1
+
+
+async def test_what_stripe_will_not_take_is_dead_with_a_reason_until_it_is_sent_again(desk: Desk) -> None:
+    await desk.plan("per_pull_request", NOON - timedelta(days=60))
+    desk.pull_requests(1, NOON)
+    desk.pull_requests(1, NOON - timedelta(days=40))
+    await desk.charge()
+    (meter,) = (one for one in desk.books.all("billing.meter") if one["event_name"] == PULL_REQUESTS)
+    meter["status"] = "inactive"
+    asked = len(desk.books.exchanges)
+    assert await desk.send() == 0
+    refused, old = sorted(await desk.listed(ExportState.DEAD), key=lambda one: one.code == "too_old")
+    assert "No active meter found" in (refused.reason or "")
+    assert (old.code, len(desk.books.exchanges)) == ("too_old", asked + 1)
+    meter["status"] = "active"
+    corrector = Corrector(desk.exporter.database, OPERATOR)
+    assert await corrector.resend(desk.tenant, refused.id, desk.now()) == 1
+    assert await desk.send() == 1
+    with pytest.raises(NotFoundError):
+        await corrector.resend(desk.tenant, refused.id, desk.now())
+    assert [one.code for one in await desk.listed(ExportState.DEAD)] == ["too_old"]
+
+
+async def test_what_may_have_been_counted_longer_ago_than_stripe_remembers_is_not_sent_blindly(desk: Desk) -> None:
+    await desk.plan("per_pull_request", NOON - timedelta(days=20))
+    desk.pull_requests(2, NOON)
+    await desk.charge()
+    desk.books.plan("POST", EVENTS, Fault.LOST)
+    await desk.send()
+    assert desk.books.total(PULL_REQUESTS) == 1
+    desk.ahead = timedelta(hours=24)
+    desk.books.known.clear()  # as Stripe may have forgotten by then
+    assert await desk.send() == 1
+    (dead,) = await desk.listed(ExportState.DEAD)
+    assert dead.code == "uncertain"
+    assert desk.books.total(PULL_REQUESTS) == 2
+
+
+async def test_an_event_of_a_clock_that_is_ahead_waits_until_stripe_takes_it(desk: Desk) -> None:
+    await desk.plan("per_pull_request", NOON - timedelta(days=20))
+    at = datetime.now(UTC) + timedelta(minutes=20)
+    desk.pull_requests(1, at)
+    desk.ahead = timedelta(minutes=40)
+    await desk.charge()
+    desk.ahead = timedelta(0)
+    assert await desk.send() == 0
+    assert desk.books.writes()[-1].path != EVENTS
+    desk.ahead = timedelta(minutes=18)
+    desk.books.skew = 18 * 60
+    assert await desk.send() == 1
+
+
+async def test_two_exporters_share_the_work_and_never_meet_at_one_customer_and_meter(desk: Desk) -> None:
+    await desk.plan("per_token", NOON - timedelta(hours=5))
+    for number in range(4):
+        desk.ledger.entries(desk.ledger.job(), 100, NOON + timedelta(minutes=number), gap="10 s")
+    await desk.charge()
+    pending = len(await desk.listed(ExportState.PENDING))
+    other = replace(desk.exporter.sender, owner="another")
+    sent = await asyncio.gather(desk.send(), other.send_due())
+    assert sum(sent) == pending == len(desk.books.meter_events)
+    assert {exchange.status for exchange in desk.books.exchanges if exchange.path == EVENTS} == {200}
+
+
+async def test_the_books_are_compared_and_a_difference_raises_the_alarm(desk: Desk) -> None:
+    await desk.plan("per_token", NOON - timedelta(days=3))
+    desk.ledger.entries(desk.ledger.job(), 60, NOON, ("", "claude-opus-4-6"))
+    assert await desk.exporter.work_once() > 0
+    found = await desk.exporter.reconcile(NOON.date())
+    assert found
+    assert not any(one.differs for _, one in found)
+    assert all(one.provider == one.sent == one.billable for _, one in found)
+    lost = desk.books.meter_events.pop()
+    found = await desk.exporter.reconcile(NOON.date())
+    (wrong,) = (one for _, one in found if one.differs)
+    assert (wrong.meter, wrong.sent - (wrong.provider or 0)) == (lost.meter, lost.value)
+    async with desk.exporter.database.read(desk.tenant) as session:
+        page = await list_entries(session, desk.tenant, PageRequest(), AuditFilter(actions=("billing.books_differ",)))
+    assert [entry.target_id for entry in page.items] == [lost.meter]
+    # What came in late, behind the last look, is found by the comparison and charged.
+    desk.ledger.entries(desk.ledger.job(), 5, NOON - timedelta(hours=4))
+    await desk.exporter.work_once()
+    late = {one.meter: one for _, one in await desk.exporter.reconcile(NOON.date())}
+    assert late[INPUT].ledger == late[INPUT].charged
+    assert late[INPUT].ledger + late["aicd_large_input_tokens"].ledger == desk.ledger.counts()[0]
+    assert await desk.exporter.work_once() > 0
+    assert not any(one.differs for _, one in await desk.exporter.reconcile(NOON.date()) if one.meter != lost.meter)
+
+
+async def test_corrections_are_a_cancelled_event_or_credit_each_once_and_recorded(desk: Desk) -> None:
+    await desk.plan("per_pull_request", NOON - timedelta(days=20))
+    desk.pull_requests(2, NOON)
+    await desk.exporter.work_once()
+    corrector, api = Corrector(desk.exporter.database, OPERATOR), desk.exporter.api
+    first, second = await desk.listed(ExportState.SENT)
+    await corrector.cancel(api, desk.tenant, first.id, "opened by mistake")
+    assert desk.books.total(PULL_REQUESTS) == 1
+    assert not any(one.differs and one.provider != one.sent for _, one in await desk.exporter.reconcile(NOON.date()))
+    with pytest.raises(ConflictError, match="cancelled before"):
+        await corrector.cancel(api, desk.tenant, first.id, "again")
+    desk.books.meter_events.clear()
+    with pytest.raises(ConflictError, match="Give credit instead"):
+        await corrector.cancel(api, desk.tenant, second.id, "Stripe does not know it")
+    await corrector.give_credit(desk.tenant, "ticket-1", 5 * 10**12, "an outage")
+    with pytest.raises(ConflictError, match="given before"):
+        await corrector.give_credit(desk.tenant, "ticket-1", 5 * 10**12, "an outage")
+    desk.pull_requests(2, datetime.now(UTC) - timedelta(minutes=10))
+    await desk.charge()
+    assert len(await desk.listed(ExportState.PENDING)) == 1  # one of both was paid by the credit
+    assert (await desk.account()).credit_pico_usd == 0
+    async with desk.exporter.database.read(desk.tenant) as session:
+        acts = AuditFilter(actions=("billing.cancelled", "billing.cancel_refused", "billing.credited"))
+        page = await list_entries(session, desk.tenant, PageRequest(), acts)
+    assert sorted(entry.action for entry in page.items) == [*sorted(acts.actions)]
+
+
+async def test_a_change_of_plan_charges_what_was_before_it_by_the_old_one(desk: Desk) -> None:
+    await desk.plan("per_pull_request", NOON - timedelta(days=20))
+    desk.pull_requests(1, NOON)
+    desk.ledger.entries(desk.ledger.job(), 3, NOON)
+    await desk.exporter.charger.change_plan(desk.tenant, "per_token", NOON + timedelta(hours=1))
+    desk.pull_requests(1, NOON + timedelta(hours=2))
+    desk.ledger.entries(desk.ledger.job(), 2, NOON + timedelta(hours=2))
+    await desk.charge()
+    async with desk.exporter.database.read(desk.tenant) as session:
+        sums = await charges.sum_by_meter(session, desk.tenant, NOON - timedelta(days=1), desk.now())
+    assert sums[PULL_REQUESTS] == (1, 1)
+    assert sums["aicd_medium_output_tokens"][0] == 2 + 3  # of two entries: 1 + number % 50
+
+
+async def test_a_database_of_the_other_mode_is_refused_before_anything_is_sent(desk: Desk) -> None:
+    await desk.exporter.require_one_mode()
+    live = replace(desk.exporter.charger, mode=BillingMode.LIVE)
+    await live.open_account(desk.tenant, "per_pull_request", NOON)
+    desk.ledger.set_account("cus_live", NOON)
+    with pytest.raises(InvalidInputError, match="customers of Stripe's live mode"):
+        await desk.exporter.require_one_mode()
+
+
+async def test_the_operators_commands(desk: Desk, tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AICD_DATA_DIR": str(tmp_path / "data"),
+        "AICD_DATABASE_URL": desk.urls.app,
+        "AICD_SYSTEM_DATABASE_URL": desk.urls.system,
+        "AICD_STRIPE_KEY": desk.books.key,
+        "AICD_STRIPE_URL": desk.url,
+    }
+
+    async def aicd(*arguments: str, **more: str) -> tuple[int, str]:
+        command = [AICD, "billing", *arguments]
+        done = await asyncio.to_thread(
+            subprocess.run, command, env={**environment, **more}, capture_output=True, text=True, timeout=90
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    assert await aicd("sync") == (0, "all was right already\n")
+    assert (await aicd("plan", "--org", "acme", "per_pull_request"))[0] == 0
+    desk.ledger.set_account(desk.customer, NOON - timedelta(days=1))
+    desk.pull_requests(1, NOON)
+    code, told = await aicd("export", "--once")
+    assert (code, told.splitlines()[-1]) == (0, "0 meter event(s) sent")  # on trial
+    code, told = await aicd("reconcile", "--day", f"{NOON:%Y-%m-%d}")
+    assert (code, "same    " in told) == (0, True), told
+    assert await aicd("dead", "--org", "acme") == (0, "none is dead\n")
+    code, told = await aicd("sync", AICD_STRIPE_MODE="live")
+    assert (code, "AICD_STRIPE_KEY" in told) == (2, True)
+    code, told = await aicd("sync", AICD_STRIPE_KEY="")
+    assert code == 2
