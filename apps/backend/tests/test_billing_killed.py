@@ -59,8 +59,8 @@ def exporter(urls: TestUrls, served: StandIn, folder: Path) -> Iterator[subproce
         "AICD_SYSTEM_DATABASE_URL": urls.system,
         "AICD_STRIPE_KEY": served.books.key,
         "AICD_STRIPE_URL": served.url,
-        "AICD_BILLING_BUNDLE": "25",
-        "AICD_BILLING_LEASE": "4",
+        "AICD_BILLING_BUNDLE": "40",
+        "AICD_BILLING_LEASE": "2",
         "AICD_BILLING_RATE": "900",
         "AICD_BILLING_INTERVAL": "0.2",
     }
