@@ -41,7 +41,7 @@ def a_delivery(name: str = "", **changes: object) -> NewDelivery:
 
 @dataclass
 class Bell:
-    """Counts rings; answers come when the test says so."""
+    """Counts rings; `run` answers those that there are."""
 
     rings: int = 0
     away: bool = False
@@ -52,7 +52,8 @@ class Bell:
         self.rings += 1
 
     async def run(self, answer: Callable[[], Awaitable[None]]) -> None:
-        raise NotImplementedError
+        for _ in range(self.rings):
+            await answer()
 
     async def stop(self) -> None:
         pass
@@ -303,6 +304,16 @@ async def test_other_sources_deliveries_are_left_alone(system: SystemDatabase):
     handler = Handling()
     await worker(system, handler).work()
     assert handler.seen == []
+
+
+async def test_a_worker_handles_what_it_is_rung_for(system: SystemDatabase):
+    await store(system, a_delivery("one"))
+    handler, bell = Handling(), Bell()
+    await worker(system, handler, bell).run()
+    assert handler.names == []
+    await bell.ring()
+    await worker(system, handler, bell).run()
+    assert handler.names == ["one"]
 
 
 async def test_a_burst_is_announced_by_few_rings_and_a_lost_ring_is_found_by_the_sweep(system: SystemDatabase):
