@@ -17,12 +17,12 @@ from aicd_cli.options import DataDir
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import Store, load_settings, open_store
 from aicd_core.db.pages import MAX_PAGE, PageRequest, cursor_of
-from aicd_core.errors import NotFoundError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.log import repository as log
 from aicd_core.jobs.log.values import LogKind, LogLine
 from aicd_core.jobs.machine import TERMINAL, JobState
+from aicd_core.jobs.service import require_job
 from aicd_core.jobs.values import EventView
 from aicd_core.orchestrator.log_keeper import GATHER_SECONDS
 from aicd_core.text import one_line
@@ -123,10 +123,7 @@ class _Reader:
             NotFoundError: nowhere.
         """
         async with self.store.database.read(self.store.tenant) as session:
-            job = await jobs.get_job(session, self.store.tenant, self.job_id)
-        if job is None:
-            raise NotFoundError(f"There is no job {self.job_id}. `aicd jobs` lists them.", code="no_such_job")
-        return job.state
+            return (await require_job(session, self.store.tenant, self.job_id)).state
 
 
 async def lines_of(store: Store, job_id: JobId, *, follow: bool) -> AsyncIterator[Line]:

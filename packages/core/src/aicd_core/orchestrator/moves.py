@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from aicd_core.db.database import Database
 from aicd_core.db.sessions import WriteSession
-from aicd_core.errors import NotFoundError, UnavailableError
+from aicd_core.errors import UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import AT_WORK, JobEvent, decide
+from aicd_core.jobs.service import require_job
 from aicd_core.jobs.values import JobView, Transition
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
 from aicd_core.orchestrator.figures import count_move
@@ -99,10 +100,7 @@ class Mover:
             NotFoundError: the tenant has no such job.
         """
         async with self.database.read(tenant) as session:
-            job = await jobs.get_job(session, tenant, job_id)
-        if job is None:
-            raise NotFoundError(f"There is no job {job_id}. `aicd jobs` lists them.", code="no_such_job")
-        return job
+            return await require_job(session, tenant, job_id)
 
     async def _insist(self, tenant: Tenant, change: Transition) -> bool:
         """Applies the change, over and over while Postgres is away; one that was committed unheard is found again."""
