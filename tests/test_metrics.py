@@ -73,6 +73,9 @@ async def test_a_worker_tells_what_it_did_and_what_it_cost(made: Installation):
     assert value(found, "aicd_job_transitions_total", event="published", state="pr_open") == 1
     assert value(found, "aicd_step_seconds_count", step="coding", event="coded") == 1
     assert value(found, "aicd_job_rounds_count") == 1
+    assert value(found, "aicd_reviews_total", verdict="approve") == 1
+    assert value(found, "aicd_policy_verdicts_total", verdict="allow") == 1
+    assert value(found, "aicd_leases_held") == 0
     assert total(found, "aicd_model_call_seconds_count") == paid > 0
     with psycopg.connect(made.urls.admin) as connection:
         row = connection.execute(
