@@ -10,7 +10,7 @@ public-check public-test: export UV_CACHE_DIR := $(CURDIR)/.tools/cache
 
 public-check: public ## that tree: check, demo, and tests of each member
 	@$(MAKE) --no-print-directory -C $(DEST) check demo
-	@cd $(DEST) && .venv/bin/pytest tests/test_docs.py tests/test_own_rules.py apps/cli/tests packages/core/tests/test_dummy_agent.py
+	@cd $(DEST) && .venv/bin/pytest tests/test_docs.py tests/test_own_rules.py apps/cli/tests packages/core/tests/test_dummy_agent*.py
 
 public-test: public ## that tree: check, demo and all its tests
 	@$(MAKE) --no-print-directory -C $(DEST) check demo test
