@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from histories import git
-from test_cli_run import ISSUE, Shop, shop, slow
+from shops import ISSUE, Shop, shop, slow
 
 __all__ = ["shop"]
 
