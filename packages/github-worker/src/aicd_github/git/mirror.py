@@ -1,20 +1,15 @@
 """The bare copy of a repository's branches that all jobs on it share."""
 
-import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from aicd_core.errors import StepFailedError, UnavailableError
-from aicd_core.policy import OWN_BRANCHES
+from aicd_core.errors import StepFailedError
 from aicd_github.faults import disk_errors
 from aicd_github.filelock import locked
-from aicd_github.git.credentials import Access
+from aicd_github.git.fetching import Fetching, is_gone, is_no_branch, is_refused, refspecs
 from aicd_github.git.layout import (
-    PARTIAL_CLONE,
     ObjectFormat,
-    is_partial,
     is_whole,
     loose_object_estimate,
     make_bare,
@@ -23,20 +18,14 @@ from aicd_github.git.layout import (
     remove_tree,
 )
 from aicd_github.git.parting import Parting
-from aicd_github.git.remote import REMOTE, Remote
-from aicd_github.git.runner import Git, GitCall, GitFailedError, GitResult, Place
+from aicd_github.git.remote import Remote
+from aicd_github.git.runner import Git, GitCall, GitFailedError, Place
 
 _LOOSE_LIMIT = 6700  # gc.auto's own default
 _PACK_LIMIT = 50  # gc.autoPackLimit's own default
-_FILTER = ("--filter=blob:none",)
 _ITS_PAST: Mapping[bool, tuple[str, ...]] = {True: ("--depth=1",), False: ()}
 """What leaves out a commit's past, by whether that is to be."""
 _FOUND = "refs/aicd/found/"
-# What a server says of protocol 2, and what git itself of one that has only older ones.
-_GONE = "not our ref"
-_REFUSED_OBJECT = re.compile(r"unadvertised object|couldn't find remote ref")
-_IN_THE_WAY = "cannot lock ref"
-_log = logging.getLogger(__name__)
 
 
 class Mirror:
@@ -60,6 +49,7 @@ class Mirror:
         self.path = path
         self._git = git
         self._remote = remote
+        self._fetching = Fetching(git, path, remote)
         self._form = form
         self._patience = patience
 
@@ -90,11 +80,11 @@ class Mirror:
         """
         async with self._writing() as lock:
             if branch is None or not self._remote.is_far:
-                await self._surely(lambda: self._fetch(_refspecs(branch), lock))
+                await self._surely(lambda: self._fetching.refs(refspecs(branch), lock))
             else:
                 # The past of a branch that is new here would come whole. What comes later joins what is here.
                 new = await self.commit_of(branch) is None and not await self._has(sha)
-                await self._surely(lambda: self._fetch_branch(branch, lock, *_ITS_PAST[new]))
+                await self._surely(lambda: self._fetching.branch(branch, lock, *_ITS_PAST[new]))
             await self._roll_up(lock)
 
     async def catch_up(self, branch: str, sha: str) -> None:
@@ -107,11 +97,11 @@ class Mirror:
         """
         async with self._writing() as lock:
             try:
-                await self._fetch_branch(branch, lock)
+                await self._fetching.branch(branch, lock)
                 if (self.path / "shallow").exists() and not await self._leads_to(branch, sha):
-                    await self._fetch_branch(branch, lock, "--unshallow")
+                    await self._fetching.branch(branch, lock, "--unshallow")
             except GitFailedError as error:
-                if "couldn't find remote ref" not in error.stderr:
+                if not is_no_branch(error):
                     raise
 
     async def find(self, sha: str) -> None:
@@ -123,11 +113,11 @@ class Mirror:
         if self._remote.is_far:
             try:
                 async with self._writing() as lock:
-                    await self._surely(lambda: self._fetch((f"+{sha}:{_FOUND}{sha}",), lock, *_ITS_PAST[True]))
+                    await self._surely(lambda: self._fetching.refs((f"+{sha}:{_FOUND}{sha}",), lock, *_ITS_PAST[True]))
             except GitFailedError as error:
-                if _GONE in error.stderr:
+                if is_gone(error):
                     return
-                if not _REFUSED_OBJECT.search(error.stderr):
+                if not is_refused(error):
                     raise
             else:
                 return
@@ -147,7 +137,7 @@ class Mirror:
                 await self.find(sha)
         if await parting.commit(*shas) is None and (self.path / "shallow").exists():
             async with self._writing() as lock:
-                await self._fetch(tuple(f"+{sha}:{_FOUND}{sha}" for sha in shas), lock, "--unshallow")
+                await self._fetching.refs(tuple(f"+{sha}:{_FOUND}{sha}" for sha in shas), lock, "--unshallow")
         parted = await parting.commit(*shas)
         if parted is not None:
             touched = [await parting.touched(parted, sha) for sha in shas]
@@ -161,23 +151,8 @@ class Mirror:
         """
         if not shas:
             return
-        listing = "".join(f"{sha}\n" for sha in shas).encode()
         async with self._writing() as lock:
-            what = f"The files of the base commit could not be fetched from {self._remote.url}"
-            try:
-                # Nothing that the mirror has helps the server here: it is not told.
-                settings = ("fetch.negotiationAlgorithm=noop",)
-                await self._run_fetch(("--stdin", *_FILTER, REMOTE), lock, what, settings, listing)
-            except GitFailedError as error:
-                if _GONE in error.stderr:
-                    raise UnavailableError(
-                        f"{what}: it no longer has them. Start a new job from the branch as it is now.",
-                        code="objects_gone",
-                    ) from error
-                if not _REFUSED_OBJECT.search(error.stderr):
-                    raise
-                _log.warning("%s serves no single files: all of its branches are fetched whole", self._remote.url)
-                await self._run_fetch(("--refetch", "--no-filter", REMOTE, *_refspecs(None)), lock, what)
+            await self._fetching.objects(shas, lock)
             await self._roll_up(lock)
 
     async def make(self) -> None:
@@ -229,68 +204,6 @@ class Mirror:
         asked = await self._git.run(self._call("merge-base", "--is-ancestor", sha, f"refs/heads/{branch}"))
         return asked.returncode == 0
 
-    async def _fetch_branch(self, branch: str, lock: int, *options: str) -> None:
-        try:
-            await self._fetch(_refspecs(branch, alone=True), lock, *options)
-        except GitFailedError as error:
-            if _IN_THE_WAY not in error.stderr:
-                raise
-            await self._make_way(branch, lock)
-            await self._fetch(_refspecs(branch, alone=True), lock, *options)
-
-    async def _make_way(self, branch: str, lock: int) -> None:
-        """Drops branches that are gone by now: `a` and `a/b` cannot both be."""
-        above = [f"refs/heads/{parent}" for parent in PurePosixPath(branch).parents][:-1]
-        listed = await self._git.do(
-            self._call("for-each-ref", "--format=delete %(refname)", f"refs/heads/{branch}/", *above),
-            f"The branches of {self.path} could not be read",
-        )
-        drop = GitCall(("update-ref", "--stdin"), Place(self.path), stdin=listed.stdout, lock=lock)
-        await self._git.do(drop, f"The branches of {self.path} could not be dropped")
-
-    async def _fetch(self, refspecs: tuple[str, ...], lock: int, *options: str) -> None:
-        what = f"Fetching from {self._remote.url} failed"
-        more = ("--prune", "--update-shallow")
-        if not self._remote.is_far:
-            await self._fetch_near((*more, "--", self._remote.url, *refspecs), lock, what)
-            return
-        try:
-            result = await self._run_fetch((*more, *options, *_FILTER, REMOTE, *refspecs), lock, what)
-        except GitFailedError as error:
-            if "dumb http transport" not in error.stderr:
-                raise
-            result = await self._run_fetch((*more, "--no-filter", REMOTE, *refspecs), lock, what)
-            _log.warning("%s is a plain web server: whole branches are fetched", self._remote.url)
-        if "filtering not recognized" in result.stderr:
-            _log.warning("%s has no uploadpack.allowFilter: files are fetched with every commit", self._remote.url)
-
-    async def _fetch_near(self, arguments: tuple[str, ...], lock: int, what: str) -> None:
-        try:
-            await self._run_fetch(arguments, lock, what)
-        except GitFailedError as error:
-            if "pack-objects died" in error.stderr and is_partial(Path(self._remote.url)):
-                message = f"{what}. {PARTIAL_CLONE}"
-                raise GitFailedError(
-                    message, stderr=error.stderr, returncode=error.returncode, code="partial_clone"
-                ) from error
-            raise
-
-    async def _run_fetch(
-        self, arguments: tuple[str, ...], lock: int, what: str, settings: tuple[str, ...] = (), stdin: bytes = b""
-    ) -> GitResult:
-        upload_pack = self._remote.upload_pack
-        program = () if upload_pack is None else (f"--upload-pack={upload_pack}",)
-        call = GitCall(
-            ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *program, *arguments),
-            Place(self.path),
-            transport=self._remote.transport,
-            settings=(*settings, *self._remote.settings()),
-            stdin=stdin,
-            lock=lock,
-            login=await self._remote.login(Access.READ),
-        )
-        return await self._git.do(call, what)
-
     async def _is_sound(self) -> bool:
         only = ("--filter=blob:none",) if self._remote.is_far else ()
         result = await self._git.run(self._call("rev-list", "--objects", *only, "--all", "--quiet"))
@@ -304,12 +217,6 @@ class Mirror:
 
     def _call(self, *arguments: str, lock: int | None = None) -> GitCall:
         return GitCall(arguments, Place(self.path), lock=lock)
-
-
-def _refspecs(branch: str | None, *, alone: bool = False) -> tuple[str, ...]:
-    if branch is not None and (alone or branch.startswith(OWN_BRANCHES)):
-        return (f"+refs/heads/{branch}:refs/heads/{branch}",)
-    return ("+refs/heads/*:refs/heads/*", f"^refs/heads/{OWN_BRANCHES}*")
 
 
 def missing_commit(url: str, sha: str) -> StepFailedError:
