@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from aicd_github.testing.github.pull_shapes import PullShapes
 from aicd_github.testing.github.state import Comment, Installation, Issue, Pull, Repository, User, now
 from aicd_github.testing.github_server import GitHubServer
 
@@ -94,7 +95,7 @@ class Messages:
 
     def of_pull(self, action: str, pull: Pull, by: str, at: datetime | None = None, **more: Any) -> Message:
         """Anything else about a pull request."""
-        told = self.server.shapes.pull(self.repo, pull, whole=True) | {"updated_at": _stamp(at)}
+        told = PullShapes(self.server.shapes).pull(self.repo, pull, whole=True) | {"updated_at": _stamp(at)}
         return self._message("pull_request", action, by, pull_request=told, **more)
 
     def renamed(self, name: str, by: str) -> Message:

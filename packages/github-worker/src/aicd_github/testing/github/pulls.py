@@ -3,6 +3,7 @@
 from aicd_github.testing.git_server import run_git
 from aicd_github.testing.github.asking import RefusedError, level_of
 from aicd_github.testing.github.calls import Call, Reply, invalid, ref_sha, refresh
+from aicd_github.testing.github.pull_shapes import PullShapes
 from aicd_github.testing.github.state import Issue, Pull, Repository, ReviewComment, User, now
 
 
@@ -14,7 +15,7 @@ def list_pulls(call: Call) -> Reply:
         refresh(repo, pull)
         ours = head is None or head == f"{(pull.fork or repo).owner.login}:{pull.head}"
         if ours and (state or "open") in ("all", pull.issue.state) and base in (None, pull.base):
-            found.append(call.shapes.pull(repo, pull, _people(call, pull)))
+            found.append(PullShapes(call.shapes).pull(repo, pull, _people(call, pull)))
     return call.listed(found)
 
 
@@ -66,19 +67,19 @@ def request_reviewers(call: Call) -> Reply:
         raise RefusedError(422, "Reviews may only be requested from collaborators.")
     pull.reviewers += [name for name in people if name not in pull.reviewers]
     pull.teams += [name for name in teams if name not in pull.teams]
-    return Reply(call.shapes.pull(repo, pull, _people(call, pull)), 201)
+    return Reply(PullShapes(call.shapes).pull(repo, pull, _people(call, pull)), 201)
 
 
 def list_reviews(call: Call) -> Reply:
     repo = call.repo("pull_requests")
     pull = call.pull(repo)
-    return call.listed([call.shapes.review(repo, pull, review) for review in pull.reviews])
+    return call.listed([PullShapes(call.shapes).review(repo, pull, review) for review in pull.reviews])
 
 
 def list_review_comments(call: Call) -> Reply:
     repo = call.repo("pull_requests")
     pull = call.pull(repo)
-    return call.listed([call.shapes.review_comment(repo, pull, comment) for comment in pull.comments])
+    return call.listed([PullShapes(call.shapes).review_comment(repo, pull, comment) for comment in pull.comments])
 
 
 def reply_to_comment(call: Call) -> Reply:
@@ -90,7 +91,7 @@ def reply_to_comment(call: Call) -> Reply:
     made = ReviewComment(call.token.user, call.text("body"), first.path, first.line, first.commit_id)
     made.in_reply_to = first.in_reply_to or first.id
     pull.comments.append(made)
-    return Reply(call.shapes.review_comment(repo, pull, made), 201)
+    return Reply(PullShapes(call.shapes).review_comment(repo, pull, made), 201)
 
 
 def _people(call: Call, pull: Pull) -> list[User]:
@@ -98,6 +99,6 @@ def _people(call: Call, pull: Pull) -> list[User]:
 
 
 def _whole(call: Call, repo: Repository, pull: Pull, status: int = 200) -> Reply:
-    told = call.shapes.pull(repo, pull, _people(call, pull), whole=True)
+    told = PullShapes(call.shapes).pull(repo, pull, _people(call, pull), whole=True)
     fits = run_git(repo.folder, "merge-tree", "--write-tree", pull.base_sha, pull.head_sha).returncode == 0
     return Reply({**told, "mergeable": fits, "mergeable_state": "clean" if fits else "dirty"}, status)
