@@ -96,9 +96,7 @@ class GitHubCodeHost(RepositoryHost):
         branch = branch_of(job_id)
         require_own_branch(branch, base.branch)
         repository = await self._ready_to_push(job_id, base)
-        evidence = None
-        if draft.evidence is not None:
-            evidence = await evidence_commit(self._git, repository.path, head_sha, draft.evidence)
+        evidence = await self._commit_evidence(repository.path, head_sha, draft)
         await (await self._refs(job_id)).push(repository.path, head_sha, evidence, onto)
         await confirm()
         url = None if evidence is None else f"{self.address.page}/blob/{evidence}/{EVIDENCE_FILE}"
@@ -160,6 +158,12 @@ class GitHubCodeHost(RepositoryHost):
         if pull is None:
             raise InvalidInputError(f"Job {job_id} has no pull request.", code="no_such_thread")
         await self._effects.reply(job_id, pull["number"], thread, text, to)
+
+    async def _commit_evidence(self, repository: Path, head_sha: str, draft: PullRequestDraft) -> str | None:
+        """The commit that holds the draft's evidence; None when it has none."""
+        if draft.evidence is None:
+            return None
+        return await evidence_commit(self._git, repository, head_sha, draft.evidence)
 
     async def _refs(self, job_id: JobId) -> JobRefs:
         source, remote = await self._open_source()
