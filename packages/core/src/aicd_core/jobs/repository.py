@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -140,11 +141,10 @@ async def list_jobs(
     return Page(tuple(map(view_of, shown)), cursor_of(shown[-1].id) if len(rows) > page.limit else None)
 
 
-def _transition(tenant: Tenant) -> Executable:
-    """The guarded update, the appended event, the notice and, where it is wanted, the wake, in one statement."""
-    owner, state = bindparam("owner", type_=String()), bindparam("state", type_=String())
-    keep = bindparam("keep_lease", type_=Boolean())
-    moved = (
+def _moved(tenant: Tenant) -> CTE:
+    """The guarded update; no row when the guard does not hold."""
+    owner, keep = bindparam("owner", type_=String()), bindparam("keep_lease", type_=Boolean())
+    return (
         update(Job)
         .where(
             mine(Job, tenant),
@@ -154,7 +154,7 @@ def _transition(tenant: Tenant) -> Executable:
             or_(owner.is_(None), Job.lease_owner == owner),
         )
         .values(
-            state=state,
+            state=bindparam("state", type_=String()),
             version=Job.version + 1,
             round=bindparam("round", type_=Integer()),
             plan_attempts=bindparam("plan_attempts", type_=Integer()),
@@ -174,6 +174,11 @@ def _transition(tenant: Tenant) -> Executable:
         .returning(Job.org_id, Job.id, Job.version)
         .cte("moved")
     )
+
+
+def _transition(tenant: Tenant) -> Executable:
+    """The guarded update, the appended event, the notice and, where it is wanted, the wake, in one statement."""
+    moved, state = _moved(tenant), bindparam("state", type_=String())
     columns = ["org_id", "job_id", "version", "event", "state", "detail"]
     event, detail = bindparam("event", type_=String()), cast(bindparam("detail", type_=String()), JSONB)
     row = select(moved.c.org_id, moved.c.id, moved.c.version, event, state, detail)
