@@ -2,9 +2,10 @@
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -48,28 +49,39 @@ def export_command(
         job_id = parse_job_id(job)
         lines, planned = 0, False
         async with open_store(settings) as store:
-            opened = False
-            try:
-                # It holds source and prompts: its owner's alone.
-                with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                    opened = True
-                    async for line in export_cassette(store.database, store.tenant, job_id, redaction):
-                        file.write(line)
-                        lines += 1
-                        planned = planned or line.startswith(PLAN_LINE)
-            except BaseException as error:
-                if opened:
-                    with suppress(OSError):
-                        to.unlink()  # the half of a cassette is none
-                if not isinstance(error, OSError):
-                    raise
-                raise InvalidInputError(
-                    f"{to} cannot be written: {error.strerror}. Name a new file in a folder that is there.",
-                    code="bad_output",
-                ) from error
+            with _new_file(to) as file:
+                async for line in export_cassette(store.database, store.tenant, job_id, redaction):
+                    file.write(line)
+                    lines += 1
+                    planned = planned or line.startswith(PLAN_LINE)
         play = f"Play them:  aicd replay --cassette {to} --repo ."
         none = "The job has no plan, so there is nothing to replay; what was said to models is there to be read."
         sys.stdout.write(f"{number_of(lines, 'line')} are in {to}. {play if planned else none}\n")
         return ExitCode.OK
 
     run_process(work, as_json=False)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[TextIO]:
+    """A file to write a cassette into, which is gone again unless all of it is written.
+
+    Raises:
+        InvalidInputError: code `bad_output`: it cannot be made, is there already, or the disk refuses.
+    """
+    opened = False
+    try:
+        # It holds source and prompts: its owner's alone.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            opened = True
+            yield file
+    except BaseException as error:
+        if opened:
+            with suppress(OSError):
+                path.unlink()  # the half of a cassette is none
+        if not isinstance(error, OSError):
+            raise
+        raise InvalidInputError(
+            f"{path} cannot be written: {error.strerror}. Name a new file in a folder that is there.",
+            code="bad_output",
+        ) from error

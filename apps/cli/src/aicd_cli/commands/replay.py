@@ -62,12 +62,7 @@ def command(
                 _play(settings, cassette, repo, view.show) if cassette else _replay(settings, job or "", view.show)
             )
             found = await playing
-        if as_json:
-            show(_as_json(found))
-        else:
-            with suppress(OSError):  # nobody may be reading any more
-                sys.stdout.writelines(f"{line}\n" for line in _lines(found))
-        return ExitCode.OK if found.identical else ExitCode.JOB_FAILED
+        return _finish(found, as_json=as_json)
 
     run_process(work, as_json=as_json)
 
@@ -114,6 +109,15 @@ def _read(file: Path) -> bytes:
 def _source(repo: str) -> str:
     """A path as it is from anywhere; a URL as it is."""
     return repo if "://" in repo else str(Path(repo).absolute())
+
+
+def _finish(found: Replayed, *, as_json: bool) -> ExitCode:
+    if as_json:
+        show(_as_json(found))
+    else:
+        with suppress(OSError):  # nobody may be reading any more
+            sys.stdout.writelines(f"{line}\n" for line in _lines(found))
+    return ExitCode.OK if found.identical else ExitCode.JOB_FAILED
 
 
 def _as_json(found: Replayed) -> dict[str, Any]:
