@@ -28,7 +28,7 @@ from aicd_core.contracts import CodeHost, SandboxSession
 from aicd_core.errors import UnavailableError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs.machine import JobState
-from aicd_core.orchestrator import Control, Foreground, ForegroundQueue, Intake, IssueText, wake_for
+from aicd_core.orchestrator import Control, DirectOrder, Foreground, ForegroundQueue, Intake, IssueText, wake_for
 from aicd_core.settings import Settings
 from aicd_github.local.host import LocalCodeHost
 
@@ -117,9 +117,7 @@ class Running:
         started = time.perf_counter()
         text = IssueText.parse(issue.encode(), max_bytes=self.settings.issue_max_bytes, name="The issue")
         intake = Intake(self.store.database, self.store.tenant)
-        taken = await intake.take(
-            str(self.source), self.host, text, agent="dummy", base=None, time_limit=600, anew=False
-        )
+        taken = await intake.take(str(self.source), self.host, text, DirectOrder("dummy", 600))
         queue = ForegroundQueue()
         await queue.add(wake_for(taken.job))
         await queue.run(self.foreground.handle)

@@ -13,6 +13,7 @@ from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.sessions import ReadSession, SystemReadSession
 from aicd_core.orchestrator import (
     Control,
+    DirectOrder,
     Foreground,
     ForegroundQueue,
     Intake,
@@ -54,8 +55,8 @@ class Body:
         intake = Intake(self.database, self.tenant)
         host = LocalHosts(self.settings).at(str(source))
         text = IssueText.parse(issue.encode(), max_bytes=self.settings.issue_max_bytes, name="The issue")
-        limit = self.settings.job_time_limit
-        return await intake.take(str(source), host, text, agent="dummy", base=base, time_limit=limit, anew=anew)
+        order = DirectOrder("dummy", self.settings.job_time_limit, base, anew)
+        return await intake.take(str(source), host, text, order)
 
     async def drive(self, job) -> JobReport:
         queue = ForegroundQueue()

@@ -20,6 +20,7 @@ from aicd_core.ids import DeliveryId, JobId, new_uuid
 from aicd_core.jobs.machine import AT_WORK
 from aicd_core.orchestrator import (
     Control,
+    DirectOrder,
     Foreground,
     ForegroundQueue,
     Intake,
@@ -203,14 +204,8 @@ class Following:
         issue = self.github.repo.issues[1]
         text = IssueText(issue.title, issue.body)
         intake = Intake(self.database, self.tenant)
-        taken = await intake.take(
-            *(source, self.parts().hosts.at(source, self.tenant), text),
-            agent="dummy",
-            base=None,
-            time_limit=600,
-            anew=False,
-            issue_number=1,
-        )
+        host = self.parts().hosts.at(source, self.tenant)
+        taken = await intake.take(source, host, text, DirectOrder("dummy", 600, number=1))
         self.job_id = taken.job.id
         return await self.work()
 

@@ -36,6 +36,7 @@ from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import (
     Control,
+    DirectOrder,
     Dispatch,
     Foreground,
     ForegroundQueue,
@@ -72,6 +73,10 @@ class RunRequest:
     detach: bool = False
     priority: int = 0
     github: str | None = None
+
+    def order(self, time_limit: float, number: int | None) -> DirectOrder:
+        """What a job is made from; `number` is the issue's on its code host."""
+        return DirectOrder(self.agent, time_limit, self.base, self.anew, self.priority, number)
 
 
 def command(
@@ -171,17 +176,9 @@ async def run(settings: Settings, request: RunRequest) -> ExitCode:
             await control.tidy(leftovers(settings))
             host = hosts.at(wanted.source, store.tenant)
             async with _dispatch(settings, store, request) as dispatch:
-                taken = await Intake(store.database, store.tenant, dispatch).take(
-                    wanted.source,
-                    host,
-                    wanted.issue,
-                    agent=request.agent,
-                    base=request.base,
-                    time_limit=settings.job_time_limit,
-                    anew=request.anew,
-                    priority=request.priority,
-                    issue_number=wanted.number,
-                )
+                intake = Intake(store.database, store.tenant, dispatch)
+                order = request.order(settings.job_time_limit, wanted.number)
+                taken = await intake.take(wanted.source, host, wanted.issue, order)
             try:
                 _announce(view, taken, wanted.notes)
                 if request.detach:

@@ -7,7 +7,7 @@ from aicd_core.orchestrator.control import Control
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
 from aicd_core.orchestrator.exporting import export_cassette
 from aicd_core.orchestrator.foreground import Foreground, ForegroundQueue
-from aicd_core.orchestrator.intake import Intake, IssueText, Order
+from aicd_core.orchestrator.intake import DirectOrder, Intake, IssueText, Order
 from aicd_core.orchestrator.log_keeper import keeping_logs
 from aicd_core.orchestrator.notices import watch_jobs
 from aicd_core.orchestrator.ports import CodeHosts, Parts
@@ -33,6 +33,7 @@ __all__ = [
     "CommandEnded",
     "CommandStarted",
     "Control",
+    "DirectOrder",
     "Dispatch",
     "Foreground",
     "ForegroundQueue",

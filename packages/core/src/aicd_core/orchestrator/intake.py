@@ -110,6 +110,27 @@ class Order:
 
 
 @dataclass(frozen=True)
+class DirectOrder:
+    """What is asked for besides the text where one process takes an issue up, and nobody chose for it beforehand.
+
+    Args:
+        agent: who plans, codes and reviews.
+        time_limit: seconds at work.
+        base: the branch to start from; None for the one that the repository starts from.
+        anew: end an unfinished job of the same issue first.
+        priority: among the organization's jobs; a higher one goes first.
+        number: the issue's on its code host; None for a text that stands for itself.
+    """
+
+    agent: str
+    time_limit: float
+    base: str | None = None
+    anew: bool = False
+    priority: int = 0
+    number: int | None = None
+
+
+@dataclass(frozen=True)
 class Taken:
     """The job of a request; `made` is False when it was there already."""
 
@@ -125,56 +146,37 @@ class Intake:
     tenant: Tenant
     dispatch: Dispatch = NOBODY
 
-    async def take(
-        self,
-        source: str,
-        host: CodeHost,
-        issue: IssueText,
-        *,
-        agent: str,
-        base: str | None,
-        time_limit: float,
-        anew: bool,
-        priority: int = 0,
-        issue_number: int | None = None,
-    ) -> Taken:
+    async def take(self, source: str, host: CodeHost, issue: IssueText, order: DirectOrder) -> Taken:
         """The open job of this issue, or a new one, for which a worker is sent.
 
         An issue with a number on its code host is known by that: however it is edited meanwhile, its job goes on as
-        it was begun. A larger time limit raises that of the job found here. With `anew`, it is cancelled first (closed,
-        if its pull request is open), and a fresh one is made.
+        it was begun. A larger time limit raises that of the job found here. With `order.anew`, it is cancelled first
+        (closed, if its pull request is open), and a fresh one is made.
 
         Raises:
             ConflictError: `anew` was asked for while another process works on the unfinished job; or `other_job`: the
                 issue's open job is of another agent or base branch.
         """
-        start = await host.resolve_base(base)
+        start = await host.resolve_base(order.base)
         async with self.database.write(self.tenant) as session:
             repository_id = await take_up(session, self.tenant, INTAKE, source)
             budget = (await get_settings(session, self.tenant)).values.job_budget
         new = NewJob(
-            *(repository_id, agent, issue.title, issue.body, start.branch, start.sha, time_limit),
-            *(priority, budget, issue_number),
+            *(repository_id, order.agent, issue.title, issue.body, start.branch, start.sha, order.time_limit),
+            *(order.priority, budget, order.number),
         )
         found = await self._find(new)
-        if found and anew:
+        if found and order.anew:
             await self._end(found, host)
             found = None
         if found is None:
-            courier = self.database.courier(self.tenant)
-            made = await jobs.insert_job(courier, self.tenant, new, wake=self.dispatch.in_statement)
+            made = await self._make(new)
             if made is not None:
-                job = await self.get(made)
-                await self.dispatch.send(job.org_id, job.id, wake_for(job).key)
-                return Taken(job, made=True)
+                return made
             found = await self._find(new)
         if found is None:
             raise ConflictError("The job for this issue ended at this very moment. Run the command again.")
-        _require_same(found, new)
-        if time_limit > found.time_limit:
-            async with self.database.write(self.tenant) as session:
-                await jobs.raise_limits(session, self.tenant, found.id, time_limit, None)
-        return Taken(await self.get(found.id), made=False)
+        return await self._join(found, new)
 
     async def begin(self, source: str, start: Base, issue: IssueText, order: Order) -> Taken:
         """The open job of an issue, or a new one, for which a worker is sent; made in one transaction.
@@ -239,6 +241,24 @@ class Intake:
     async def _find(self, new: NewJob) -> JobView | None:
         async with self.database.read(self.tenant) as session:
             return await jobs.find_open(session, self.tenant, new.repository_id, new.issue_key)
+
+    async def _make(self, new: NewJob) -> Taken | None:
+        """The new job, for which a worker is sent; None when there is an open one for its issue."""
+        courier = self.database.courier(self.tenant)
+        made = await jobs.insert_job(courier, self.tenant, new, wake=self.dispatch.in_statement)
+        if made is None:
+            return None
+        taken = Taken(await self.get(made), made=True)
+        await self.send_for(taken)
+        return taken
+
+    async def _join(self, found: JobView, new: NewJob) -> Taken:
+        """The open job that was found where a new one was asked for, with the larger of their time limits."""
+        _require_same(found, new)
+        if new.time_limit > found.time_limit:
+            async with self.database.write(self.tenant) as session:
+                await jobs.raise_limits(session, self.tenant, found.id, new.time_limit, None)
+        return Taken(await self.get(found.id), made=False)
 
     async def _end(self, job: JobView, host: CodeHost) -> None:
         held = job.lease_until is not None and job.lease_until > datetime.now(UTC)

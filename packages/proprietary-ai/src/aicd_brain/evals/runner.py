@@ -19,6 +19,7 @@ from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import (
     Control,
+    DirectOrder,
     Foreground,
     ForegroundQueue,
     Intake,
@@ -83,8 +84,8 @@ class TaskRunner:
         text = (task.issue_with_solution() if self.with_solutions else task.issue).encode()
         issue = IssueText.parse(text, max_bytes=settings.issue_max_bytes, name=f"The issue of {task.id}")
         intake = Intake(self.store.database, self.store.tenant, self.parts.dispatch)
-        limit = settings.job_time_limit
-        taken = await intake.take(str(source), host, issue, agent=self.agent, base=None, time_limit=limit, anew=True)
+        order = DirectOrder(self.agent, settings.job_time_limit, anew=True)
+        taken = await intake.take(str(source), host, issue, order)
         report = await self._drive(control, taken.job)
         if report.job.state is JobState.AWAITING_APPROVAL:
             await control.approve(taken.job.id)
