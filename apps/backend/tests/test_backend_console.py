@@ -1,5 +1,6 @@
 """The console without a browser: who gets in, what forms need, what is escaped, what its pages say of themselves."""
 
+import asyncio
 import re
 from http.cookies import SimpleCookie
 
@@ -11,7 +12,9 @@ from starlette.responses import Response
 from aicd_backend.access import Level
 from aicd_backend.console import CONSOLE
 from aicd_backend.console.forms import TOKEN, token_of
+from aicd_backend.console.problem_pages import PLACES
 from aicd_backend.console.routing import ConsoleRoute, console_router, sees
+from aicd_backend.problems import MEDIA_TYPE
 from aicd_backend.testing.job_recipes import make_job, repository, store_results
 from aicd_backend.testing.world import BASE, OpenWorld, World, settings_under_test
 from aicd_core.tenancy.permissions import Permission, Role, powers_of_role
@@ -86,6 +89,7 @@ async def test_another_organizations_pages_and_jobs_are_not_found(world: World) 
         answer = await get(world, cookie, f"/console/{path}")
         assert answer.status_code == 404, path
         assert "Greet" not in answer.text
+        assert ("API keys" in answer.text) == path.startswith("acme"), path
     cancelled = await post(world, cookie, f"/console/acme/jobs/{theirs}/cancel", field_of(world, cookie))
     assert cancelled.status_code == 404
 
@@ -110,6 +114,41 @@ async def test_nobody_is_led_to_the_login_page_and_a_script_is_told_so(world: Wo
     told = {"HX-Request": "true", "HX-Current-URL": f"{BASE}/console/acme/jobs"}
     script = await world.client.get("/console/acme/jobs/changes", headers=told)
     assert (script.status_code, script.headers["HX-Redirect"]) == (401, "/login?return_to=%2Fconsole%2Facme%2Fjobs")
+    odd = await world.client.get("/console/acme/jobs", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
+    assert (odd.status_code, odd.headers["HX-Redirect"]) == (401, "/login?return_to=%2Fconsole")
+
+
+async def test_what_stands_before_all_routes_refuses_a_browser_in_words(world_with: OpenWorld) -> None:
+    settings = settings_under_test()
+    tight = {"rate_limit_login": 1, "request_timeout": 0.5, "body_max_bytes": 1000}
+    async with world_with(settings.model_copy(update=tight)) as world:
+
+        @world.app.get("/console/acme/slow")
+        async def slow() -> None:
+            await asyncio.sleep(5)
+
+        key = {"key": "aicd_key_no", "return_to": "/console"}
+        large = await world.client.post("/login/key", headers={"Origin": BASE}, data={"key": "x" * 2000})
+        late = await world.client.get("/console/acme/slow")
+        nowhere = await world.client.get("/console/acme/no/such/page")
+        often = await world.client.post("/login/key", headers={"Origin": BASE}, data=key)
+        by_script = await world.client.post("/login/key", headers={"Origin": BASE, "HX-Request": "true"}, data=key)
+        of_the_api = await world.client.get("/v1/no/such/route")
+    told = {413: large, 503: late, 404: nowhere, 429: often}
+    for status, answer in told.items():
+        assert answer.status_code == status
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "<h1>" in answer.text
+        assert answer.headers["X-Request-Id"] in answer.text
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert (large.headers["Connection"], int(often.headers["Retry-After"]) > 0) == ("close", True)
+    assert (by_script.status_code, by_script.text[:2], "<h1>" in by_script.text) == (429, "<p", False)
+    assert of_the_api.headers["Content-Type"] == MEDIA_TYPE
+
+
+def test_every_page_is_where_errors_are_pages() -> None:
+    paths = [route.path for router in CONSOLE for route in router.routes if isinstance(route, ConsoleRoute)]
+    assert [path for path in paths if path != "/" and not path.startswith(PLACES)] == []
 
 
 async def test_a_key_lets_in_as_far_and_as_long_as_it_is_good_and_is_not_in_the_cookie(world: World) -> None:

@@ -23,6 +23,7 @@ from aicd_backend.billing.keeping import Keeper
 from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.webhook import webhook_route
 from aicd_backend.console import CONSOLE
+from aicd_backend.console.problem_pages import ProblemPagesMiddleware
 from aicd_backend.console_logins import ConsoleLogins
 from aicd_backend.examples import add_examples
 from aicd_backend.health import health_router
@@ -207,6 +208,7 @@ def _middleware(settings: BackendSettings, counts: Counts) -> list[Middleware]:
         Middleware(RequestIdMiddleware),
         Middleware(SecurityHeadersMiddleware),
         cors,
+        Middleware(ProblemPagesMiddleware),
         Middleware(ErrorBoundaryMiddleware),
         Middleware(RateLimitMiddleware, settings=settings, counts=counts),
         Middleware(TimeLimitMiddleware, limit=settings.request_timeout),

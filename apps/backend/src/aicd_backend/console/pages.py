@@ -12,7 +12,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from aicd_backend.callers import Caller, TenantCaller
 from aicd_backend.console import words
 from aicd_backend.console.forms import TOKEN, token_of
-from aicd_backend.problems import Problem
 from aicd_core.tenancy.permissions import Permission
 from aicd_core.tenancy.principals.values import KeyPrincipal
 
@@ -79,13 +78,6 @@ def page(request: Request, template: str, status: int = 200, **given: Any) -> Re
 def go(path: str, done: str | None = None) -> Response:
     """Leads the browser on after a form."""
     return RedirectResponse(f"{path}?{urlencode({'done': done})}" if done else path, 303, PLAIN)
-
-
-def error_page(request: Request, problem: Problem, headers: Mapping[str, str] | None, *, whole: bool) -> Response:
-    """An error in words; for a script only those, which it puts where people see them."""
-    answer = page(request, "error.html" if whole else "notice.html", problem.status, problem=problem)
-    answer.headers.update(headers or {})
-    return answer
 
 
 def _around(request: Request) -> dict[str, Any]:
