@@ -230,6 +230,25 @@ async def test_what_is_wrong_in_a_form_is_told_beside_it_and_what_was_typed_stay
         assert (answer.status_code, "Typed before" in answer.text) == (400, True), answer.text
 
 
+async def test_what_no_page_of_ours_would_send_is_refused_as_the_api_refuses_it(world: World) -> None:
+    cookie, job = await cookie_of(world), await make_job(world, world.us)
+    repositories, at_job = "/console/acme/repositories", f"/console/acme/jobs/{job}"
+    token = field_of(world, cookie)
+    for path, fields in (
+        (f"{at_job}/resume", {"minutes": "999999999"}),
+        (f"{at_job}/approve", {"plan_hash": "short"}),
+        (f"{at_job}/send-back", {"comment": ""}),
+        (repositories, {"source": "https://code.test/a", "installation_id": "none"}),
+        (repositories, {"source": ""}),
+        ("/console/acme/policy", {"revision": "0", "note": "x" * 1001}),
+        ("/console/acme/policy/try", {"revision": "0", "patch": "x" * 2_000_001}),
+        ("/console/acme/keys", {"name": "x" * 1000, "scopes": "jobs:read"}),
+        ("/console/acme/members/invite/new", {"email": "a@b.test", "role": "viewer", "days": "9999"}),
+    ):
+        answer = await post(world, cookie, path, token | fields)
+        assert answer.status_code == 400, (path, answer.status_code, answer.headers)
+
+
 def test_a_page_that_takes_a_form_and_does_not_check_it_does_not_start() -> None:
     async def unchecked() -> Response:
         return Response()
