@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from html import unescape
 from http.cookies import SimpleCookie
 
 import httpx
@@ -74,6 +75,28 @@ async def test_a_page_asks_for_what_its_route_asks_for(world: World) -> None:
             assert isinstance(of, Permission)
             answer = await get(world, cookie, f"/console/acme/{path}")
             assert answer.status_code == (200 if of in powers_of_role(role) else 403), (role, path)
+
+
+async def test_nobody_is_offered_what_he_may_not_see(world: World) -> None:
+    """From the first page on: the billing role sees no jobs, and is not led to them."""
+    nothing_used = [(await get(world, await cookie_of(world, role), "/console/acme/usage")).text for role in Role]
+    assert ["Make a job" in text for text in nothing_used] == [True, True, True, False, False]
+    job, which = await make_job(world, world.us), await repository(world, world.us)
+    firsts = []
+    for role in Role:
+        cookie = await cookie_of(world, role)
+        home = (await get(world, cookie, "/console")).headers["Location"]
+        assert home == "/console/acme"
+        first = (await get(world, cookie, home)).headers["Location"]
+        firsts.append(first)
+        ours = [f"/console/acme/{path}" for path in (*PAGES, f"jobs/{job}", f"repositories/{which}")]
+        offered = {first}
+        for path in ours:
+            if (answer := await get(world, cookie, path)).status_code == 200:
+                offered |= set(re.findall(r'href="(/console/[^"#]*)', answer.text))
+        for path in offered:
+            assert (await get(world, cookie, unescape(path))).status_code == 200, (role, path)
+    assert firsts == ["/console/acme/jobs"] * 4 + ["/console/acme/usage"]
 
 
 async def test_another_organizations_pages_and_jobs_are_not_found(world: World) -> None:
