@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from http.cookies import SimpleCookie
 
@@ -194,6 +195,14 @@ async def test_a_key_lets_in_as_far_and_as_long_as_it_is_good_and_is_not_in_the_
     assert forged.status_code == 403
     await world.revoke_all_keys()
     assert (await get(world, cookie, "/console/acme/jobs")).status_code == 303
+
+
+async def test_a_login_by_key_ends_in_time_however_long_a_browser_keeps_it(world: World) -> None:
+    key, now = (await world.make_key()).key, datetime.now(UTC)
+    for ago, status in ((timedelta(hours=11, minutes=59), 200), (timedelta(hours=12, minutes=1), 303)):
+        sealed = world.app.state.console_logins.open(key, now - ago)
+        cookie = f"{world.stores.settings.session_cookie}={sealed}"
+        assert (await get(world, cookie, "/console/acme/jobs")).status_code == status
 
 
 async def test_a_login_by_key_is_on_record(world: World) -> None:
