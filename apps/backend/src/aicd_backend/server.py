@@ -9,20 +9,17 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
-from aicd_backend.app import create_app, open_billing
-from aicd_backend.billing.exporter import exporting
-from aicd_backend.billing.keeping import keeping
+from aicd_backend.app import Api, create_app
 from aicd_backend.ending import EndsStreamsAndCloses
 from aicd_backend.production import refuse_unsafe
+from aicd_backend.serving import beside, configure
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
 from aicd_cli.http import listening, url_of
 from aicd_cli.metering import metered
 from aicd_cli.readiness import ReadyCheck
-from aicd_cli.receiving import open_route
 from aicd_cli.runtime import LOCAL_ORGANIZATION
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import AicdError, InvalidInputError, UnavailableError
@@ -84,21 +81,11 @@ def _server(stores: Stores, hosts: Hosts, listener: socket.socket) -> uvicorn.Se
             hosts.guard(stores.database, await find_by_slug(session, LOCAL_ORGANIZATION))
 
     app = create_app(stores, ready=ready)
-    config = uvicorn.Config(
-        app,
-        lifespan="on",
-        ws="none",
-        log_config=None,
-        server_header=False,
-        proxy_headers=bool(stores.settings.trusted_proxies),
-        forwarded_allow_ips=list(stores.settings.trusted_proxies),
-        timeout_graceful_shutdown=stores.settings.shutdown_timeout,
-    )
-    return EndsStreamsAndCloses(config, stores.feed, _opened(app, stores, ready, listener))
+    return EndsStreamsAndCloses(configure(app, stores.settings), stores.feed, _opened(app, stores, ready, listener))
 
 
 @asynccontextmanager
-async def _opened(app: FastAPI, stores: Stores, ready: ReadyCheck, listener: socket.socket) -> AsyncIterator[None]:
+async def _opened(app: Api, stores: Stores, ready: ReadyCheck, listener: socket.socket) -> AsyncIterator[None]:
     """All that the process holds for as long as it serves.
 
     Raises:
@@ -111,10 +98,7 @@ async def _opened(app: FastAPI, stores: Stores, ready: ReadyCheck, listener: soc
         with suppress(UnavailableError):  # a database that is away is waited for, and /readyz says so
             await ready()
         await stack.enter_async_context(metered(stores.settings, stores.system))
-        if stores.settings.github_webhook_secret is not None:
-            app.router.routes.append(await stack.enter_async_context(open_route(stores.settings, stores.system)))
-        await stack.enter_async_context(exporting(stores.database, stores.system, stores.settings))
-        open_billing(app, await stack.enter_async_context(keeping(stores)), stores)
+        await stack.enter_async_context(beside(app, stores))
         log.info("listening on %s", url_of(listener))
         yield
 

@@ -8,20 +8,16 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvicorn
-
-from aicd_backend.app import create_app, open_billing
-from aicd_backend.billing.exporter import exporting
-from aicd_backend.billing.keeping import keeping
+from aicd_backend.app import create_app
 from aicd_backend.bootstrap import make_first_key
 from aicd_backend.ending import EndsStreamsWithin
 from aicd_backend.production import refuse_unsafe
+from aicd_backend.serving import beside, configure
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
-from aicd_cli.http import listening
+from aicd_cli.http import listening, url_of
 from aicd_cli.metering import metered
-from aicd_cli.receiving import open_route
 from aicd_cli.runtime import (
     LOCAL_ORGANIZATION,
     Store,
@@ -62,33 +58,18 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
             dispatch = await stack.enter_async_context(open_dispatch(settings, store))
             stores = Stores.of(store.database, store.system, settings, hosts, dispatch)
             app = create_app(stores, ready=store.database.refuse_unsafe_role)
-            if settings.github_webhook_secret is not None:
-                app.router.routes.append(await stack.enter_async_context(open_route(settings, store.system)))
-            server = EndsStreamsWithin(
-                uvicorn.Config(
-                    app,
-                    ws="none",
-                    log_config=None,
-                    server_header=False,
-                    proxy_headers=bool(settings.trusted_proxies),
-                    forwarded_allow_ips=list(settings.trusted_proxies),
-                    timeout_graceful_shutdown=settings.shutdown_timeout,
-                ),
-                stores.feed,
-            )
+            server = EndsStreamsWithin(configure(app, settings), stores.feed)
             observe = await stack.enter_async_context(observing(settings, store, log_progress))
             parts = make_parts(settings, store, hosts, observe)
             options = WorkerOptions(drain_timeout)
-            await stack.enter_async_context(exporting(store.database, store.system, settings))
-            open_billing(app, await stack.enter_async_context(keeping(stores)), stores)
+            await stack.enter_async_context(beside(app, stores))
             async with load_workers().open_worker(parts, options, concurrency) as worker:
 
                 def stop() -> None:
                     server.should_exit = True
                     worker.stop()
 
-                address = listener.getsockname()
-                log.info("listening on http://%s:%d, and ready for %d job(s) at once", *address[:2], concurrency)
+                log.info("listening on %s, and ready for %d job(s) at once", url_of(listener), concurrency)
                 with stopped_by_signals(stop):
                     await _until_both_end(server.serve([listener]), worker.run(), stop)
 
