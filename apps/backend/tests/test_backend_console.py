@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,8 +19,10 @@ from aicd_backend.console.problem_pages import PLACES
 from aicd_backend.console.routing import ConsoleRoute, console_router, sees
 from aicd_backend.problems import MEDIA_TYPE
 from aicd_backend.testing.job_recipes import make_job, repository, store_results
-from aicd_backend.testing.world import BASE, OpenWorld, World, settings_under_test
+from aicd_backend.testing.world import BASE, SYSTEM, OpenWorld, World, settings_under_test
+from aicd_cli.sample import make_sample
 from aicd_core.tenancy.permissions import Permission, Role, powers_of_role
+from aicd_core.tenancy.repositories.service import connect
 
 PAGES = ("jobs", "jobs/new", "repositories", "policy", "usage", "members", "keys", "audit")
 TABS = ("", "/log", "/changes", "/tests", "/tests/log", "/review", "/usage", "/calls")
@@ -279,6 +282,22 @@ async def test_what_no_page_of_ours_would_send_is_refused_as_the_api_refuses_it(
     ):
         answer = await post(world, cookie, path, token | fields)
         assert answer.status_code == 400, (path, answer.status_code, answer.headers)
+
+
+@pytest.mark.parametrize(("allowed", "told"), [(True, 200), (False, 409)])
+async def test_a_servers_own_repositories_are_read_only_where_its_operator_allows_it(
+    allowed: bool, told: int, world_with: OpenWorld, tmp_path: Path
+) -> None:
+    """Also when one was connected while it was allowed."""
+    place = make_sample(tmp_path / "sample")
+    async with world_with(settings_under_test().model_copy(update={"local_repositories": allowed})) as world:
+        cookie = await cookie_of(world)
+        async with world.stores.database.write(world.us.tenant) as session:
+            known = await connect(session, world.us.tenant, SYSTEM, str(place))
+        fields = field_of(world, cookie) | {"revision": "0", "repository": str(known.id)}
+        answer = await post(world, cookie, "/console/acme/policy/try", fields)
+        assert (answer.status_code, "Slugs" in answer.text) == (told, allowed), answer.text
+        assert (str(known.id) in answer.text) == allowed
 
 
 def test_a_page_that_takes_a_form_and_does_not_check_it_does_not_start() -> None:

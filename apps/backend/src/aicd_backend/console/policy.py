@@ -87,6 +87,8 @@ async def try_rules(request: Request, here: Here, form: Posted) -> Response:
 async def _judge(here: TenantCaller, form: Form, rules: Rules) -> list[Judged]:
     """The last commits of a repository of the organization, by `aicd policy test`'s own function."""
     require(here, Permission.REPOSITORIES_READ)
+    if not here.stores.settings.local_repositories:
+        raise RefusedError(409, "no_local_repositories", "This server reads no repositories of its own machine.")
     try:
         chosen = RepositoryId(UUID(form.text("repository")))
     except ValueError:
@@ -137,6 +139,7 @@ async def _editor(
     tried: dict[str, Any] | None = None,
     fault: Problem | None = None,
 ) -> Response:
+    local = here.stores.settings.local_repositories
     return form_page(
         *(request, "policy.html", fault),
         form=form,
@@ -148,5 +151,7 @@ async def _editor(
         rule_ids=RULE_IDS,
         commits_most=COMMITS_MOST,
         versions=(await list_policy_versions(here, PageRequest(VERSIONS))).items,
-        repositories=[place for place in await repositories_of(here) if not place.source.startswith("https://")],
+        repositories=[
+            place for place in await repositories_of(here) if local and not place.source.startswith("https://")
+        ],
     )
