@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aicd_cli.runtime import LocalHosts, Store, load_settings, make_parts, open_store
-from aicd_core.contracts import CacheMount, CodeHost, SandboxSession
+from aicd_core.contracts import CodeHost, SandboxSession
+from aicd_core.errors import UnavailableError
 from aicd_core.ids import JobId, new_uuid
 from aicd_core.jobs.machine import JobState
 from aicd_core.orchestrator import Control, Foreground, ForegroundQueue, Intake, IssueText, wake_for
@@ -177,8 +178,8 @@ class NoSandbox:
     async def check(self) -> str:
         return "none"
 
-    async def open(self, tree: Path, *, cache: CacheMount | None = None, logs: Path | None = None) -> SandboxSession:
-        raise NotImplementedError
+    async def open(self, *_: object, **__: object) -> SandboxSession:
+        raise UnavailableError("No command is run here.", code="sandbox_unavailable")
 
 
 GIT_LAYS = "git read-tree -u --reset $BASE && git checkout-index --all --quiet --force && git update-index -q --refresh"

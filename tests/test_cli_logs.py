@@ -5,16 +5,32 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from aicd_cli.commands.logs import lines_of
+from aicd_cli.process import STOP_SIGNALS
+from aicd_cli.runtime import open_store
+from aicd_core.jobs.log.repository import append_lines
+from aicd_core.jobs.log.values import LogKind, NewLine
 from aicd_core.jobs.machine import JobState
+from aicd_core.settings import Settings
 from aicd_core.testing.chaos.installation import AICD, Installation, installation, wait_until
 from aicd_core.testing.chaos.repository import list_jobs
 from aicd_core.testing.chaos.work import Order, place
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.journaled import Script, journaled_issue
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Looking on leaves the stop signals ignored, since its process ends."""
+    kept = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -63,6 +79,22 @@ def test_a_job_is_followed_from_another_process_and_read_afterwards(made: Instal
     ended, _ = looking_on(made, "ended", "logs", "-f", str(job))
     assert made.aicd("elsewhere", "cancel", str(job)).returncode == 0
     assert ended.wait(60) == 0, "the job has ended, and so does looking on"
+
+
+async def test_what_is_kept_a_moment_after_the_job_has_ended_is_shown_too(
+    made: Installation, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("aicd_cli.commands.logs.LAST_WORDS_SECONDS", 0)
+    (job,) = await place(made, [Order(journaled_issue("Keep a diary", Script(made.model.url)))])
+    made.aicd("elsewhere", "cancel", str(job))
+    settings = Settings(data_dir=made.root / "here", database_url=made.urls.app, system_database_url=made.urls.system)
+    async with open_store(settings) as store:
+        following = lines_of(store, job, follow=True)
+        shown = [(await anext(following)).text()]
+        async with store.system.write() as session:
+            await append_lines(session, [NewLine(job, datetime.now(UTC), LogKind.MESSAGE, "last words")])
+        shown += [line.text() async for line in following]
+    assert ["cancelled" in shown[1], "last words" in shown[-1], len(shown)] == [True, True, 3]
 
 
 def test_a_job_that_is_not_there_is_said_to_be_so(made: Installation):

@@ -65,7 +65,7 @@ def made(tmp_path: Path, database_urls: TestUrls) -> Iterator[Installation]:
 
 async def test_a_worker_tells_what_it_did_and_what_it_cost(made: Installation):
     issue = journaled_issue("Keep a diary", Script(made.model.url, turns=2))
-    (job_id,) = await place(made, [Order(issue)])
+    await place(made, [Order(issue)])
     worker = made.worker("first")
     wait_until(lambda: [job.status.state for job in list_jobs(made.urls.admin)] == [JobState.PR_OPEN], "a pull request")
     paid = len(made.model.calls())
@@ -73,6 +73,9 @@ async def test_a_worker_tells_what_it_did_and_what_it_cost(made: Installation):
     assert value(found, "aicd_job_transitions_total", event="published", state="pr_open") == 1
     assert value(found, "aicd_step_seconds_count", step="coding", event="coded") == 1
     assert value(found, "aicd_job_rounds_count") == 1
+    assert value(found, "aicd_reviews_total", verdict="approve") == 1
+    assert value(found, "aicd_policy_verdicts_total", verdict="allow") == 1
+    assert value(found, "aicd_leases_held") == 0
     assert total(found, "aicd_model_call_seconds_count") == paid > 0
     with psycopg.connect(made.urls.admin) as connection:
         row = connection.execute(
@@ -88,15 +91,18 @@ async def test_a_worker_tells_what_it_did_and_what_it_cost(made: Installation):
     assert sum(number for labels, number in tokens.items() if ("kind", "output") in labels) == written
     assert value(found, "aicd_organization_pull_requests_total", org=org) == 1
     assert value(found, "aicd_database_up") == 1
-    assert job_id
 
 
 async def test_the_installation_is_told_by_every_process_alike_and_not_while_postgres_is_away(
     database: Database, system: SystemDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_urls: TestUrls
 ):
     with installation(tmp_path, database_urls) as made:
-        await place(made, [Order(journaled_issue(f"Number {n}", Script(made.model.url))) for n in range(3)])
+        await place(made, [Order(journaled_issue(f"Number {n}", Script(made.model.url))) for n in range(4)])
         with psycopg.connect(made.urls.admin, autocommit=True) as connection:
+            connection.execute(
+                "UPDATE jobs SET state = 'coding', updated_at = now() - interval '1 h', lease_owner = 'a dead worker', "
+                "lease_until = now() - interval '10 s' WHERE id = (SELECT id FROM jobs ORDER BY id DESC LIMIT 1)"
+            )
             connection.execute("UPDATE jobs SET state = 'pr_open' WHERE id = (SELECT id FROM jobs ORDER BY id LIMIT 1)")
             connection.execute("UPDATE jobs SET updated_at = now() - interval '100 s' WHERE state = 'queued'")
             connection.execute(
@@ -109,8 +115,9 @@ async def test_the_installation_is_told_by_every_process_alike_and_not_while_pos
     assert value(found, "aicd_jobs", state="pr_open") == 1
     assert value(found, "aicd_jobs", state="paused") == 0
     assert value(found, "aicd_queue_jobs", state="queued") == 2
-    assert value(found, "aicd_queue_jobs", state="coding") == 0
-    assert value(found, "aicd_queue_oldest_seconds") >= 100
+    assert value(found, "aicd_queue_jobs", state="coding") == 1
+    assert value(found, "aicd_queue_jobs", state="planning") == 0
+    assert 1000 > value(found, "aicd_queue_oldest_seconds") >= 100, "the hour that somebody worked is no waiting"
     assert value(found, "aicd_deliveries_waiting") == 1
     assert 100 > value(found, "aicd_deliveries_oldest_seconds") >= 50
     with psycopg.connect(database_urls.admin, autocommit=True) as connection:

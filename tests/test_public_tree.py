@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from aicd_core.settings import EnvironmentSettings, Settings
+from aicd_core.settings import Settings
 from histories import git
+from settings_classes import settings_classes
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -49,14 +50,8 @@ def names() -> set[str]:
 
 
 def private_settings() -> set[str]:
-    found = set()
-    for path in private_files():
-        if path.name == "settings.py" and "src" in path.parts:
-            module = ".".join(path.with_suffix("").parts[path.parts.index("src") + 1 :])
-            for kind in vars(importlib.import_module(module)).values():
-                if isinstance(kind, type) and issubclass(kind, EnvironmentSettings):
-                    found |= set(kind.model_fields) - set(Settings.model_fields)
-    return {f"AICD_{name.upper()}" for name in found}
+    fields = set[str]().union(*(kind.model_fields for kind in settings_classes(private_files())))
+    return {f"AICD_{name.upper()}" for name in fields - set(Settings.model_fields)}
 
 
 def private_commands() -> set[str]:

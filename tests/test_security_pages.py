@@ -1,7 +1,6 @@
 """SECURITY.md names tests that exist, docs/secrets.md every secret, and its commands do what it says."""
 
 import ast
-import importlib
 import re
 import subprocess
 import sys
@@ -15,13 +14,13 @@ from pydantic import SecretStr
 from aicd_core.db.database import Database
 from aicd_core.db.embedded import binaries_dir
 from aicd_core.errors import UnavailableError
-from aicd_core.settings import EnvironmentSettings
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.secrets import service as secrets
 from aicd_core.tenancy.secrets.keyring import Keyring
 from aicd_core.testing.databases import TestUrls
+from settings_classes import settings_classes
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "secrets.md").read_text()
@@ -64,14 +63,11 @@ def test_every_threat_has_a_wall_and_a_test(page: Path):
 def secret_variables() -> set[str]:
     """Variables of every settings class that hold a secret, or a URL that has a password in it."""
     found = set()
-    for path in ROOT.glob("*/*/src/*/**/settings.py"):
-        module = importlib.import_module(".".join(path.with_suffix("").parts[path.parts.index("src") + 1 :]))
-        for kind in vars(module).values():
-            if isinstance(kind, type) and issubclass(kind, EnvironmentSettings):
-                for name, field in kind.model_fields.items():
-                    secret = field.annotation is SecretStr or SecretStr in typing.get_args(field.annotation)
-                    if secret or name.endswith(("database_url", "redis_url")):
-                        found.add(f"AICD_{name.upper()}")
+    for kind in settings_classes(ROOT.glob("*/*/src/*/**/settings.py")):
+        for name, field in kind.model_fields.items():
+            secret = field.annotation is SecretStr or SecretStr in typing.get_args(field.annotation)
+            if secret or name.endswith(("database_url", "redis_url")):
+                found.add(f"AICD_{name.upper()}")
     return found
 
 

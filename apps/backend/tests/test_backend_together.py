@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from aicd_cli.sample import ISSUE, make_sample
+from aicd_core.testing.chaos.installation import installation
 
 AICD = Path(__file__).parents[3] / ".venv" / "bin" / "aicd"
 PATIENCE = 90.0
@@ -28,23 +29,47 @@ def aicd(data: Path, *arguments: str) -> str:
 
 
 @contextmanager
-def up(data: Path, said: list[str] | None = None, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process and the address that it says it listens on; what it says until then goes to `said`."""
+def started(data: Path, **settings: str) -> Iterator["subprocess.Popen[str]"]:
     command = [str(AICD), "up", "--port", "0"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environment(data, **settings), **streams, text=True) as process:
-        assert process.stderr is not None
         try:
-            for line in process.stderr:
-                if said is not None:
-                    said.append(line)
-                if found := re.search(r"listening on (http://127\.0\.0\.1:\d+)", line):
-                    yield process, found[1]
-                    break
-            else:
-                raise AssertionError("it ended before it listened")
+            yield process
         finally:
             process.kill()
+
+
+def until_said(process: "subprocess.Popen[str]", words: str) -> list[str]:
+    """What it said until these words, with them."""
+    assert process.stderr is not None
+    said: list[str] = []
+    for line in process.stderr:
+        said.append(line)
+        if words in line:
+            return said
+    raise AssertionError(f"it ended without {words}: {''.join(said)}")
+
+
+def address_in(line: str) -> str:
+    (found,) = re.findall(r"listening on (http://127\.0\.0\.1:\d+)", line)
+    return found
+
+
+@contextmanager
+def up(data: Path, said: list[str] | None = None, **settings: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """The process and the address that it says it listens on; what it says until then goes to `said`."""
+    with started(data, **settings) as process:
+        lines = until_said(process, "listening on")
+        if said is not None:
+            said += lines
+        yield process, address_in(lines[-1])
+
+
+def ends_well(process: "subprocess.Popen[str]") -> None:
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    process.stderr.read()
+    assert process.wait(PATIENCE) == 0
 
 
 def test_it_answers_and_works_on_jobs_until_it_is_told_to_stop(tmp_path: Path) -> None:
@@ -72,10 +97,23 @@ def test_it_answers_and_works_on_jobs_until_it_is_told_to_stop(tmp_path: Path) -
         assert 'aicd_job_transitions_total{event="published",state="pr_open"} 1.0' in figures
         assert 'aicd_jobs{state="pr_open"} 1.0' in figures
         assert "a-secret-path" not in figures
-        process.send_signal(signal.SIGTERM)
-        assert process.stderr is not None
-        process.stderr.read()
-        assert process.wait(PATIENCE) == 0
+        ends_well(process)
+
+
+def test_it_waits_for_a_postgres_that_is_away_and_stops_when_told_meanwhile(tmp_path: Path) -> None:
+    waiting = "waiting: Postgres did not answer"
+    with installation(tmp_path / "installation") as made:
+        urls = {"AICD_DATABASE_URL": made.urls.app, "AICD_SYSTEM_DATABASE_URL": made.urls.system}
+        made.postgres.stop()
+        with started(tmp_path / "stopped", **urls) as process:
+            until_said(process, waiting)
+            ends_well(process)
+        with started(tmp_path / "going on", **urls) as process:
+            until_said(process, waiting)
+            made.postgres.start()
+            address = address_in(until_said(process, "listening on")[-1])
+            assert httpx.get(f"{address}/readyz").status_code == 200
+            ends_well(process)
 
 
 def test_a_port_that_is_taken_ends_the_start_with_a_sentence(tmp_path: Path) -> None:

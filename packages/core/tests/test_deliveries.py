@@ -22,6 +22,7 @@ from aicd_core.deliveries.values import (
 )
 from aicd_core.errors import InvalidInputError, UnavailableError
 from aicd_core.ids import new_uuid
+from aicd_core.telemetry.metrics import REGISTRY
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
@@ -41,7 +42,7 @@ def a_delivery(name: str = "", **changes: object) -> NewDelivery:
 
 @dataclass
 class Bell:
-    """Counts rings; answers come when the test says so."""
+    """Counts rings; `run` answers those that there are."""
 
     rings: int = 0
     away: bool = False
@@ -52,7 +53,8 @@ class Bell:
         self.rings += 1
 
     async def run(self, answer: Callable[[], Awaitable[None]]) -> None:
-        raise NotImplementedError
+        for _ in range(self.rings):
+            await answer()
 
     async def stop(self) -> None:
         pass
@@ -303,6 +305,34 @@ async def test_other_sources_deliveries_are_left_alone(system: SystemDatabase):
     handler = Handling()
     await worker(system, handler).work()
     assert handler.seen == []
+
+
+async def test_a_worker_handles_what_it_is_rung_for(system: SystemDatabase):
+    await store(system, a_delivery("one"))
+    handler, bell = Handling(), Bell()
+    await worker(system, handler, bell).run()
+    assert handler.names == []
+    await bell.ring()
+    await worker(system, handler, bell).run()
+    assert handler.names == ["one"]
+
+
+async def test_what_came_in_and_what_became_of_it_is_counted(system: SystemDatabase):
+    source = str(new_uuid())
+    one, two = a_delivery("one", source=source), a_delivery("two", source=source)
+    for new in (one, one, two):
+        await store(system, new)
+    handler = Handling([HANDLED, UnavailableError("away")])
+    await DeliveryWorker(system, Bell(), {source: handler}).work()
+
+    def count(name: str, **labels: str) -> float | None:
+        return REGISTRY.get_sample_value(name, {"source": source, **labels})
+
+    stored = {how: count("aicd_deliveries_stored_total", how=how) for how in Stored}
+    assert stored == {Stored.NEW: 2, Stored.REPEATED: 1, Stored.REOPENED: None}
+    ended = {outcome: count("aicd_deliveries_total", outcome=outcome) for outcome in ("handled", "postponed", "failed")}
+    assert ended == {"handled": 1, "postponed": 1, "failed": None}
+    assert count("aicd_delivery_lag_seconds_count") == 1
 
 
 async def test_a_burst_is_announced_by_few_rings_and_a_lost_ring_is_found_by_the_sweep(system: SystemDatabase):

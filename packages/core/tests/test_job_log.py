@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -18,6 +19,7 @@ from aicd_core.jobs.values import NewJob
 from aicd_core.orchestrator import CommandEnded, Message, Redaction, StateChanged, keeping_logs, watch_jobs
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories.repository import ensure_repository
+from aicd_core.testing.databases import TestUrls
 
 PASSWORD = "correct horse battery staple"
 
@@ -100,6 +102,44 @@ async def test_lines_wait_for_a_database_that_is_away_and_those_too_many_are_cou
                 await asyncio.sleep(0.01)
     assert await lines(database, tenant, job) == ["line 0", "line 1", "line 2"]
     assert "2 lines of jobs' logs were lost" in caplog.text
+
+
+async def test_lines_that_cannot_be_kept_are_lost_alone(
+    database: Database,
+    system: SystemDatabase,
+    tenant: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    job = await a_job(database, tenant)
+    async with keeping_logs(system, Redaction()) as keeper:
+        with monkeypatch.context() as broken:
+            broken.setattr(log, "append_lines", None)
+            keeper.observe(Message(job, "lost"))
+            while "1 lines of jobs' logs cannot be kept" not in caplog.text:
+                await asyncio.sleep(0.01)
+        keeper.observe(Message(job, "kept"))
+    assert await lines(database, tenant, job) == ["kept"]
+
+
+async def test_a_job_that_is_being_erased_takes_no_others_lines_with_it(
+    database: Database, system: SystemDatabase, tenant: Tenant, database_urls: TestUrls
+):
+    erased, job = await a_job(database, tenant), await a_job(database, tenant)
+    async with await psycopg.AsyncConnection.connect(database_urls.admin) as admin:
+        await admin.execute("DELETE FROM job_events WHERE job_id = %s", (erased,))
+        await admin.execute("DELETE FROM jobs WHERE id = %s", (erased,))
+        appending = asyncio.create_task(append(system, [erased, job]))
+        while not (await admin.execute("SELECT FROM pg_locks WHERE NOT granted")).rowcount:
+            await asyncio.sleep(0.01)
+        await admin.commit()
+        await appending
+    assert await lines(database, tenant, job) == ["line"]
+
+
+async def append(system: SystemDatabase, of: list[JobId]) -> None:
+    async with system.write() as session:
+        await log.append_lines(session, [NewLine(job, datetime.now(UTC), LogKind.MESSAGE, "line") for job in of])
 
 
 async def test_lines_of_jobs_that_ended_long_ago_are_let_go_of(

@@ -30,6 +30,7 @@ from aicd_core.orchestrator.moves import Mover
 from aicd_core.orchestrator.owners import OwnerNames, is_gone
 from aicd_core.orchestrator.records import LeaseLostError
 from aicd_core.orchestrator.steps.context import StepResult
+from aicd_core.telemetry.metrics import REGISTRY
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.repositories.service import take_up
 from aicd_core.testing.databases import TestUrls
@@ -79,6 +80,26 @@ async def test_what_the_heartbeats_booked_counts_against_the_time_limit_of_the_n
     booked, known = await LeaseKeeper(system).hold(await taken_by(system), work)
     assert 0 < booked <= known
     assert known >= 0.5
+
+
+@pytest.mark.usefixtures("job_id", "quick")
+async def test_what_the_heartbeats_booked_counts_in_the_time_to_the_pull_request(
+    database: Database, system: SystemDatabase
+):
+    name = "aicd_job_seconds_to_pull_request"
+    before = [REGISTRY.get_sample_value(f"{name}_{what}") or 0 for what in ("count", "sum")]
+    mover = Mover(database, NOBODY, lambda _: None, patience=0)
+
+    async def work(held: Held) -> float:
+        job = held.taken.job
+        for event in (JobEvent.PLAN_READY, JobEvent.CODED):
+            job = await mover.move(held, job, StepResult(event))
+        await asyncio.sleep(0.5)
+        return (await mover.move(held, job, StepResult(JobEvent.PUBLISHED))).seconds_worked
+
+    took = await LeaseKeeper(system).hold(await taken_by(system), work)
+    count, seconds = [REGISTRY.get_sample_value(f"{name}_{what}") or 0 for what in ("count", "sum")]
+    assert (count - before[0], seconds - before[1]) == (1, pytest.approx(took, abs=0.1))
 
 
 @pytest.mark.usefixtures("job_id", "quick")

@@ -83,7 +83,7 @@ def up_command(
 ) -> None:
     """Run everything in one process: the API server and a worker, on the embedded database unless another is set.
 
-    SIGTERM or Ctrl-C ends both well; a second one ends the process at once.
+    A database that is away is waited for. SIGTERM or Ctrl-C ends both well; a second one ends the process at once.
     """
 
     async def work() -> ExitCode:

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from socket import socket
 
 from aicd_backend.app import create_app
 from aicd_backend.bootstrap import make_first_key
@@ -25,10 +27,9 @@ from aicd_cli.runtime import (
     make_parts,
     observing,
     open_dispatch,
-    open_store,
     require_disk_space,
 )
-from aicd_cli.serving import POOL_SPARE, log_progress, stopped_by_signals
+from aicd_cli.serving import POOL_SPARE, StopBy, log_progress, once_there, store_once_there, until_told_to_stop
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.orchestrator.lease import end
 
@@ -40,38 +41,46 @@ log = logging.getLogger(__name__)
 async def run(host: str, port: int, concurrency: int, drain_timeout: float, data_dir: Path | None) -> None:
     """Serves and works until a stop signal; if either ends by itself, so does the other.
 
+    A database that is away is waited for, also by whoever asks meanwhile.
+
     Raises:
         UnavailableError: the port cannot be had, or something that a worker needs is missing.
     """
     settings = BackendSettings.load(data_dir=data_dir)
     refuse_unsafe(settings)
-    hosts = Hosts(settings)
     with listening(host, port) as listener:
-        async with AsyncExitStack() as stack:
-            pool_size = concurrency + POOL_SPARE + REQUESTS
-            store = await stack.enter_async_context(open_store(settings, pool_size=pool_size))
-            await stack.enter_async_context(metered(settings, store.system))
-            require_disk_space(settings)
-            await _show_first_key(settings, store)
-            await hosts.sandbox.check()
-            hosts.guard(store.database, store.tenant)
-            dispatch = await stack.enter_async_context(open_dispatch(settings, store))
-            stores = Stores.of(store.database, store.system, settings, hosts, dispatch)
-            app = create_app(stores, ready=store.database.refuse_unsafe_role)
-            server = EndsStreamsWithin(configure(app, settings), stores.feed)
-            observe = await stack.enter_async_context(observing(settings, store, log_progress))
-            parts = make_parts(settings, store, hosts, observe)
-            options = WorkerOptions(drain_timeout)
-            await stack.enter_async_context(beside(app, stores))
-            async with load_workers().open_worker(parts, options, concurrency) as worker:
+        options = WorkerOptions(drain_timeout)
+        await until_told_to_stop(partial(_serve_and_work, settings, options, concurrency, listener))
 
-                def stop() -> None:
-                    server.should_exit = True
-                    worker.stop()
 
-                log.info("listening on %s, and ready for %d job(s) at once", url_of(listener), concurrency)
-                with stopped_by_signals(stop):
-                    await _until_both_end(server.serve([listener]), worker.run(), stop)
+async def _serve_and_work(
+    settings: BackendSettings, options: WorkerOptions, concurrency: int, listener: socket, stop_by: StopBy
+) -> None:
+    hosts = Hosts(settings)
+    async with AsyncExitStack() as stack:
+        pool_size = concurrency + POOL_SPARE + REQUESTS
+        store = await stack.enter_async_context(store_once_there(settings, pool_size))
+        await stack.enter_async_context(metered(settings, store.system))
+        require_disk_space(settings)
+        await once_there(lambda: _show_first_key(settings, store))
+        await hosts.sandbox.check()
+        hosts.guard(store.database, store.tenant)
+        dispatch = await stack.enter_async_context(open_dispatch(settings, store))
+        stores = Stores.of(store.database, store.system, settings, hosts, dispatch)
+        app = create_app(stores, ready=store.database.refuse_unsafe_role)
+        server = EndsStreamsWithin(configure(app, settings), stores.feed)
+        observe = await stack.enter_async_context(observing(settings, store, log_progress))
+        parts = make_parts(settings, store, hosts, observe)
+        await stack.enter_async_context(beside(app, stores))
+        worker = await stack.enter_async_context(load_workers().open_worker(parts, options, concurrency))
+
+        def stop() -> None:
+            server.stop()
+            worker.stop()
+
+        log.info("listening on %s, and ready for %d job(s) at once", url_of(listener), concurrency)
+        stop_by(stop)
+        await _until_both_end(server.serve([listener]), worker.run(), stop)
 
 
 async def _show_first_key(settings: BackendSettings, store: Store) -> None:

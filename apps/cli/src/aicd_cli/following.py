@@ -8,6 +8,7 @@ from aicd_cli.serving import stopped_by_signals
 from aicd_core.db.database import SystemDatabase
 from aicd_core.ids import JobId
 from aicd_core.orchestrator import watch_jobs
+from aicd_core.orchestrator.lease import end
 
 LOOK_SECONDS = 5.0
 """At the latest after so long one looks again, whatever was heard: a notice may be lost."""
@@ -59,5 +60,4 @@ async def following(system: SystemDatabase, job_id: JobId | None = None) -> Asyn
         with stopped_by_signals(changes.stop):
             yield changes
     finally:
-        listening.cancel()
-        await asyncio.wait({listening})
+        await end(listening)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from aicd_core.errors import UnavailableError
 
@@ -17,6 +18,27 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def stop(self) -> None:
+        """Takes no more requests; `serve` returns when those under way are answered."""
+        self.should_exit = True
+
+
+def plain_config(app: ASGIApp, ending_seconds: int) -> uvicorn.Config:
+    """For a server of a few routes that has nothing to open, logs nothing and is behind no proxy.
+
+    Args:
+        ending_seconds: for answers under way when it is told to stop.
+    """
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=ending_seconds,
+    )
 
 
 @contextmanager

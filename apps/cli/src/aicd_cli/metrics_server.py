@@ -5,14 +5,13 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import uvicorn
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from aicd_cli.http import Server, listening, url_of
+from aicd_cli.http import Server, listening, plain_config, url_of
 from aicd_core.db.database import SystemDatabase
 from aicd_core.monitoring.service import Exposition
 from aicd_core.monitoring.values import Probe
@@ -35,21 +34,12 @@ async def serving(host: str, port: int, system: SystemDatabase, probes: Sequence
     async def metrics(_: Request) -> Response:
         return Response(await exposition.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    config = uvicorn.Config(
-        Starlette(routes=[Route(PATH, metrics)]),
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=ENDING_SECONDS,
-    )
-    server = Server(config)
+    server = Server(plain_config(Starlette(routes=[Route(PATH, metrics)]), ENDING_SECONDS))
     with listening(host, port, "AICD_METRICS_HOST and AICD_METRICS_PORT") as listener:
         _log.info("metrics at %s%s", url_of(listener), PATH)
         serving = asyncio.create_task(server.serve([listener]), name="metrics")
         try:
             yield
         finally:
-            server.should_exit = True
+            server.stop()
             await asyncio.wait({serving})

@@ -1,21 +1,18 @@
 """A process that takes GitHub's deliveries in, and does nothing else; see `commands.github` for why it stands alone."""
 
 import logging
-from functools import partial
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from aicd_cli.http import Server, listening
+from aicd_cli.http import Server, listening, plain_config
 from aicd_cli.metering import metered
 from aicd_cli.readiness import ReadyCheck, SharedCheck
 from aicd_cli.receiving import open_route, secrets_of
 from aicd_cli.serving import StopBy, store_once_there, until_told_to_stop
 from aicd_cli.watching import WatchingMiddleware
-from aicd_core.db.database import Database
 from aicd_core.settings import Settings
 from aicd_github.webhooks.app import PATH, PROBLEM_TYPE
 
@@ -60,21 +57,10 @@ async def serve(settings: Settings, host: str, port: int) -> None:
                 metered(settings, store.system),
                 open_route(settings, store.system) as route,
             ):
-                server = Server(_config(route, store.database))
+                routes = [route, *health_routes(store.database.refuse_unsafe_role)]
+                server = Server(plain_config(WatchingMiddleware(Starlette(routes=routes)), SHUTDOWN_SECONDS))
                 _log.info("taking deliveries at http://%s:%d%s", *listener.getsockname()[:2], PATH)
-                stop_by(partial(setattr, server, "should_exit", True))
+                stop_by(server.stop)
                 await server.serve([listener])
 
         await until_told_to_stop(run)
-
-
-def _config(route: Route, database: Database) -> uvicorn.Config:
-    return uvicorn.Config(
-        WatchingMiddleware(Starlette(routes=[route, *health_routes(database.refuse_unsafe_role)])),
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )

@@ -69,7 +69,7 @@ async def serving(app: Starlette) -> AsyncIterator[str]:
         try:
             yield f"http://{HOST}:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.stop()
             await task
 
 

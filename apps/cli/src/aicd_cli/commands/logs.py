@@ -1,5 +1,6 @@
 """`aicd logs`: what a job's watchers were told, afterwards or as it happens."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -16,16 +17,19 @@ from aicd_cli.options import DataDir
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import Store, load_settings, open_store
 from aicd_core.db.pages import MAX_PAGE, PageRequest, cursor_of
-from aicd_core.errors import NotFoundError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.log import repository as log
 from aicd_core.jobs.log.values import LogKind, LogLine
 from aicd_core.jobs.machine import TERMINAL, JobState
+from aicd_core.jobs.service import require_job
 from aicd_core.jobs.values import EventView
+from aicd_core.orchestrator.log_keeper import GATHER_SECONDS
 from aicd_core.text import one_line
 
 EXAMPLE = "Example:  aicd logs -f 01a20a19-b883-7345-9527-cba0433a3c7f"
+LAST_WORDS_SECONDS = GATHER_SECONDS + 1.0
+"""After a job has ended, what was told of it until then is kept; workers gather lines for a moment."""
 
 
 def command(
@@ -45,7 +49,7 @@ def command(
     async def work() -> ExitCode:
         job_id = parse_job_id(job)
         async with open_store(load_settings(data_dir)) as store:
-            async for line in _lines(store, job_id, follow=follow):
+            async for line in lines_of(store, job_id, follow=follow):
                 if as_json:
                     show(line.as_json())
                 else:
@@ -58,7 +62,7 @@ def command(
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """A thing that happened to the job, or that was told of it."""
 
     at: datetime
@@ -97,17 +101,17 @@ class _Reader:
     version: int = -1
     number: int = 0
 
-    async def read(self) -> list[_Line]:
+    async def read(self) -> list[Line]:
         """All that is new, in order of time."""
-        tenant, found = self.store.tenant, list[_Line]()
+        tenant, found = self.store.tenant, list[Line]()
         async with self.store.database.read(tenant) as session:
             for event in await jobs.list_events(session, tenant, self.job_id, self.version):
-                found.append(_Line(event.created_at, event))
+                found.append(Line(event.created_at, event))
                 self.version = event.version
             more = True
             while more:
                 page = await log.list_lines(session, tenant, self.job_id, PageRequest(MAX_PAGE, cursor_of(self.number)))
-                found += [_Line(line.said_at, line) for line in page.items]
+                found += [Line(line.said_at, line) for line in page.items]
                 self.number = page.items[-1].number if page.items else self.number
                 more = page.next_cursor is not None
         return sorted(found, key=lambda line: line.at)
@@ -119,24 +123,32 @@ class _Reader:
             NotFoundError: nowhere.
         """
         async with self.store.database.read(self.store.tenant) as session:
-            job = await jobs.get_job(session, self.store.tenant, self.job_id)
-        if job is None:
-            raise NotFoundError(f"There is no job {self.job_id}. `aicd jobs` lists them.", code="no_such_job")
-        return job.state
+            return (await require_job(session, self.store.tenant, self.job_id)).state
 
 
-async def _lines(store: Store, job_id: JobId, *, follow: bool) -> AsyncIterator[_Line]:
+async def lines_of(store: Store, job_id: JobId, *, follow: bool) -> AsyncIterator[Line]:
+    """What happened to a job and what was told of it; `follow`: also what comes, until it has ended or a stop signal.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
     reader = _Reader(store, job_id)
-    if not follow:
-        await reader.state()
-        for line in await reader.read():
+    await reader.state()
+    if follow:
+        async for line in _until_end(reader):
             yield line
-        return
-    async with following(store.system, job_id) as changes:
-        ended = False
-        while not (ended or changes.stopped):
-            ended = await reader.state() in TERMINAL  # asked before reading, so that nothing comes after the last read
+    for line in await reader.read():
+        yield line
+
+
+async def _until_end(reader: _Reader) -> AsyncIterator[Line]:
+    """All but what is told at the very end."""
+    async with following(reader.store.system, reader.job_id) as changes:
+        while not changes.stopped:
+            ended = await reader.state() in TERMINAL
             for line in await reader.read():
                 yield line
-            if not ended:
-                await changes.wait()
+            if ended:
+                await asyncio.sleep(LAST_WORDS_SECONDS)
+                return
+            await changes.wait()

@@ -24,7 +24,7 @@ _OPEN_JOBS = (
         Job.state,
         func.count(),
         func.count().filter(_READY),
-        _age(func.min(func.greatest(Job.updated_at, Job.not_before)).filter(_READY)),
+        _age(func.min(func.greatest(Job.updated_at, Job.not_before, Job.lease_until)).filter(_READY)),
     )
     .where(Job.state.not_in(TERMINAL))
     .group_by(Job.state)

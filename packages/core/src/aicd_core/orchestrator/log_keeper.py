@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 
 from aicd_core.db.database import SystemDatabase
 from aicd_core.errors import UnavailableError
@@ -65,12 +66,7 @@ class LogKeeper:
             self._come.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._told_to_end.wait(), GATHER_SECONDS)
-            try:
-                await self._keep()
-            except UnavailableError as error:
-                _log.warning("lines of jobs' logs wait: %s", error)
-                await asyncio.sleep(RETRY_SECONDS)
-                self._come.set()
+            await self._keep()
 
     def end(self) -> None:
         """Lets `run` come to its end."""
@@ -78,10 +74,16 @@ class LogKeeper:
         self._come.set()
 
     async def _keep(self) -> None:
-        while self._waiting:
-            together = [self._waiting[at] for at in range(min(len(self._waiting), LINES_AT_ONCE))]
-            async with self._system.write() as session:
-                await log.append_lines(session, together)
+        while together := list(islice(self._waiting, LINES_AT_ONCE)):
+            try:
+                async with self._system.write() as session:
+                    await log.append_lines(session, together)
+            except UnavailableError as error:
+                _log.warning("lines of jobs' logs wait: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            except Exception:  # noqa: BLE001 # these lines' trouble is no others'
+                _log.exception("%d lines of jobs' logs cannot be kept, and are lost", len(together))
             for _ in together:
                 self._waiting.popleft()
         if self._lost:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from aicd_core.db.database import Database
 from aicd_core.db.sessions import WriteSession
-from aicd_core.errors import NotFoundError, UnavailableError
+from aicd_core.errors import UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import AT_WORK, JobEvent, decide
+from aicd_core.jobs.service import require_job
 from aicd_core.jobs.values import JobView, Transition
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
 from aicd_core.orchestrator.figures import count_move
@@ -66,7 +67,7 @@ class Mover:
             raise LeaseLostError(f"Job {job.id} was moved by somebody else, or has ended.")
         held.booked(worked)
         # The heartbeats have booked, too, what the job as it was read does not show.
-        return replace(await self._moved(change), seconds_worked=held.seconds_worked())
+        return await self._moved(change, replace(_after(change), seconds_worked=held.seconds_worked()))
 
     async def push(
         self, tenant: Tenant, job: JobView, result: StepResult, along: Along | None = None
@@ -90,7 +91,7 @@ class Mover:
             async with self.database.write(tenant) as session:
                 if moved := await jobs.apply_transition(session, tenant, change):
                     await along(session, job)
-        return await self._moved(change) if moved else None
+        return await self._moved(change, _after(change)) if moved else None
 
     async def read(self, tenant: Tenant, job_id: JobId) -> JobView:
         """The job as it is now.
@@ -99,10 +100,7 @@ class Mover:
             NotFoundError: the tenant has no such job.
         """
         async with self.database.read(tenant) as session:
-            job = await jobs.get_job(session, tenant, job_id)
-        if job is None:
-            raise NotFoundError(f"There is no job {job_id}. `aicd jobs` lists them.", code="no_such_job")
-        return job
+            return await require_job(session, tenant, job_id)
 
     async def _insist(self, tenant: Tenant, change: Transition) -> bool:
         """Applies the change, over and over while Postgres is away; one that was committed unheard is found again."""
@@ -122,9 +120,8 @@ class Mover:
             events = await jobs.list_events(session, tenant, change.job.id)
         return any(event.version == change.job.version + 1 and event.event is change.event for event in events)
 
-    async def _moved(self, change: Transition) -> JobView:
-        """The job after the change, of which everybody is told."""
-        now = _after(change)
+    async def _moved(self, change: Transition, now: JobView) -> JobView:
+        """The job as it is now, after the change, of which everybody is told."""
         count_move(now, change.event)
         self.observe(StateChanged(now.id, now.state, now.status.round, change.reason))
         if now.state in AT_WORK and not change.keep_lease:

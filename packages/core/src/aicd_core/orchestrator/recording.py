@@ -7,9 +7,9 @@ from aicd_core.contracts import ModelReply, ModelRequest
 from aicd_core.db.database import Database
 from aicd_core.errors import NotFoundError
 from aicd_core.ids import JobId
-from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.models import ArtifactKind
+from aicd_core.jobs.service import require_job
 from aicd_core.jobs.values import JobView
 from aicd_core.journal import repository as journal
 from aicd_core.journal.errors import JournalDamagedError
@@ -78,9 +78,7 @@ class StoredRecording:
             NotFoundError: there is no such job (`no_such_job`), or its journal is not kept any more (`journal_gone`).
         """
         async with database.read(tenant) as session:
-            job = await jobs.get_job(session, tenant, job_id)
-            if job is None:
-                raise NotFoundError(f"There is no job {job_id}. `aicd jobs` lists them.", code="no_such_job")
+            job = await require_job(session, tenant, job_id)
             source = await repositories.get_source(session, tenant, job.repository_id)
             if await is_let_go(session, tenant, job_id):
                 raise NotFoundError(

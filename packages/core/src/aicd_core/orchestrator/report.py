@@ -16,11 +16,11 @@ from aicd_core.contracts import (
 )
 from aicd_core.contracts.values import Value
 from aicd_core.db.database import Database
-from aicd_core.errors import NotFoundError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.models import ArtifactKind
+from aicd_core.jobs.service import require_job
 from aicd_core.jobs.values import EventView, JobView
 from aicd_core.tenancy import Tenant
 from aicd_core.usage import repository as ledger
@@ -72,9 +72,7 @@ async def read_report(database: Database, tenant: Tenant, job_id: JobId) -> JobR
         NotFoundError: the tenant has no such job.
     """
     async with database.read(tenant) as session:
-        job = await jobs.get_job(session, tenant, job_id)
-        if job is None:
-            raise NotFoundError(f"There is no job {job_id}. `aicd jobs` lists them.", code="no_such_job")
+        job = await require_job(session, tenant, job_id)
 
         async def newest(kind: ArtifactKind, model: type[ValueT]) -> ValueT | None:
             content = await artifacts.get_artifact(session, tenant, job_id, kind)

@@ -14,6 +14,7 @@ from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import TERMINAL
 from aicd_core.jobs.models import ArtifactKind
+from aicd_core.jobs.service import require_job
 from aicd_core.journal import repository as journal
 from aicd_core.journal.digest import chain
 from aicd_core.journal.values import CallDigest
@@ -29,8 +30,7 @@ async def read_bundle(database: Database, tenant: Tenant, job_id: JobId) -> byte
         NotFoundError: there is no such job (`no_such_job`), or it has published nothing (`no_evidence`).
     """
     async with database.read(tenant) as session:
-        if await jobs.get_job(session, tenant, job_id) is None:
-            raise NotFoundError(f"There is no job {job_id}. `aicd jobs` lists them.", code="no_such_job")
+        await require_job(session, tenant, job_id)
         content = await artifacts.get_artifact(session, tenant, job_id, ArtifactKind.EVIDENCE)
     if content is None:
         raise NotFoundError(

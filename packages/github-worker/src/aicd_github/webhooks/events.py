@@ -1,5 +1,6 @@
 """GitHub's events as values: one for each kind that is handled."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -118,8 +119,9 @@ class _WithCommands(RepositoryEvent):
     changes: Changes = Changes()
 
     @property
+    @abstractmethod
     def text(self) -> str | None:
-        raise NotImplementedError
+        """What was written."""
 
     @property
     def commands(self) -> tuple[Command, ...]:

@@ -43,9 +43,10 @@ _APPEND = text(
     SELECT j.org_id, given.job_id, given.said_at, given.kind, given.text, given.outcome, given.seconds
     FROM unnest(:job_id, :said_at, :kind, :text, :outcome, :seconds)
         WITH ORDINALITY AS given(job_id, said_at, kind, text, outcome, seconds, nth)
-    JOIN jobs j ON j.id = given.job_id ORDER BY given.nth
+    JOIN jobs j ON j.id = given.job_id ORDER BY given.nth FOR KEY SHARE OF j
     """
 ).bindparams(*(bindparam(name, type_=ARRAY(kind)) for name, kind in _FIELDS.items()))
+"""KEY SHARE: of a job that is being erased, a line is left out, and fails none of the others."""
 
 
 async def append_lines(session: SystemSession, lines: Sequence[NewLine]) -> None:
