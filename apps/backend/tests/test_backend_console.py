@@ -1,7 +1,11 @@
 """The console without a browser: who gets in, what forms need, what is escaped, what its pages say of themselves."""
 
+import asyncio
 import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,10 +15,14 @@ from starlette.responses import Response
 from aicd_backend.access import Level
 from aicd_backend.console import CONSOLE
 from aicd_backend.console.forms import TOKEN, token_of
+from aicd_backend.console.problem_pages import PLACES
 from aicd_backend.console.routing import ConsoleRoute, console_router, sees
+from aicd_backend.problems import MEDIA_TYPE
 from aicd_backend.testing.job_recipes import make_job, repository, store_results
-from aicd_backend.testing.world import BASE, OpenWorld, World, settings_under_test
+from aicd_backend.testing.world import BASE, SYSTEM, OpenWorld, World, settings_under_test
+from aicd_cli.sample import make_sample
 from aicd_core.tenancy.permissions import Permission, Role, powers_of_role
+from aicd_core.tenancy.repositories.service import connect
 
 PAGES = ("jobs", "jobs/new", "repositories", "policy", "usage", "members", "keys", "audit")
 TABS = ("", "/log", "/changes", "/tests", "/tests/log", "/review", "/usage", "/calls")
@@ -73,6 +81,28 @@ async def test_a_page_asks_for_what_its_route_asks_for(world: World) -> None:
             assert answer.status_code == (200 if of in powers_of_role(role) else 403), (role, path)
 
 
+async def test_nobody_is_offered_what_he_may_not_see(world: World) -> None:
+    """From the first page on: the billing role sees no jobs, and is not led to them."""
+    nothing_used = [(await get(world, await cookie_of(world, role), "/console/acme/usage")).text for role in Role]
+    assert ["Make a job" in text for text in nothing_used] == [True, True, True, False, False]
+    job, which = await make_job(world, world.us), await repository(world, world.us)
+    firsts = []
+    for role in Role:
+        cookie = await cookie_of(world, role)
+        home = (await get(world, cookie, "/console")).headers["Location"]
+        assert home == "/console/acme"
+        first = (await get(world, cookie, home)).headers["Location"]
+        firsts.append(first)
+        ours = [f"/console/acme/{path}" for path in (*PAGES, f"jobs/{job}", f"repositories/{which}")]
+        offered = {first}
+        for path in ours:
+            if (answer := await get(world, cookie, path)).status_code == 200:
+                offered |= set(re.findall(r'href="(/console/[^"#]*)', answer.text))
+        for path in offered:
+            assert (await get(world, cookie, unescape(path))).status_code == 200, (role, path)
+    assert firsts == ["/console/acme/jobs"] * 4 + ["/console/acme/usage"]
+
+
 async def test_another_organizations_pages_and_jobs_are_not_found(world: World) -> None:
     cookie = await cookie_of(world)
     theirs = await make_job(world, world.rival)
@@ -86,6 +116,7 @@ async def test_another_organizations_pages_and_jobs_are_not_found(world: World) 
         answer = await get(world, cookie, f"/console/{path}")
         assert answer.status_code == 404, path
         assert "Greet" not in answer.text
+        assert ("API keys" in answer.text) == path.startswith("acme"), path
     cancelled = await post(world, cookie, f"/console/acme/jobs/{theirs}/cancel", field_of(world, cookie))
     assert cancelled.status_code == 404
 
@@ -110,6 +141,41 @@ async def test_nobody_is_led_to_the_login_page_and_a_script_is_told_so(world: Wo
     told = {"HX-Request": "true", "HX-Current-URL": f"{BASE}/console/acme/jobs"}
     script = await world.client.get("/console/acme/jobs/changes", headers=told)
     assert (script.status_code, script.headers["HX-Redirect"]) == (401, "/login?return_to=%2Fconsole%2Facme%2Fjobs")
+    odd = await world.client.get("/console/acme/jobs", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
+    assert (odd.status_code, odd.headers["HX-Redirect"]) == (401, "/login?return_to=%2Fconsole")
+
+
+async def test_what_stands_before_all_routes_refuses_a_browser_in_words(world_with: OpenWorld) -> None:
+    settings = settings_under_test()
+    tight = {"rate_limit_login": 1, "request_timeout": 0.5, "body_max_bytes": 1000}
+    async with world_with(settings.model_copy(update=tight)) as world:
+
+        @world.app.get("/console/acme/slow")
+        async def slow() -> None:
+            await asyncio.sleep(5)
+
+        key = {"key": "aicd_key_no", "return_to": "/console"}
+        large = await world.client.post("/login/key", headers={"Origin": BASE}, data={"key": "x" * 2000})
+        late = await world.client.get("/console/acme/slow")
+        nowhere = await world.client.get("/console/acme/no/such/page")
+        often = await world.client.post("/login/key", headers={"Origin": BASE}, data=key)
+        by_script = await world.client.post("/login/key", headers={"Origin": BASE, "HX-Request": "true"}, data=key)
+        of_the_api = await world.client.get("/v1/no/such/route")
+    told = {413: large, 503: late, 404: nowhere, 429: often}
+    for status, answer in told.items():
+        assert answer.status_code == status
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "<h1>" in answer.text
+        assert answer.headers["X-Request-Id"] in answer.text
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert (large.headers["Connection"], int(often.headers["Retry-After"]) > 0) == ("close", True)
+    assert (by_script.status_code, by_script.text[:2], "<h1>" in by_script.text) == (429, "<p", False)
+    assert of_the_api.headers["Content-Type"] == MEDIA_TYPE
+
+
+def test_every_page_is_where_errors_are_pages() -> None:
+    paths = [route.path for router in CONSOLE for route in router.routes if isinstance(route, ConsoleRoute)]
+    assert [path for path in paths if path != "/" and not path.startswith(PLACES)] == []
 
 
 async def test_a_key_lets_in_as_far_and_as_long_as_it_is_good_and_is_not_in_the_cookie(world: World) -> None:
@@ -132,6 +198,14 @@ async def test_a_key_lets_in_as_far_and_as_long_as_it_is_good_and_is_not_in_the_
     assert forged.status_code == 403
     await world.revoke_all_keys()
     assert (await get(world, cookie, "/console/acme/jobs")).status_code == 303
+
+
+async def test_a_login_by_key_ends_in_time_however_long_a_browser_keeps_it(world: World) -> None:
+    key, now = (await world.make_key()).key, datetime.now(UTC)
+    for ago, status in ((timedelta(hours=11, minutes=59), 200), (timedelta(hours=12, minutes=1), 303)):
+        sealed = world.app.state.console_logins.open(key, now - ago)
+        cookie = f"{world.stores.settings.session_cookie}={sealed}"
+        assert (await get(world, cookie, "/console/acme/jobs")).status_code == status
 
 
 async def test_a_login_by_key_is_on_record(world: World) -> None:
@@ -189,6 +263,41 @@ async def test_what_is_wrong_in_a_form_is_told_beside_it_and_what_was_typed_stay
     for wrong in ({"cost_limit": "much"}, {"minutes": "1.5"}, {"priority": "high"}, {"agent": "nobody"}):
         answer = await post(world, cookie, "/console/acme/jobs/new", fields | wrong)
         assert (answer.status_code, "Typed before" in answer.text) == (400, True), answer.text
+
+
+async def test_what_no_page_of_ours_would_send_is_refused_as_the_api_refuses_it(world: World) -> None:
+    cookie, job = await cookie_of(world), await make_job(world, world.us)
+    repositories, at_job = "/console/acme/repositories", f"/console/acme/jobs/{job}"
+    token = field_of(world, cookie)
+    for path, fields in (
+        (f"{at_job}/resume", {"minutes": "999999999"}),
+        (f"{at_job}/approve", {"plan_hash": "short"}),
+        (f"{at_job}/send-back", {"comment": ""}),
+        (repositories, {"source": "https://code.test/a", "installation_id": "none"}),
+        (repositories, {"source": ""}),
+        ("/console/acme/policy", {"revision": "0", "note": "x" * 1001}),
+        ("/console/acme/policy/try", {"revision": "0", "patch": "x" * 2_000_001}),
+        ("/console/acme/keys", {"name": "x" * 1000, "scopes": "jobs:read"}),
+        ("/console/acme/members/invite/new", {"email": "a@b.test", "role": "viewer", "days": "9999"}),
+    ):
+        answer = await post(world, cookie, path, token | fields)
+        assert answer.status_code == 400, (path, answer.status_code, answer.headers)
+
+
+@pytest.mark.parametrize(("allowed", "told"), [(True, 200), (False, 409)])
+async def test_a_servers_own_repositories_are_read_only_where_its_operator_allows_it(
+    allowed: bool, told: int, world_with: OpenWorld, tmp_path: Path
+) -> None:
+    """Also when one was connected while it was allowed."""
+    place = make_sample(tmp_path / "sample")
+    async with world_with(settings_under_test().model_copy(update={"local_repositories": allowed})) as world:
+        cookie = await cookie_of(world)
+        async with world.stores.database.write(world.us.tenant) as session:
+            known = await connect(session, world.us.tenant, SYSTEM, str(place))
+        fields = field_of(world, cookie) | {"revision": "0", "repository": str(known.id)}
+        answer = await post(world, cookie, "/console/acme/policy/try", fields)
+        assert (answer.status_code, "Slugs" in answer.text) == (told, allowed), answer.text
+        assert (str(known.id) in answer.text) == allowed
 
 
 def test_a_page_that_takes_a_form_and_does_not_check_it_does_not_start() -> None:

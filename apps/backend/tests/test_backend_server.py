@@ -23,17 +23,21 @@ DEAD_URLS = TestUrls(DEAD_DATABASE, DEAD_DATABASE, DEAD_DATABASE)
 
 
 @contextmanager
-def running_server(urls: TestUrls, log: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server process and its address, once it listens."""
+def running_server(
+    urls: TestUrls, log: Path, said: list[str] | None = None, **settings: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process and its address, once it listens; what it says until then goes to `said`."""
     command = [sys.executable, "-W", "error", "-m", "aicd_backend", "--port", "0"]
     environment = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
-    environment |= {"AICD_DATABASE_URL": urls.app, "AICD_SYSTEM_DATABASE_URL": urls.system}
+    environment |= {"AICD_DATABASE_URL": urls.app, "AICD_SYSTEM_DATABASE_URL": urls.system, **settings}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
             for line in process.stderr:
-                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                    yield process, found[0]
+                if said is not None:
+                    said.append(line)
+                if found := re.search(r"listening on (http://127\.0\.0\.1:\d+)", line):
+                    yield process, found[1]
                     break
             else:
                 raise AssertionError("the server ended before it listened")
@@ -77,12 +81,37 @@ def test_a_refused_upload_is_answered_and_its_connection_closed(tmp_path: Path) 
     assert b'"code": "body_too_large"' in answer
 
 
+def test_figures_are_told_on_a_port_of_their_own(database_urls: TestUrls, tmp_path: Path) -> None:
+    said: list[str] = []
+    with running_server(database_urls, tmp_path / "log", said, AICD_METRICS_PORT="0") as (process, address):
+        (metrics,) = re.findall(r"metrics at (http://127\.0\.0\.1:\d+/metrics)", "".join(said))
+        assert httpx.get(f"{address}/healthz").status_code == 200
+        assert httpx.get(f"{address}/metrics").status_code == 404
+        assert 'aicd_http_requests_total{method="GET",route="/healthz",status="200"} 1.0' in httpx.get(metrics).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("taken", ["--port", "AICD_METRICS_PORT"])
+def test_a_port_that_is_taken_ends_the_start_with_a_sentence(taken: str, database_urls: TestUrls) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        command = [sys.executable, "-m", "aicd_backend", "--port", port if taken == "--port" else "0"]
+        environment = {"PATH": os.environ["PATH"], "AICD_DATABASE_URL": database_urls.app}
+        environment |= {"AICD_SYSTEM_DATABASE_URL": database_urls.system}
+        environment |= {taken: port} if taken != "--port" else {}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+    assert taken in done.stderr
+
+
 def test_it_does_not_start_as_a_role_that_no_wall_holds(database_urls: TestUrls) -> None:
     command = [sys.executable, "-m", "aicd_backend", "--port", "0"]
     environment = {"PATH": os.environ["PATH"], "AICD_DATABASE_URL": database_urls.admin}
     environment |= {"AICD_SYSTEM_DATABASE_URL": database_urls.system}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode != 0
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
     assert "bypass row-level security" in done.stderr
 
 

@@ -1,8 +1,8 @@
 """The application: routes, and around them what holds for every route."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -23,6 +23,7 @@ from aicd_backend.billing.keeping import Keeper
 from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.webhook import webhook_route
 from aicd_backend.console import CONSOLE
+from aicd_backend.console.problem_pages import ProblemPagesMiddleware
 from aicd_backend.console_logins import ConsoleLogins
 from aicd_backend.examples import add_examples
 from aicd_backend.health import health_router
@@ -54,7 +55,6 @@ from aicd_core.errors import AicdError, UnavailableError
 from aicd_core.orchestrator.lease import end
 from aicd_core.tenancy.permissions import DESCRIPTIONS
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _SCHEMA_REF = "#/components/schemas/{model}"
 _SECURITY = {
     "key": {
@@ -99,20 +99,19 @@ class Api(FastAPI):
         return document
 
 
-def create_app(stores: Stores, *, ready: ReadyCheck, lifespan: Lifespan | None = None) -> Api:
+def create_app(stores: Stores, *, ready: ReadyCheck) -> Api:
     """The API server as an ASGI application.
 
     Args:
         stores: what requests reach, and the limits of this process.
         ready: what `/readyz` asks; `settings.ready_timeout` bounds it.
-        lifespan: opens and closes what the process holds for as long as it serves.
     """
     settings = stores.settings
     counts = Counts(settings.redis_url)
     app = _routed(
         ready,
         settings.ready_timeout,
-        lifespan=partial(_whole_life, lifespan, stores, counts),
+        lifespan=partial(_whole_life, stores, counts),
         middleware=_middleware(settings, counts),
         exception_handlers={
             AicdError: _answer_error,
@@ -172,11 +171,10 @@ async def _never_ready() -> None:
 
 
 @asynccontextmanager
-async def _whole_life(given: Lifespan | None, stores: Stores, counts: Counts, app: FastAPI) -> AsyncIterator[None]:
+async def _whole_life(stores: Stores, counts: Counts, _app: FastAPI) -> AsyncIterator[None]:
     listening = asyncio.ensure_future(stores.feed.run())
     try:
-        async with given(app) if given else nullcontext():
-            yield
+        yield
     finally:
         await end(listening)
         await counts.close()
@@ -207,6 +205,7 @@ def _middleware(settings: BackendSettings, counts: Counts) -> list[Middleware]:
         Middleware(RequestIdMiddleware),
         Middleware(SecurityHeadersMiddleware),
         cors,
+        Middleware(ProblemPagesMiddleware),
         Middleware(ErrorBoundaryMiddleware),
         Middleware(RateLimitMiddleware, settings=settings, counts=counts),
         Middleware(TimeLimitMiddleware, limit=settings.request_timeout),

@@ -21,6 +21,11 @@ def tag(response: Response, revision: int) -> None:
     response.headers["ETag"] = f'"{revision}"'
 
 
+def revision_of(answer: Response) -> int:
+    """The revision whose ETag is on an answer."""
+    return int(answer.headers["ETag"].strip('"'))
+
+
 class Revised(Protocol):
     """What has a revision."""
 

@@ -3,32 +3,33 @@
 import argparse
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
-from aicd_backend.app import create_app, open_billing
-from aicd_backend.billing.exporter import exporting
-from aicd_backend.billing.keeping import keeping
-from aicd_backend.ending import EndsStreams
+from aicd_backend.app import Api, create_app
+from aicd_backend.ending import EndsStreamsAndCloses
 from aicd_backend.production import refuse_unsafe
+from aicd_backend.serving import beside, configure
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
+from aicd_cli.http import listening, url_of
 from aicd_cli.metering import metered
-from aicd_cli.receiving import open_route
+from aicd_cli.readiness import ReadyCheck
 from aicd_cli.runtime import LOCAL_ORGANIZATION
 from aicd_core.db.database import Database, SystemDatabase
-from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_core.errors import AicdError, InvalidInputError, UnavailableError
 from aicd_core.tenancy.organizations.repository import find_by_slug
 
 NO_DATABASE = (
     "AICD_DATABASE_URL or AICD_SYSTEM_DATABASE_URL is not set, and the API server keeps everything in Postgres: "
     "set them to postgresql://ROLE:PASSWORD@HOST/DATABASE, with the roles aicd_app and aicd_system, and start again."
 )
+log = logging.getLogger(__name__)
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell reports it: 128 + SIGINT."""
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM (returns 0) or Ctrl-C (returns 130).
 
     Raises:
-        SystemExit: 2 when options or settings are wrong, 1 when the port cannot be had.
+        SystemExit: 2 when options or settings are wrong, 1 when it cannot serve, such as where a port is taken.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -61,15 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     hosts = Hosts(settings)
     hosts.guard(database, None)
     stores = Stores.of(database, system, settings, hosts)
-    server = EndsStreams(_configure(options, stores, hosts), stores.feed)
     try:
-        server.run()
+        with listening(options.host, options.port) as listener:
+            _server(stores, hosts, listener).run([listener])
     except KeyboardInterrupt:
         return INTERRUPTED
+    except AicdError as error:
+        parser.exit(1, f"{parser.prog}: {error.message}\n")
     return 0
 
 
-def _configure(options: argparse.Namespace, stores: Stores, hosts: Hosts) -> uvicorn.Config:
+def _server(stores: Stores, hosts: Hosts, listener: socket.socket) -> uvicorn.Server:
     async def ready() -> None:
         await stores.database.refuse_unsafe_role()
         await stores.system.refuse_unsafe_role()
@@ -77,33 +80,27 @@ def _configure(options: argparse.Namespace, stores: Stores, hosts: Hosts) -> uvi
         async with stores.system.read() as session:
             hosts.guard(stores.database, await find_by_slug(session, LOCAL_ORGANIZATION))
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # A database that is away is waited for, and /readyz says so; a role that no wall holds is never served with.
-        with suppress(UnavailableError):
-            await ready()
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(metered(stores.settings, stores.system))
-            if stores.settings.github_webhook_secret is not None:
-                app.router.routes.append(await stack.enter_async_context(open_route(stores.settings, stores.system)))
-            await stack.enter_async_context(exporting(stores.database, stores.system, stores.settings))
-            open_billing(app, await stack.enter_async_context(keeping(stores)), stores)
-            yield
-        await stores.database.close()
-        await stores.system.close()
+    app = create_app(stores, ready=ready)
+    return EndsStreamsAndCloses(configure(app, stores.settings), stores.feed, _opened(app, stores, ready, listener))
 
-    return uvicorn.Config(
-        create_app(stores, ready=ready, lifespan=lifespan),
-        host=options.host,
-        port=options.port,
-        lifespan="on",
-        ws="none",
-        log_config=None,
-        server_header=False,
-        proxy_headers=bool(stores.settings.trusted_proxies),
-        forwarded_allow_ips=list(stores.settings.trusted_proxies),
-        timeout_graceful_shutdown=stores.settings.shutdown_timeout,
-    )
+
+@asynccontextmanager
+async def _opened(app: Api, stores: Stores, ready: ReadyCheck, listener: socket.socket) -> AsyncIterator[None]:
+    """All that the process holds for as long as it serves.
+
+    Raises:
+        InvalidInputError: a role that no wall holds, which is never served with, or `weak_webhook_secret`.
+        UnavailableError: the port for the figures cannot be had.
+    """
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(stores.system.close)
+        stack.push_async_callback(stores.database.close)
+        with suppress(UnavailableError):  # a database that is away is waited for, and /readyz says so
+            await ready()
+        await stack.enter_async_context(metered(stores.settings, stores.system))
+        await stack.enter_async_context(beside(app, stores))
+        log.info("listening on %s", url_of(listener))
+        yield
 
 
 def _parser() -> argparse.ArgumentParser:

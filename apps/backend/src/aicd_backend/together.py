@@ -10,21 +10,16 @@ from functools import partial
 from pathlib import Path
 from socket import socket
 
-import uvicorn
-from fastapi import FastAPI
-
-from aicd_backend.app import create_app, open_billing
-from aicd_backend.billing.exporter import exporting
-from aicd_backend.billing.keeping import keeping
+from aicd_backend.app import create_app
 from aicd_backend.bootstrap import make_first_key
 from aicd_backend.ending import EndsStreamsWithin
 from aicd_backend.production import refuse_unsafe
+from aicd_backend.serving import beside, configure
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
-from aicd_cli.http import listening
+from aicd_cli.http import listening, url_of
 from aicd_cli.metering import metered
-from aicd_cli.receiving import open_route
 from aicd_cli.runtime import (
     LOCAL_ORGANIZATION,
     Store,
@@ -73,35 +68,19 @@ async def _serve_and_work(
         dispatch = await stack.enter_async_context(open_dispatch(settings, store))
         stores = Stores.of(store.database, store.system, settings, hosts, dispatch)
         app = create_app(stores, ready=store.database.refuse_unsafe_role)
-        if settings.github_webhook_secret is not None:
-            app.router.routes.append(await stack.enter_async_context(open_route(settings, store.system)))
-        server = EndsStreamsWithin(_config(app, settings), stores.feed)
+        server = EndsStreamsWithin(configure(app, settings), stores.feed)
         observe = await stack.enter_async_context(observing(settings, store, log_progress))
         parts = make_parts(settings, store, hosts, observe)
-        await stack.enter_async_context(exporting(store.database, store.system, settings))
-        open_billing(app, await stack.enter_async_context(keeping(stores)), stores)
+        await stack.enter_async_context(beside(app, stores))
         worker = await stack.enter_async_context(load_workers().open_worker(parts, options, concurrency))
 
         def stop() -> None:
             server.stop()
             worker.stop()
 
-        address = listener.getsockname()
-        log.info("listening on http://%s:%d, and ready for %d job(s) at once", *address[:2], concurrency)
+        log.info("listening on %s, and ready for %d job(s) at once", url_of(listener), concurrency)
         stop_by(stop)
         await _until_both_end(server.serve([listener]), worker.run(), stop)
-
-
-def _config(app: FastAPI, settings: BackendSettings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        ws="none",
-        log_config=None,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_graceful_shutdown=settings.shutdown_timeout,
-    )
 
 
 async def _show_first_key(settings: BackendSettings, store: Store) -> None:

@@ -95,6 +95,16 @@ def repository_id(installation: Installation) -> str:
 
 
 @pytest.fixture
+def slow_repository_id(installation: Installation, tmp_path: Path) -> str:
+    """The sample with tests that take longer than a second, connected."""
+    place = make_sample(tmp_path / "slow")
+    (place / ".aicd.yml").write_text("version: 1\ntests:\n  - sleep 3\n  - python3 -m unittest -q\n")
+    identity = ["-c", "user.name=slow", "-c", "user.email=slow@localhost", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, "commit", "-qam", "Slow"], cwd=place, check=True)
+    return str(installation.call("POST", "/organizations/local/repositories", {"source": str(place)}).json()["id"])
+
+
+@pytest.fixture
 def make_job(installation: Installation, repository_id: str) -> MakeJob:
     """Makes a job by the API; its id."""
 

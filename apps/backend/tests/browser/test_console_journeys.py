@@ -88,17 +88,16 @@ def test_a_job_is_cancelled_and_tried_again(inside: Page, make_job: MakeJob) -> 
     expect(inside.get_by_role("link", name="an earlier job")).to_have_attribute("href", f"/console/local/jobs/{job}")
 
 
-def test_a_job_that_reached_its_limit_goes_on_once_it_is_raised(inside: Page, make_job: MakeJob) -> None:
-    job = make_job(time_limit_seconds=1, asks_approval=True)
+def test_a_job_that_reached_its_limit_goes_on_once_it_is_raised(
+    inside: Page, make_job: MakeJob, slow_repository_id: str
+) -> None:
+    job = make_job(repository_id=slow_repository_id, time_limit_seconds=1)
     inside.goto(f"/console/local/jobs/{job}")
-    expect(state(inside)).to_have_text(re.compile("Awaiting approval|Paused"))
-    while state(inside).inner_text() == "Awaiting approval":  # a fast machine plans within the second
-        inside.get_by_role("button", name="Approve the plan").click()
-        expect(state(inside)).to_have_text(re.compile(f"Paused|{PULL}"))
-    if state(inside).inner_text() == "Paused":
-        inside.get_by_label("Time limit, minutes at work").fill("30")
-        inside.get_by_role("button", name="Raise and go on").click()
-        expect(inside.get_by_text("The limits were raised")).to_be_visible()
+    expect(state(inside)).to_have_text("Paused")
+    inside.get_by_label("Time limit, minutes at work").fill("30")
+    inside.get_by_role("button", name="Raise and go on").click()
+    expect(inside.get_by_text("The limits were raised")).to_be_visible()
+    expect(state(inside)).to_have_text(PULL)
 
 
 def test_what_belongs_to_another_organization_is_not_found(

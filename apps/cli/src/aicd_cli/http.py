@@ -61,3 +61,9 @@ def listening(host: str, port: int, chosen_by: str = "--host and --port") -> Ite
         # answer waits 40 ms for the client's delayed acknowledgement of the first.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a listening socket is reached, such as `http://[::1]:8080`."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

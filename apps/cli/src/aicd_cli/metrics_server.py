@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from aicd_cli.http import Server, listening, plain_config
+from aicd_cli.http import Server, listening, plain_config, url_of
 from aicd_core.db.database import SystemDatabase
 from aicd_core.monitoring.service import Exposition
 from aicd_core.monitoring.values import Probe
@@ -36,8 +36,7 @@ async def serving(host: str, port: int, system: SystemDatabase, probes: Sequence
 
     server = Server(plain_config(Starlette(routes=[Route(PATH, metrics)]), ENDING_SECONDS))
     with listening(host, port, "AICD_METRICS_HOST and AICD_METRICS_PORT") as listener:
-        address, number = listener.getsockname()[:2]
-        _log.info("metrics at http://%s:%d%s", f"[{address}]" if ":" in address else address, number, PATH)
+        _log.info("metrics at %s%s", url_of(listener), PATH)
         serving = asyncio.create_task(server.serve([listener]), name="metrics")
         try:
             yield

@@ -13,7 +13,6 @@ from aicd_backend.console import (
     jobs,
     keys,
     logs,
-    nowhere,
     people,
     policy,
     repositories,
@@ -23,9 +22,6 @@ from aicd_backend.console import (
 
 CONSOLE = tuple(
     module.router
-    for module in (
-        *(assets, entry, jobs, job, changes, logs, steering, repositories, policy, people, keys, audit, usage),
-        nowhere,  # takes what nobody else has taken
-    )
+    for module in (assets, entry, jobs, job, changes, logs, steering, repositories, policy, people, keys, audit, usage)
 )
 """All routers of pages, in the order in which a path is looked for."""

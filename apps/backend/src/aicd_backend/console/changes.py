@@ -8,15 +8,13 @@ from starlette.responses import Response
 
 from aicd_backend.callers import Here
 from aicd_backend.console.diffs import Finding, diff_page
-from aicd_backend.console.job import JOB, source_of
-from aicd_backend.console.pages import page
+from aicd_backend.console.job import JOB, job_page
 from aicd_backend.console.results import if_there
 from aicd_backend.console.routing import console_router, sees
 from aicd_backend.console.words import VERDICTS
 from aicd_backend.routes.job_results import (
     ReviewAnswer,
     get_diff,
-    get_job_usage,
     get_policy_report,
     list_reviews,
 )
@@ -41,19 +39,14 @@ async def show_changes(
     wanted = number or max((review.round for review in reviews), default=None)
     findings = list(_findings(report, [review for review in reviews if review.round == wanted]))
     shown = diff_page(diff.patch, diff.files, findings, part) if diff else None
-    return page(
-        request,
-        "job_changes.html",
-        tab="changes",
-        job=job,
-        source=await source_of(here, job.repository_id),
+    return await job_page(
+        *(request, here, "job_changes.html", "changes", job),
         diff=diff,
         shown=shown,
         files_most=FILES_MOST,
         everywhere=[finding for finding in findings if finding.path is None],
         rounds=sorted({review.round for review in reviews} | ({job.round} if job.round else set())),
         number=number or job.round,
-        usage=await get_job_usage(here, job_id),
     )
 
 

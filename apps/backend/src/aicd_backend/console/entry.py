@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from aicd_backend.access import Level
-from aicd_backend.callers import AnyCaller
+from aicd_backend.callers import AnyCaller, Here
 from aicd_backend.console.forms import Posted, read_form
-from aicd_backend.console.pages import PLAIN, go, page
+from aicd_backend.console.pages import NAVIGATION, PLAIN, at, go, page, sections_of
 from aicd_backend.console.routing import LOGIN, console_router, sees
 from aicd_backend.console_logins import LASTS, ConsoleLogins
 from aicd_backend.csrf import own_origin, refuse_forged
@@ -41,13 +41,15 @@ async def get_root() -> Response:
 async def get_home(request: Request, caller: AnyCaller) -> Response:
     places = await places_of(caller)
     if len(places) == 1:
-        return RedirectResponse(f"{HOME}/{places[0].slug}/jobs", 303, PLAIN)
+        return RedirectResponse(f"{HOME}/{places[0].slug}", 303, PLAIN)
     return page(request, "organizations.html", places=places)
 
 
 @router.get("/console/{org}", **sees(Level.AUTHENTICATED))
-async def get_organization_home(org: str) -> Response:
-    return RedirectResponse(f"{HOME}/{quote(org, safe='')}/jobs", 303, PLAIN)
+async def get_organization_home(here: Here) -> Response:
+    """Leads to the first section that whoever asks may see; where there is none, the first says why."""
+    section, _ = next(iter(sections_of(here.powers)), NAVIGATION[0][:2])
+    return go(at(here, section))
 
 
 @router.get(LOGIN, **sees(Level.PUBLIC))

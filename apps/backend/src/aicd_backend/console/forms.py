@@ -3,17 +3,20 @@
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs
 
 from fastapi import Depends
+from pydantic import ValidationError
 from starlette.requests import Request
 
+from aicd_backend.bodies import Body
 from aicd_backend.callers import Caller
 from aicd_backend.problems import RefusedError
 from aicd_core.contracts.usage import MICRO_USD
 from aicd_core.errors import InvalidInputError
 
+BodyT = TypeVar("BodyT", bound=Body)
 TOKEN = "csrf_token"  # noqa: S105 - the field's name
 FIELDS_MOST = 200
 MONEY_MOST = 10**9
@@ -66,6 +69,31 @@ class Form:
         if not digits or len(part) > 6 or int(whole or "0") > MONEY_MOST:
             raise InvalidInputError(f"{label} is an amount in US dollars, such as 2.50.", code="bad_amount")
         return int(whole or "0") * MICRO_USD + int(part.ljust(6, "0"))
+
+    def revision(self) -> int:
+        """The revision of the thing that the form was made of.
+
+        Raises:
+            InvalidInputError: the form has none.
+        """
+        found = self.number("revision", "The revision")
+        if found is None:
+            raise InvalidInputError("The form has lost its revision. Load the page again.", code="bad_form")
+        return found
+
+
+def body_of(kind: type[BodyT], **fields: Any) -> BodyT:
+    """What a route takes, made of what was typed: within the bounds that the API has.
+
+    Raises:
+        InvalidInputError: `bad_field`.
+    """
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", " ").capitalize()
+        raise InvalidInputError(f"{name}: {first['msg']}.", code="bad_field") from error
 
 
 def token_of(credential: str) -> str:

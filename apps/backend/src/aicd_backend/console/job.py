@@ -6,6 +6,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
+from aicd_backend.answers import JobAnswer
 from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.console.pages import page
 from aicd_backend.console.results import history, if_there, log_from
@@ -39,35 +40,25 @@ CALLS_MOST = 200
 async def show_job(request: Request, here: Here, job_id: UUID, plans: PlansHere, keeper: KeeperHere) -> Response:
     job = await get_job(here, job_id)
     plan = await if_there(get_plan(here, job_id, plans, keeper))
-    return page(
-        request,
-        "job.html",
-        tab="overview",
-        job=job,
+    return await job_page(
+        *(request, here, "job.html", "overview", job),
         plan=plan.plan if plan else None,
         plan_hash=plan.hash if plan else "",
         price=plan.price if plan else None,
         events=await history(here, job_id),
         pull=await if_there(get_pull_request(here, job_id)),
         issue=await _issue(here, JobId(job_id)),
-        source=await source_of(here, job.repository_id),
-        usage=await get_job_usage(here, job_id),
     )
 
 
 @router.get(f"{JOB}/review", **sees(Permission.JOBS_READ))
 async def show_review(request: Request, here: Here, job_id: UUID) -> Response:
     job = await get_job(here, job_id)
-    return page(
-        request,
-        "job_review.html",
-        tab="review",
-        job=job,
-        source=await source_of(here, job.repository_id),
+    return await job_page(
+        *(request, here, "job_review.html", "review", job),
         reviews=await list_reviews(here, job_id),
         report=await if_there(get_policy_report(here, job_id)),
         has_evidence=await if_there(get_evidence(here, job_id)) is not None,
-        usage=await get_job_usage(here, job_id),
     )
 
 
@@ -85,16 +76,11 @@ async def show_calls(request: Request, here: Here, job_id: UUID) -> Response:
     job = await get_job(here, job_id)
     async with here.read() as session:
         entries = await list_entries(session, here.tenant, JobId(job_id))
-    return page(
-        request,
-        "job_calls.html",
-        STOP_ASKING if job.state in TERMINAL and "HX-Request" in request.headers else 200,
-        tab="calls",
-        job=job,
-        source=await source_of(here, job.repository_id),
+    return await job_page(
+        *(request, here, "job_calls.html", "calls", job),
+        status=STOP_ASKING if job.state in TERMINAL and "HX-Request" in request.headers else 200,
         calls=[(_name(entry.key), entry.usage) for entry in entries[-CALLS_MOST:]],
         left_out=max(0, len(entries) - CALLS_MOST),
-        usage=await get_job_usage(here, job_id),
     )
 
 
@@ -104,24 +90,20 @@ async def show_job_log(request: Request, here: Here, job_id: UUID, cursor: str |
     job = await get_job(here, job_id)
     lines, more = await log_from(here, job_id, cursor)
     last = lines[-1].cursor if lines else cursor or ""
-    shown: dict[str, Any] = {"job": job, "lines": lines, "more": more, "cursor": last}
+    shown: dict[str, Any] = {"lines": lines, "more": more, "cursor": last}
     if "HX-Request" in request.headers:
-        return page(request, "job_lines.html", **shown)
-    return page(
-        request,
-        "job_said.html",
-        tab="log",
-        source=await source_of(here, job.repository_id),
-        usage=await get_job_usage(here, job_id),
-        later=cursor is not None,
-        **shown,
-    )
+        return page(request, "job_lines.html", job=job, **shown)
+    return await job_page(request, here, "job_said.html", "log", job, later=cursor is not None, **shown)
 
 
-async def source_of(here: TenantCaller, repository_id: UUID) -> str:
-    """Where a job's repository is."""
+async def job_page(
+    request: Request, here: TenantCaller, template: str, tab: str, job: JobAnswer, status: int = 200, **given: Any
+) -> Response:
+    """A page in a job's frame, which shows where its repository is and what it cost."""
     async with here.read() as session:
-        return (await require_repository(session, here.tenant, RepositoryId(repository_id))).source
+        source = (await require_repository(session, here.tenant, RepositoryId(job.repository_id))).source
+    usage = await get_job_usage(here, job.id)
+    return page(request, template, status, tab=tab, job=job, source=source, usage=usage, **given)
 
 
 def _name(key: str) -> str:

@@ -9,16 +9,15 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from aicd_backend.access import needs
 from aicd_backend.callers import Here, TenantCaller
-from aicd_backend.console.forms import Form, Posted
-from aicd_backend.console.pages import go, page
+from aicd_backend.console.forms import Form, Posted, body_of
+from aicd_backend.console.pages import at, form_page, go, page, refused
 from aicd_backend.console.routing import console_router, sees
-from aicd_backend.problems import RefusedError
+from aicd_backend.problems import Problem, RefusedError
 from aicd_backend.routes.job_events import CHECK_SECONDS, Goodness
 from aicd_backend.routes.jobs import NewJobBody, create_job, list_jobs
 from aicd_backend.routes.repositories import RepositoryAnswer, list_repositories
@@ -100,11 +99,9 @@ async def show_new_job(request: Request, here: Here) -> Response:
 async def make_job(request: Request, here: Here, form: Posted) -> Response:
     try:
         made = await create_job(here, _wanted(form), Response())
-    except RefusedError as error:
-        return await _form(request, here, form, error.detail, error.status, error.job_id)
-    except AicdError as error:
-        return await _form(request, here, form, error.message, 400)
-    return go(f"/console/{here.place.slug}/jobs/{made.id}", "created")
+    except (AicdError, RefusedError) as error:
+        return await _form(request, here, form, refused(request, error))
+    return go(at(here, "jobs", made.id), "created")
 
 
 async def repositories_of(here: TenantCaller) -> tuple[RepositoryAnswer, ...]:
@@ -159,27 +156,23 @@ def _wanted(form: Form) -> NewJobBody:
     number = form.number("issue_number", "The issue's number")
     minutes = form.number("minutes", "The time limit")
     try:
-        return NewJobBody(
-            repository_id=form.text("repository"),
-            issue=form.text("issue") or None,
-            issue_number=number,
-            base_branch=form.text("base_branch") or None,
-            agent=form.text("agent") or None,
-            priority=int(form.text("priority") or "0"),
-            time_limit_seconds=None if minutes is None else float(minutes * 60),
-            cost_limit_micro_usd=form.money("cost_limit", "The cost limit"),
-            asks_approval=form.ticked("asks_approval"),
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).replace("_", " ") if first["loc"] else "form"
-        raise InvalidInputError(f"The {name}: {first['msg']}.") from error
+        priority = int(form.text("priority") or "0")
     except ValueError as error:
         raise InvalidInputError("The priority is a whole number from -100 to 100.") from error
+    return body_of(
+        NewJobBody,
+        repository_id=form.text("repository"),
+        issue=form.text("issue") or None,
+        issue_number=number,
+        base_branch=form.text("base_branch") or None,
+        agent=form.text("agent") or None,
+        priority=priority,
+        time_limit_seconds=None if minutes is None else float(minutes * 60),
+        cost_limit_micro_usd=form.money("cost_limit", "The cost limit"),
+        asks_approval=form.ticked("asks_approval"),
+    )
 
 
-async def _form(
-    request: Request, here: TenantCaller, form: Form, fault: str = "", status: int = 200, job_id: UUID | None = None
-) -> Response:
+async def _form(request: Request, here: TenantCaller, form: Form, fault: Problem | None = None) -> Response:
     places = [place for place in await repositories_of(here) if place.enabled]
-    return page(request, "new_job.html", status, repositories=places, form=form, fault=fault, open_job=job_id)
+    return form_page(request, "new_job.html", fault, repositories=places, form=form)

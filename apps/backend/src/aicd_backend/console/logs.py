@@ -6,12 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aicd_backend.callers import Here
-from aicd_backend.console.job import JOB, source_of
-from aicd_backend.console.pages import page
+from aicd_backend.console.job import JOB, job_page
 from aicd_backend.console.results import if_there
 from aicd_backend.console.routing import console_router, sees
 from aicd_backend.problems import RefusedError
-from aicd_backend.routes.job_results import TestsAnswer, get_job_usage, get_tests
+from aicd_backend.routes.job_results import TestsAnswer, get_tests
 from aicd_backend.routes.jobs import get_job
 from aicd_core.tenancy.permissions import Permission
 
@@ -27,17 +26,12 @@ async def show_tests(request: Request, here: Here, job_id: UUID, number: int | N
     """Args: number: the round."""
     job = await get_job(here, job_id)
     tests = await if_there(get_tests(here, job_id, number))
-    return page(
-        request,
-        "job_tests.html",
-        tab="tests",
-        job=job,
-        source=await source_of(here, job.repository_id),
+    return await job_page(
+        *(request, here, "job_tests.html", "tests", job),
         report=tests.report if tests else None,
         whole=[log.command for log in tests.logs] if tests else [],
         number=number or job.round,
         rounds=range(1, job.round + 1),
-        usage=await get_job_usage(here, job_id),
     )
 
 
@@ -54,12 +48,8 @@ async def show_log(
     last_window = max(1, len(lines) - LINES_MOST + 1)
     first = last_window if line < 0 else min(max(line, 1), max(1, len(lines)))
     shown = [(first + index, text[:LINE_MOST]) for index, text in enumerate(lines[first - 1 : first - 1 + LINES_MOST])]
-    return page(
-        request,
-        "job_log.html",
-        tab="tests",
-        job=job,
-        source=await source_of(here, job.repository_id),
+    return await job_page(
+        *(request, here, "job_log.html", "tests", job),
         command=command,
         lines=shown,
         total=len(lines),
@@ -67,7 +57,6 @@ async def show_log(
         number=number,
         earlier=max(1, first - LINES_MOST) if first > 1 else None,
         later=first + LINES_MOST if first + LINES_MOST <= len(lines) else None,
-        usage=await get_job_usage(here, job_id),
     )
 
 

@@ -1,6 +1,6 @@
 """Pages: templates filled in, and the headers that every page has."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +12,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from aicd_backend.callers import Caller, TenantCaller
 from aicd_backend.console import words
 from aicd_backend.console.forms import TOKEN, token_of
-from aicd_backend.problems import Problem
+from aicd_backend.problems import Problem, RefusedError, problem_of
+from aicd_backend.request_id import request_id_of
+from aicd_core.errors import AicdError
 from aicd_core.tenancy.permissions import Permission
 from aicd_core.tenancy.principals.values import KeyPrincipal
 
@@ -76,16 +78,32 @@ def page(request: Request, template: str, status: int = 200, **given: Any) -> Re
     return HTMLResponse(text, status, PLAIN)
 
 
+def form_page(request: Request, template: str, fault: Problem | None, **given: Any) -> Response:
+    """A page with a form; `fault` is why what it was sent with was refused."""
+    return page(request, template, fault.status if fault else 200, fault=fault, **given)
+
+
+def refused(request: Request, error: AicdError | RefusedError) -> Problem:
+    """What a page says beside its form of why it was refused; raises what is our own fault."""
+    problem = problem_of(error, request_id_of(request.scope))
+    if problem.status == 500:
+        raise error
+    return problem
+
+
+def at(here: TenantCaller, *parts: object) -> str:
+    """The address of a page of the organization."""
+    return "/".join(("/console", here.place.slug, *map(str, parts)))
+
+
+def sections_of(powers: Collection[Permission]) -> list[tuple[str, str]]:
+    """Path and name of the sections that somebody may see."""
+    return [(path, label) for path, label, wanted in NAVIGATION if wanted in powers]
+
+
 def go(path: str, done: str | None = None) -> Response:
     """Leads the browser on after a form."""
     return RedirectResponse(f"{path}?{urlencode({'done': done})}" if done else path, 303, PLAIN)
-
-
-def error_page(request: Request, problem: Problem, headers: Mapping[str, str] | None, *, whole: bool) -> Response:
-    """An error in words; for a script only those, which it puts where people see them."""
-    answer = page(request, "error.html" if whole else "notice.html", problem.status, problem=problem)
-    answer.headers.update(headers or {})
-    return answer
 
 
 def _around(request: Request) -> dict[str, Any]:
@@ -98,9 +116,9 @@ def _around(request: Request) -> dict[str, Any]:
         "is_key": caller is not None and isinstance(caller.principal, KeyPrincipal),
         "token": token_of(caller.credential) if caller else "",
         "org": here.place.slug if here else None,
-        "base": f"/console/{here.place.slug}" if here else "",
+        "base": at(here) if here else "",
         "powers": powers,
-        "sections": [(path, label) for path, label, wanted in NAVIGATION if wanted in powers],
+        "sections": sections_of(powers),
         "path": request.url.path,
         "query": request.url.query,
         "now": caller.now if caller else None,

@@ -2,17 +2,17 @@
 
 from uuid import UUID
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from aicd_backend.access import Level
 from aicd_backend.callers import AnyCaller, Here, TenantCaller
-from aicd_backend.console.forms import Posted
-from aicd_backend.console.pages import go, page
-from aicd_backend.console.repositories import revision_of
+from aicd_backend.console.forms import Posted, body_of
+from aicd_backend.console.pages import at, form_page, go, page, refused
 from aicd_backend.console.routing import console_router, sees
 from aicd_backend.csrf import own_origin
+from aicd_backend.etags import revision_of
+from aicd_backend.problems import Problem, RefusedError
 from aicd_backend.routes.invitations import (
     AcceptanceBody,
     InvitationBody,
@@ -41,40 +41,36 @@ async def show_members(request: Request, here: Here, cursor: str | None = None) 
 async def show_member(request: Request, here: Here, member_id: UUID) -> Response:
     tagged = Response()
     member = await get_member(here, member_id, tagged)
-    return page(request, "member.html", member=member, roles=list(Role), revision=tagged.headers["ETag"].strip('"'))
+    return page(request, "member.html", member=member, roles=list(Role), revision=revision_of(tagged))
 
 
 @router.post(f"{MEMBERS}/{{member_id}}", **sees(Permission.MEMBERS_EDIT))
 async def change_member(here: Here, member_id: UUID, form: Posted) -> Response:
-    await edit_member(here, member_id, revision_of(form), RoleEdit(role=_role(form.text("role"))), Response())
-    return go(f"{_base(here)}/{member_id}", "saved")
+    await edit_member(here, member_id, form.revision(), RoleEdit(role=_role(form.text("role"))), Response())
+    return go(at(here, "members", member_id), "saved")
 
 
 @router.post(f"{MEMBERS}/{{member_id}}/remove", **sees(Permission.MEMBERS_EDIT))
 async def take_out(here: Here, member_id: UUID, form: Posted) -> Response:  # noqa: ARG001 - its token is checked
     await remove_member(here, member_id)
-    return go(_base(here), "removed")
+    return go(at(here, "members"), "removed")
 
 
 @router.post(f"{MEMBERS}/invite/new", **sees(Permission.MEMBERS_EDIT))
 async def invite(request: Request, here: Here, form: Posted) -> Response:
     try:
-        new = InvitationBody(
-            email=form.text("email"), role=_role(form.text("role")), days=form.number("days", "Days") or 7
-        )
+        days = form.number("days", "Days") or 7
+        new = body_of(InvitationBody, email=form.text("email"), role=_role(form.text("role")), days=days)
         sent = await create_invitation(here, new)
-    except ValidationError as error:
-        fault = f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.".capitalize()
-        return await _members(request, here, None, fault=fault, status=400)
-    except AicdError as error:
-        return await _members(request, here, None, fault=error.message, status=400)
+    except (AicdError, RefusedError) as error:
+        return await _members(request, here, None, fault=refused(request, error))
     return await _members(request, here, None, sent=sent)
 
 
 @router.post(f"{MEMBERS}/invite/{{invitation_id}}/revoke", **sees(Permission.MEMBERS_EDIT))
 async def take_back(here: Here, invitation_id: UUID, form: Posted) -> Response:  # noqa: ARG001 - its token is checked
     await revoke_invitation(here, invitation_id)
-    return go(_base(here), "revoked")
+    return go(at(here, "members"), "revoked")
 
 
 @router.get("/console-invitation", **sees(Level.PERSON))
@@ -87,10 +83,6 @@ async def show_invitation(request: Request) -> Response:
 async def accept(caller: AnyCaller, form: Posted) -> Response:
     await accept_invitation(caller, AcceptanceBody(token=form.text("invitation")[:200]))
     return go("/console")
-
-
-def _base(here: TenantCaller) -> str:
-    return f"/console/{here.place.slug}/members"
 
 
 def _role(text: str) -> Role:
@@ -106,23 +98,19 @@ async def _members(
     cursor: str | None,
     *,
     sent: SentInvitationAnswer | None = None,
-    fault: str = "",
-    status: int = 200,
+    fault: Problem | None = None,
 ) -> Response:
     found = await list_members(here, PageRequest(SHOWN, cursor))
     edits = Permission.MEMBERS_EDIT in here.powers
     invitations = (await list_invitations(here, PageRequest(SHOWN))).items if edits else ()
     origin = own_origin(request, here.stores.settings)
     link = f"{origin}/console-invitation#{sent.token}" if sent else ""
-    return page(
-        request,
-        "members.html",
-        status,
+    return form_page(
+        *(request, "members.html", fault),
         members=found.items,
         next_cursor=found.next_cursor,
         invitations=[each for each in invitations if each.accepted_at is None and each.revoked_at is None],
         roles=list(Role),
         link=link,
         sent=sent,
-        fault=fault,
     )

@@ -9,12 +9,12 @@ from starlette.responses import Response
 
 from aicd_backend.access import require
 from aicd_backend.callers import Here, TenantCaller
-from aicd_backend.console.forms import Form, Posted
+from aicd_backend.console.forms import Form, Posted, body_of
 from aicd_backend.console.jobs import repositories_of
-from aicd_backend.console.pages import go, page
-from aicd_backend.console.repositories import revision_of
+from aicd_backend.console.pages import at, form_page, go, refused
 from aicd_backend.console.routing import console_router, sees
-from aicd_backend.problems import RefusedError
+from aicd_backend.etags import revision_of
+from aicd_backend.problems import Problem, RefusedError
 from aicd_backend.routes.policies import (
     DryRunBody,
     PolicyAnswer,
@@ -61,11 +61,11 @@ async def show_policy(request: Request, here: Here, version: int | None = None) 
 @router.post(POLICY, **sees(Permission.POLICIES_EDIT))
 async def publish(request: Request, here: Here, form: Posted) -> Response:
     try:
-        note = form.text("note")[:1000]
-        await edit_policy(here, revision_of(form), PolicyEdit(rules=_rules(form), note=note), Response())
-    except AicdError as error:
-        return await _editor(request, here, form, revision_of(form), fault=error.message, status=400)
-    return go(f"/console/{here.place.slug}/policy", "published")
+        edit = body_of(PolicyEdit, rules=_rules(form), note=form.text("note"))
+        await edit_policy(here, form.revision(), edit, Response())
+    except (AicdError, RefusedError) as error:
+        return await _editor(request, here, form, form.revision(), fault=refused(request, error))
+    return go(at(here, "policy"), "published")
 
 
 @router.post(f"{POLICY}/try", **sees(Permission.POLICIES_READ))
@@ -75,20 +75,20 @@ async def try_rules(request: Request, here: Here, form: Posted) -> Response:
     report: PolicyReport | None = None
     try:
         if patch := form.fields.get("patch", ("",))[0].strip("\n"):
-            report = await try_policy(here, DryRunBody(patch=f"{patch}\n"[:2_000_000], rules=_rules(form)))
+            report = await try_policy(here, body_of(DryRunBody, patch=f"{patch}\n", rules=_rules(form)))
         else:
             judged = await _judge(here, form, parse_rules(_rules(form), "The policy"))
-    except RefusedError as error:
-        return await _editor(request, here, form, revision_of(form), fault=error.detail, status=error.status)
-    except AicdError as error:
-        return await _editor(request, here, form, revision_of(form), fault=error.message, status=400)
+    except (AicdError, RefusedError) as error:
+        return await _editor(request, here, form, form.revision(), fault=refused(request, error))
     tried = {"judged": judged, "counts": counted(judged) if judged else {}, "report": report}
-    return await _editor(request, here, form, revision_of(form), tried=tried)
+    return await _editor(request, here, form, form.revision(), tried=tried)
 
 
 async def _judge(here: TenantCaller, form: Form, rules: Rules) -> list[Judged]:
     """The last commits of a repository of the organization, by `aicd policy test`'s own function."""
     require(here, Permission.REPOSITORIES_READ)
+    if not here.stores.settings.local_repositories:
+        raise RefusedError(409, "no_local_repositories", "This server reads no repositories of its own machine.")
     try:
         chosen = RepositoryId(UUID(form.text("repository")))
     except ValueError:
@@ -101,7 +101,7 @@ async def _judge(here: TenantCaller, form: Form, rules: Rules) -> list[Judged]:
 
 async def _newest(here: TenantCaller) -> tuple[PolicyAnswer, int]:
     tagged = Response()
-    return await get_policy(here, tagged), int(tagged.headers["ETag"].strip('"'))
+    return await get_policy(here, tagged), revision_of(tagged)
 
 
 def _typed(rules: Rules) -> Form:
@@ -137,22 +137,21 @@ async def _editor(
     *,
     shown: PolicyAnswer | None = None,
     tried: dict[str, Any] | None = None,
-    fault: str = "",
-    status: int = 200,
+    fault: Problem | None = None,
 ) -> Response:
-    return page(
-        request,
-        "policy.html",
-        status,
+    local = here.stores.settings.local_repositories
+    return form_page(
+        *(request, "policy.html", fault),
         form=form,
         revision=revision,
         shown=shown,
         tried=tried,
-        fault=fault,
         limits=LIMITS,
         lines=LINES,
         rule_ids=RULE_IDS,
         commits_most=COMMITS_MOST,
         versions=(await list_policy_versions(here, PageRequest(VERSIONS))).items,
-        repositories=[place for place in await repositories_of(here) if not place.source.startswith("https://")],
+        repositories=[
+            place for place in await repositories_of(here) if local and not place.source.startswith("https://")
+        ],
     )
