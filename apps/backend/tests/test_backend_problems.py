@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import Query
+from fastapi import Depends, Header, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
@@ -150,11 +150,38 @@ async def test_wrong_values_are_named_by_json_pointers_and_not_repeated() -> Non
     assert "s3cr3t" not in answer.text
 
 
+async def test_a_wrong_value_that_several_readers_found_is_told_once() -> None:
+    app = make_app()
+
+    def read(since: Annotated[int, Header()]) -> int:
+        return since
+
+    @app.get("/read")
+    async def read_twice(_first: Annotated[int, Depends(read)], since: Annotated[int, Header()]) -> int:
+        return since
+
+    (error,) = problem_in(await ask(app, "GET", "/read", headers={"since": "x"}))["errors"]
+    assert (error["source"], error["pointer"]) == ("header", "#/since")
+
+
 async def test_text_that_is_not_json_is_told_with_its_place() -> None:
     answer = await ask(make_app(), "POST", "/orders", content=b'{"steps": oops}', headers=JSON)
     (error,) = problem_in(answer)["errors"]
     assert (answer.status_code, error["source"], error["pointer"]) == (422, "body", "#")
     assert "character 10" in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "detail"),
+    [
+        ({}, "There is no body. Send a JSON object."),
+        ({"data": {"steps": "1"}}, "The body is not said to be JSON. Send it with `Content-Type: application/json`."),
+        ({"json": [1]}, "A JSON object is required."),
+    ],
+)
+async def test_a_body_that_is_none_says_what_to_send(request_: dict[str, Any], detail: str) -> None:
+    answer = await ask(make_app(), "POST", "/orders", **request_)
+    assert problem_in(answer)["errors"] == [{"source": "body", "pointer": "#", "detail": detail}]
 
 
 @pytest.mark.parametrize("body", [b'{"steps": "\xff"}', b"[" * 200_000], ids=["not utf-8", "nested too deep"])

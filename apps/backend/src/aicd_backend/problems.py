@@ -202,8 +202,8 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
 
 
 def field_errors(errors: Sequence[Mapping[str, Any]]) -> tuple[FieldError, ...]:
-    """Pydantic's errors by JSON pointer, without the values that were sent."""
-    return tuple(_field_error(error) for error in errors[:MAX_FIELD_ERRORS])
+    """Pydantic's errors by JSON pointer, without the values that were sent; each once, however often it was read."""
+    return tuple(dict.fromkeys(_field_error(error) for error in errors[:MAX_FIELD_ERRORS]))
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
@@ -211,7 +211,21 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     if error["type"] == "json_invalid":
         detail = f"This is not JSON, from character {path[0]} on: {error['ctx']['error']}"
         return FieldError(source=source, pointer="#", detail=detail)
-    return FieldError(source=source, pointer=json_pointer(path), detail=error["msg"])
+    detail = error["msg"] if path or source != "body" else _body_fault(error)
+    return FieldError(source=source, pointer=json_pointer(path), detail=detail)
+
+
+def _body_fault(error: Mapping[str, Any]) -> str:
+    """What is wrong with a body as a whole: Pydantic's words say nothing of HTTP."""
+    match error:
+        case {"type": "missing"}:
+            return "There is no body. Send a JSON object."
+        case {"type": "model_attributes_type", "input": bytes()}:
+            return "The body is not said to be JSON. Send it with `Content-Type: application/json`."
+        case {"type": "model_attributes_type"}:
+            return "A JSON object is required."
+        case _:
+            return str(error["msg"])
 
 
 def json_pointer(path: Sequence[str | int]) -> str:
