@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from aicd_backend.testing.world import Headers, World
+from aicd_backend.testing.world import Headers, OpenWorld, World, settings_under_test
 from aicd_core.tenancy.permissions import EVERYTHING, Permission, Role
 
 ORG = "/v1/organizations/acme"
@@ -158,6 +158,25 @@ async def test_a_repository_is_connected_configured_disconnected_and_taken_up_ag
 async def test_a_path_on_the_server_is_not_a_tenants_to_name(source: str, world: World) -> None:
     answer = await world.client.post(f"{ORG}/repositories", headers=await world.as_key(), json={"source": source})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_source")
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("shop", 400),
+        ("./shop", 400),
+        ("~/shop", 400),
+        ("/srv/shop", 201),
+        ("/srv/a:b", 201),
+        ("file:///srv/shop", 201),
+        ("git@code.test:acme/shop", 201),
+    ],
+)
+async def test_a_path_that_its_operator_allows_is_a_whole_one(source: str, told: int, world_with: OpenWorld) -> None:
+    async with world_with(settings_under_test().model_copy(update={"local_repositories": True})) as world:
+        owner = await world.as_role(Role.OWNER)
+        answer = await world.client.post(f"{ORG}/repositories", headers=owner, json={"source": source})
+    assert (answer.status_code, answer.json().get("code")) == (told, "bad_source" if told == 400 else None)
 
 
 async def test_a_policy_is_published_in_versions(world: World) -> None:

@@ -1,5 +1,6 @@
 """Repositories that jobs may run on, and the code host's installations that let us in."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -64,6 +65,10 @@ class NewRepositoryBody(Body):
     installation_id: OptionalId = None
 
 
+_RELATIVE = re.compile(r"(?!/)[^:]*\Z")
+"""A path, since a URL and git's `host:path` have a colon, that does not begin at the root."""
+
+
 class RepositoryEdit(Body):
     """All that can be configured; what is left out is taken away."""
 
@@ -112,6 +117,13 @@ async def connect_repository(here: Here, new: NewRepositoryBody) -> RepositoryAn
             "bad_source",
             "Name the repository by its https:// clone URL. Paths on the server's machines are for servers that belong "
             "to one organization: their operator may allow them with AICD_LOCAL_REPOSITORIES.",
+        )
+    if _RELATIVE.match(new.source):
+        raise RefusedError(
+            400,
+            "bad_source",
+            "This path would be another one on each machine and for each account. Name the repository by its whole "
+            "path, from / on.",
         )
     installation = None if new.installation_id is None else InstallationId(new.installation_id)
     async with here.write() as session:
