@@ -107,8 +107,8 @@ class Control:
         waiting = await self._plan_hash(job)
         if plan_hash is not None and (len(plan_hash) < 12 or not waiting.startswith(plan_hash)):
             raise ConflictError(
-                f"The plan that waits has the hash {waiting}, not {plan_hash}. Look at it with `aicd show {job_id}`, "
-                "then approve that one.",
+                f"The plan that waits has the hash {waiting}, not {plan_hash}. Look at it, with `aicd show "
+                f"{job_id}` or as the job's `plan` in the API, then approve that one.",
                 code="other_plan",
             )
         detail = self._detail(plan_hash=waiting)
