@@ -1,4 +1,4 @@
-// Makes jobs, lists them, follows one to its end. `npm run build` first, then:
+// Makes jobs, lists them, follows one to its end. `npm run build` first, then, with Node 22.18 or newer:
 // AICD_URL=http://127.0.0.1:8080 AICD_KEY=aicd_key_… node examples/jobs.ts
 import { all, createClient, jobEvents, ProblemError, unwrap } from '../dist/index.js'
 
