@@ -81,7 +81,7 @@ GCCollector(registry=REGISTRY)
 
 TRANSITIONS = _counter(
     "aicd_job_transitions",
-    "What happened to jobs: the event, and the state that it led to.",
+    "What happened to jobs: the event, and the state that it led to. That one is made or taken up is not counted.",
     ("event", "state"),
 )
 STOPS = _counter(
