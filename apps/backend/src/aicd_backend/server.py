@@ -27,7 +27,8 @@ from aicd_core.tenancy.organizations.repository import find_by_slug
 
 NO_DATABASE = (
     "AICD_DATABASE_URL or AICD_SYSTEM_DATABASE_URL is not set, and the API server keeps everything in Postgres: "
-    "set them to postgresql://ROLE:PASSWORD@HOST/DATABASE, with the roles aicd_app and aicd_system, and start again."
+    "set them to postgresql://ROLE:PASSWORD@HOST/DATABASE, with the roles aicd_app and aicd_system that `aicd migrate` "
+    "makes (docs/tenancy.md), and start again. `aicd up` brings a Postgres along."
 )
 log = logging.getLogger(__name__)
 INTERRUPTED = 130
