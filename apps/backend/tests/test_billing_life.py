@@ -148,6 +148,18 @@ async def test_checkout_leads_to_an_active_subscription_invoices_and_the_portal(
     assert (await shop.call("POST", "billing/checkout", elsewhere)).json()["code"] == "bad_return_url"
 
 
+async def test_a_plan_never_begins_without_its_trial_though_stripe_fails_after_its_first_answer(shop: Shop) -> None:
+    answer = await shop.call("POST", "billing/checkout", CHECKOUT)
+    complete_checkout(shop.books, answer.json()["url"].rpartition("/")[2])
+    answers = iter([None])
+    shop.books.chance = lambda _method, path: next(answers, Fault.BEFORE) if path == "/v1/subscriptions" else None
+    await shop.deliver(shop.books.emitted[:1])
+    await shop.opened_pull_request()
+    await shop.keeper.reviewer.review(shop.world.us.tenant)
+    (charge,) = (await shop.call("GET", "billing/charges")).json()["items"]
+    assert (charge["plan"], charge["quantity"], charge["billable"]) == ("per_pull_request", 1, 0)
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_late_doubled_and_reordered_events_come_to_the_same_end(shop: Shop, seed: int) -> None:
     await shop.subscribe()

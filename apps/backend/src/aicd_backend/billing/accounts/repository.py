@@ -40,6 +40,11 @@ async def hold_account(session: WriteSession, tenant: Tenant) -> Account | None:
     return await _one(session, query.with_for_update())
 
 
+async def get_time(session: ReadSession, tenant: Tenant) -> datetime:
+    """When the transaction began, by the clock that dates what is charged; of a tenant that has an account."""
+    return (await session.execute(select(func.now()).where(mine(BillingAccount, tenant)))).scalar_one()
+
+
 async def insert_account(
     session: WriteSession,
     tenant: Tenant,
@@ -71,7 +76,7 @@ async def add_credit(session: WriteSession, tenant: Tenant, pico_usd: int) -> bo
 async def set_plan(session: WriteSession, tenant: Tenant, plan: str, now: datetime) -> bool:
     """Puts the tenant on a plan, which prices what happens from now on; False when it has no account.
 
-    What happened before has to have its charges: `charging.change_plan` sees to it.
+    What happened before has to have its charges: `Charger.switch_plan` sees to it.
     """
     more = {"plan": plan, "billed_from": now, "charged_until": now, "revision": BillingAccount.revision + 1}
     change = update(BillingAccount).where(mine(BillingAccount, tenant)).values(**more)
