@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from sqlalchemy import update
 
 from aicd_backend.app import open_billing
-from aicd_backend.billing.accounts.repository import find_account
-from aicd_backend.billing.exports.repository import list_exports
+from aicd_backend.billing.accounts.repository import find_account, find_customer
+from aicd_backend.billing.exports.repository import list_exports, reject
 from aicd_backend.billing.keeping import Keeper
 from aicd_backend.billing.sending import Sender
 from aicd_backend.billing.stripe_customers import StripeCustomers
@@ -289,7 +289,8 @@ async def test_the_free_plan_has_so_many_pull_requests_a_month_those_under_way_t
     assert (await shop.make_job()).status_code == 201
 
 
-async def test_a_report_of_events_that_stripe_rejected_later_is_read_and_told(shop: Shop) -> None:
+@pytest.mark.parametrize("fault", [[], [Fault.AFTER]], ids=["we know it sent", "we do not"])
+async def test_a_report_of_events_that_stripe_rejected_later_is_read_and_told(shop: Shop, fault: list[Fault]) -> None:
     await shop.subscribe()
     database, tenant = shop.world.stores.database, shop.world.us.tenant
     async with database.write(tenant) as session:
@@ -297,8 +298,11 @@ async def test_a_report_of_events_that_stripe_rejected_later_is_read_and_told(sh
     await shop.opened_pull_request()
     await shop.keeper.charger.charge(tenant, datetime.now(UTC))
     assert await shop.keeper.charger.bundle_charges(tenant) == 1
+    shop.books.plan("POST", "/v1/billing/meter_events", *fault)
     await Sender(shop.world.stores.system, shop.keeper.api, 900, timedelta(seconds=60)).send_due()
     (sent,) = shop.books.meter_events
+    async with shop.world.stores.system.write() as session:
+        assert await reject(session, BillingMode.LIVE, [sent.identifier], "rejected_later", "of the other mode") == []
     report = error_report(shop.books, shop.books.all("billing.meter")[0]["id"], sent.identifier)
     assert "data" not in report  # what is wrong has to be asked for
     await shop.deliver([report, report])
@@ -318,3 +322,11 @@ async def test_whoever_keeps_the_books_sees_money_and_no_code(shop: Shop) -> Non
     for path in ("", "/plan", "/diff", "/patch", "/cost", "/usage", "/reviews", "/tests", "/events"):
         answer = await shop.world.client.get(f"{base}/jobs/{job_id}{path}", headers=mine)
         assert (path, answer.status_code) == (path, 403)
+
+
+async def test_a_customer_of_the_other_mode_is_nobody(shop: Shop) -> None:
+    await shop.subscribe()
+    customer = (await shop.account()).customer or ""
+    async with shop.world.stores.system.read() as session:
+        assert await find_customer(session, BillingMode.TEST, customer) == shop.world.us.tenant
+        assert await find_customer(session, BillingMode.LIVE, customer) is None

@@ -28,6 +28,13 @@ async def count_customers(session: SystemReadSession, mode: BillingMode) -> int:
     return (await session.execute(select(func.count()).select_from(BillingAccount).where(*of_mode))).scalar_one()
 
 
+async def find_customer(session: SystemReadSession, mode: BillingMode, customer: str) -> Tenant | None:
+    """The organization that is a customer in a mode of the payment provider."""
+    of_mode = (BillingAccount.provider == PROVIDER, BillingAccount.customer == customer, BillingAccount.mode == mode)
+    org_id = (await session.execute(select(BillingAccount.org_id).where(*of_mode))).scalar_one_or_none()
+    return None if org_id is None else Tenant(org_id)
+
+
 async def find_account(session: ReadSession, tenant: Tenant) -> Account | None:
     """The tenant's account, if it has one."""
     query = select(*(getattr(BillingAccount, name) for name in _FIELDS)).where(mine(BillingAccount, tenant))
