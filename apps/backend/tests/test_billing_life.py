@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
 import httpx
@@ -287,6 +288,37 @@ async def test_the_free_plan_has_so_many_pull_requests_a_month_those_under_way_t
     ended = await shop.call("POST", f"jobs/{made[0].json()['id']}/cancel", {})
     assert ended.status_code == 200
     assert (await shop.make_job()).status_code == 201
+
+
+async def test_a_job_costs_what_its_own_charges_come_to_and_its_month_what_all_do(shop: Shop) -> None:
+    tenant, writer = shop.world.us.tenant, LedgerWriter(shop.urls, shop.world.us.tenant)
+    ours, other = [await job_recipes.make_job(shop.world, shop.world.us) for _ in range(2)]
+    await job_recipes.store_results(shop.world, shop.world.us, ours)
+    now = datetime.now(UTC)
+    assert await shop.keeper.charger.open_account(tenant, "per_token", now)
+    writer.set_account("cus_one", now - timedelta(minutes=1), credit_pico_usd=10_000_000)
+    writer.entries(ours, 3, now)
+    writer.entries(other, 3, now + timedelta(seconds=1))
+    await shop.keeper.charger.charge(tenant, now + timedelta(minutes=1))
+    # In micro-USD: 306 at 3.6, 3000 cached at 0.36, 42 written at 4.5, 9 of output at 18. Credit paid 2 and 7 of them.
+    whole, by_credit = 306 * 3.6 + 3000 * 0.36 + 42 * 4.5 + 9 * 18, 2 * 3.6 + 7 * 0.36
+    cost = (await shop.call("GET", f"jobs/{ours}/cost")).json()
+    assert (cost["micro_usd"], cost["credit_micro_usd"]) == (ceil(whole - by_credit), ceil(by_credit))
+    assert [(one["meter"], one["quantity"], one["billable"], one["micro_usd"]) for one in cost["meters"]] == [
+        ("aicd_medium_cache_write_tokens", 42, 42, 189),
+        ("aicd_medium_cached_input_tokens", 3000, 2993, 1078),
+        ("aicd_medium_input_tokens", 306, 304, 1095),
+        ("aicd_medium_output_tokens", 9, 9, 162),
+    ]
+    assert (await shop.call("GET", f"jobs/{other}/cost")).json()["micro_usd"] == ceil(whole)
+    plan = (await shop.call("GET", f"jobs/{ours}/plan")).json()
+    estimate = round(plan["plan"]["estimate"]["usd"] * 1_000_000 * 1.2)
+    assert plan["price"] == {"micro_usd": estimate, "is_estimate": True, "charged_micro_usd": ceil(whole - by_credit)}
+    month = (await shop.call("GET", "billing")).json()["month"]
+    spent, end = ceil(2 * whole - by_credit), datetime.fromisoformat(month["ends"])
+    days = max(1.0, min(7.0, (now - datetime.fromisoformat(month["begins"])) / timedelta(days=1)))
+    assert month["spent_micro_usd"] == spent
+    assert month["forecast_micro_usd"] == pytest.approx(spent * (1 + (end - now) / timedelta(days=days)), rel=0.01)
 
 
 @pytest.mark.parametrize("fault", [[], [Fault.AFTER]], ids=["we know it sent", "we do not"])
