@@ -17,7 +17,7 @@ from aicd_backend.billing.charging import Charger
 from aicd_backend.billing.correcting import Corrector
 from aicd_backend.billing.exporter import Exporter
 from aicd_backend.billing.exports import repository as exports
-from aicd_backend.billing.plans import PULL_REQUESTS, Plans
+from aicd_backend.billing.plans import PULL_REQUESTS, Plans, PullRequestTerms
 from aicd_backend.billing.reconciling import Reconciler
 from aicd_backend.billing.sending import Sender
 from aicd_backend.billing.stripe_api import StripeApi
@@ -43,6 +43,8 @@ PLANS = Plans.load()
 EVENTS = "/v1/billing/meter_events"
 OPERATOR = Actor(ActorKind.SYSTEM, "test")
 NOON = (datetime.now(UTC) - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+EDGE = NOON.replace(day=1, hour=0)
+TWO_INCLUDED = PullRequestTerms(included=2, price_micro_usd=5_000_000)
 CREDIT = 5 * 10**10  # 5 cents
 INPUT = "aicd_medium_input_tokens"
 
@@ -233,6 +235,55 @@ async def test_two_exporters_share_the_work_and_never_meet_at_one_customer_and_m
     sent = await asyncio.gather(desk.send(), other.send_due())
     assert sum(sent) == pending == len(desk.books.meter_events)
     assert {exchange.status for exchange in desk.books.exchanges if exchange.path == EVENTS} == {200}
+
+
+async def test_the_exporter_outlives_what_nobody_foresaw(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.plan("per_pull_request", NOON - timedelta(days=20))
+    desk.pull_requests(1, NOON)
+    work, passes = desk.exporter.work_once, 0
+
+    async def surprised() -> int:
+        nonlocal passes
+        passes += 1
+        if passes == 1:
+            raise RuntimeError("nobody foresaw this")
+        sent = await work()
+        desk.exporter.stop()
+        return sent
+
+    monkeypatch.setattr(desk.exporter, "work_once", surprised)
+    desk.exporter.interval = 0.01
+    await desk.exporter.run()
+    assert (passes, desk.books.total(PULL_REQUESTS)) == (2, 1)
+
+
+async def test_pull_requests_at_the_edge_of_a_month_use_up_what_is_part_of_their_own(desk: Desk) -> None:
+    await desk.plan("free", EDGE - timedelta(days=1))
+    priced = PLANS.of("per_pull_request").model_copy(update={"pull_requests": TWO_INCLUDED, "trial_days": 0})
+    plans = PLANS.model_copy(update={"plans": {**PLANS.plans, "free": priced}})
+    charger = replace(desk.exporter.charger, plans=plans)
+    moment = timedelta(microseconds=1)
+    desk.pull_requests(3, EDGE - moment)
+    await charger.charge(desk.tenant, EDGE)
+    desk.pull_requests(3, EDGE)
+    await charger.charge(desk.tenant, EDGE)  # what happens at the very moment is the next look's
+    for until in (EDGE + moment, EDGE + moment, EDGE + timedelta(hours=3)):
+        await charger.charge(desk.tenant, until)
+    async with desk.exporter.database.read(desk.tenant) as session:
+        before = await charges.sum_by_meter(session, desk.tenant, EDGE - timedelta(days=1), EDGE)
+        after = await charges.sum_by_meter(session, desk.tenant, EDGE, EDGE + timedelta(days=1))
+    assert (before, after) == ({PULL_REQUESTS: (3, 1)}, {PULL_REQUESTS: (3, 1)})
+
+
+async def test_what_is_committed_late_behind_the_last_look_is_charged_once(desk: Desk) -> None:
+    await desk.plan("per_token", NOON - timedelta(hours=5))
+    await desk.exporter.charger.charge(desk.tenant, NOON)
+    desk.ledger.entries(desk.ledger.job(), 3, NOON - timedelta(minutes=50))
+    for minutes in (1, 2, 5):
+        await desk.exporter.charger.charge(desk.tenant, NOON + timedelta(minutes=minutes))
+    async with desk.exporter.database.read(desk.tenant) as session:
+        sums = await charges.sum_by_meter(session, desk.tenant, NOON - timedelta(days=1), desk.now())
+    assert sums[INPUT][0] == desk.ledger.counts()[0] == 306
 
 
 async def test_the_books_are_compared_and_a_difference_raises_the_alarm(desk: Desk) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
 import httpx
@@ -13,8 +14,8 @@ from pydantic import SecretStr
 from sqlalchemy import update
 
 from aicd_backend.app import open_billing
-from aicd_backend.billing.accounts.repository import find_account
-from aicd_backend.billing.exports.repository import list_exports
+from aicd_backend.billing.accounts.repository import find_account, find_customer
+from aicd_backend.billing.exports.repository import list_exports, reject
 from aicd_backend.billing.keeping import Keeper
 from aicd_backend.billing.sending import Sender
 from aicd_backend.billing.stripe_customers import StripeCustomers
@@ -148,6 +149,18 @@ async def test_checkout_leads_to_an_active_subscription_invoices_and_the_portal(
     assert (await shop.call("POST", "billing/checkout", elsewhere)).json()["code"] == "bad_return_url"
 
 
+async def test_a_plan_never_begins_without_its_trial_though_stripe_fails_after_its_first_answer(shop: Shop) -> None:
+    answer = await shop.call("POST", "billing/checkout", CHECKOUT)
+    complete_checkout(shop.books, answer.json()["url"].rpartition("/")[2])
+    answers = iter([None])
+    shop.books.chance = lambda _method, path: next(answers, Fault.BEFORE) if path == "/v1/subscriptions" else None
+    await shop.deliver(shop.books.emitted[:1])
+    await shop.opened_pull_request()
+    await shop.keeper.reviewer.review(shop.world.us.tenant)
+    (charge,) = (await shop.call("GET", "billing/charges")).json()["items"]
+    assert (charge["plan"], charge["quantity"], charge["billable"]) == ("per_pull_request", 1, 0)
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_late_doubled_and_reordered_events_come_to_the_same_end(shop: Shop, seed: int) -> None:
     await shop.subscribe()
@@ -277,7 +290,39 @@ async def test_the_free_plan_has_so_many_pull_requests_a_month_those_under_way_t
     assert (await shop.make_job()).status_code == 201
 
 
-async def test_a_report_of_events_that_stripe_rejected_later_is_read_and_told(shop: Shop) -> None:
+async def test_a_job_costs_what_its_own_charges_come_to_and_its_month_what_all_do(shop: Shop) -> None:
+    tenant, writer = shop.world.us.tenant, LedgerWriter(shop.urls, shop.world.us.tenant)
+    ours, other = [await job_recipes.make_job(shop.world, shop.world.us) for _ in range(2)]
+    await job_recipes.store_results(shop.world, shop.world.us, ours)
+    now = datetime.now(UTC)
+    assert await shop.keeper.charger.open_account(tenant, "per_token", now)
+    writer.set_account("cus_one", now - timedelta(minutes=1), credit_pico_usd=10_000_000)
+    writer.entries(ours, 3, now)
+    writer.entries(other, 3, now + timedelta(seconds=1))
+    await shop.keeper.charger.charge(tenant, now + timedelta(minutes=1))
+    # In micro-USD: 306 at 3.6, 3000 cached at 0.36, 42 written at 4.5, 9 of output at 18. Credit paid 2 and 7 of them.
+    whole, by_credit = 306 * 3.6 + 3000 * 0.36 + 42 * 4.5 + 9 * 18, 2 * 3.6 + 7 * 0.36
+    cost = (await shop.call("GET", f"jobs/{ours}/cost")).json()
+    assert (cost["micro_usd"], cost["credit_micro_usd"]) == (ceil(whole - by_credit), ceil(by_credit))
+    assert [(one["meter"], one["quantity"], one["billable"], one["micro_usd"]) for one in cost["meters"]] == [
+        ("aicd_medium_cache_write_tokens", 42, 42, 189),
+        ("aicd_medium_cached_input_tokens", 3000, 2993, 1078),
+        ("aicd_medium_input_tokens", 306, 304, 1095),
+        ("aicd_medium_output_tokens", 9, 9, 162),
+    ]
+    assert (await shop.call("GET", f"jobs/{other}/cost")).json()["micro_usd"] == ceil(whole)
+    plan = (await shop.call("GET", f"jobs/{ours}/plan")).json()
+    estimate = round(plan["plan"]["estimate"]["usd"] * 1_000_000 * 1.2)
+    assert plan["price"] == {"micro_usd": estimate, "is_estimate": True, "charged_micro_usd": ceil(whole - by_credit)}
+    month = (await shop.call("GET", "billing")).json()["month"]
+    spent, end = ceil(2 * whole - by_credit), datetime.fromisoformat(month["ends"])
+    days = max(1.0, min(7.0, (now - datetime.fromisoformat(month["begins"])) / timedelta(days=1)))
+    assert month["spent_micro_usd"] == spent
+    assert month["forecast_micro_usd"] == pytest.approx(spent * (1 + (end - now) / timedelta(days=days)), rel=0.01)
+
+
+@pytest.mark.parametrize("fault", [[], [Fault.AFTER]], ids=["we know it sent", "we do not"])
+async def test_a_report_of_events_that_stripe_rejected_later_is_read_and_told(shop: Shop, fault: list[Fault]) -> None:
     await shop.subscribe()
     database, tenant = shop.world.stores.database, shop.world.us.tenant
     async with database.write(tenant) as session:
@@ -285,8 +330,11 @@ async def test_a_report_of_events_that_stripe_rejected_later_is_read_and_told(sh
     await shop.opened_pull_request()
     await shop.keeper.charger.charge(tenant, datetime.now(UTC))
     assert await shop.keeper.charger.bundle_charges(tenant) == 1
+    shop.books.plan("POST", "/v1/billing/meter_events", *fault)
     await Sender(shop.world.stores.system, shop.keeper.api, 900, timedelta(seconds=60)).send_due()
     (sent,) = shop.books.meter_events
+    async with shop.world.stores.system.write() as session:
+        assert await reject(session, BillingMode.LIVE, [sent.identifier], "rejected_later", "of the other mode") == []
     report = error_report(shop.books, shop.books.all("billing.meter")[0]["id"], sent.identifier)
     assert "data" not in report  # what is wrong has to be asked for
     await shop.deliver([report, report])
@@ -306,3 +354,11 @@ async def test_whoever_keeps_the_books_sees_money_and_no_code(shop: Shop) -> Non
     for path in ("", "/plan", "/diff", "/patch", "/cost", "/usage", "/reviews", "/tests", "/events"):
         answer = await shop.world.client.get(f"{base}/jobs/{job_id}{path}", headers=mine)
         assert (path, answer.status_code) == (path, 403)
+
+
+async def test_a_customer_of_the_other_mode_is_nobody(shop: Shop) -> None:
+    await shop.subscribe()
+    customer = (await shop.account()).customer or ""
+    async with shop.world.stores.system.read() as session:
+        assert await find_customer(session, BillingMode.TEST, customer) == shop.world.us.tenant
+        assert await find_customer(session, BillingMode.LIVE, customer) is None

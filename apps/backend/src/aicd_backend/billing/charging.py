@@ -66,10 +66,20 @@ class Charger:
             account = await accounts.hold_account(session, tenant)
             if account is None:
                 raise NotFoundError("The organization has no billing account.", code="no_billing_account")
-            _, until = await self._charge_some(session, tenant, account, now, None)
-            if until < now:
-                raise ConflictError("The organization is too busy just now. Try again.", code="still_charging")
-            await accounts.set_plan(session, tenant, plan, now)
+            await self.switch_plan(session, tenant, account, plan, now)
+
+    async def switch_plan(
+        self, session: WriteSession, tenant: Tenant, account: Account, plan: str, now: datetime
+    ) -> None:
+        """As `change_plan`, in the transaction of a caller that holds the account. `charge` comes before it.
+
+        Raises:
+            ConflictError: `still_charging`.
+        """
+        _, until = await self._charge_some(session, tenant, account, now, None)
+        if until < now:
+            raise ConflictError("The organization is too busy just now. Try again.", code="still_charging")
+        await accounts.set_plan(session, tenant, plan, now)
 
     async def charge(self, tenant: Tenant, now: datetime, since: datetime | None = None) -> int:
         """Makes the charges of everything before `now` that has none; how many things that were.

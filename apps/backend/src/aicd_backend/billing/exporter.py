@@ -17,11 +17,10 @@ from aicd_backend.billing.reconciliations import repository as reconciliations
 from aicd_backend.billing.reconciling import Reconciler
 from aicd_backend.billing.sending import Sender
 from aicd_backend.billing.stripe_api import TIMEOUT, StripeApi
-from aicd_backend.billing.stripe_faults import StripeFault
 from aicd_backend.billing.values import Comparison
 from aicd_backend.settings import BackendSettings
 from aicd_core.db.database import Database, SystemDatabase
-from aicd_core.errors import AicdError, ConflictError, InvalidInputError, UnavailableError
+from aicd_core.errors import ConflictError, InvalidInputError, UnavailableError
 from aicd_core.ids import OrgId
 from aicd_core.tenancy import Tenant
 from aicd_core.usage.billing.models import BillingMode
@@ -32,6 +31,10 @@ PAGE = 500
 """Organizations that are listed at once."""
 SETTLED = timedelta(hours=2)
 """So long after a day its books are compared: what was used at its end was sent by then."""
+
+
+LATEST_HOUR = 12
+"""The hour of UTC from which on they are compared even while meter events wait, which is a difference."""
 
 
 def open_api(settings: BackendSettings) -> StripeApi:
@@ -46,10 +49,6 @@ def open_api(settings: BackendSettings) -> StripeApi:
         )
     timeout = min(TIMEOUT, settings.billing_lease / 4)
     return StripeApi(settings.stripe_key.get_secret_value(), settings.stripe_mode, settings.stripe_url, timeout)
-
-
-LATEST_HOUR = 12
-"""The hour of UTC from which on they are compared even while meter events wait, which is a difference."""
 
 
 @dataclass
@@ -107,7 +106,7 @@ class Exporter:
                 if not self._checked:
                     await self.require_one_mode()
                 await self.work_once()
-            except (AicdError, StripeFault):
+            except Exception:
                 log.exception("billing: this pass was broken off; the next one goes on")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), self.interval)

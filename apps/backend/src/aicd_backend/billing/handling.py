@@ -6,8 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.events import repository as events
 from aicd_backend.billing.events.values import HANDLED_KINDS, METER_REPORT, Ended, EventView, object_of
+from aicd_backend.billing.exports import repository as exports
 from aicd_backend.billing.reviewing import Reviewer
 from aicd_backend.billing.stripe_customers import rejected_of
 from aicd_backend.billing.stripe_faults import StripeFault
@@ -26,6 +28,8 @@ TAKEN_SECONDS = 300.0
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 600.0
 MOST_ATTEMPTS = 20
 """With the pauses between them, so many take more than two hours."""
+REJECTED = "rejected_later"
+"""The code of meter events that Stripe took, and could not count."""
 OTHER = Ended(EventState.IGNORED, "other_event", "Nothing hangs on events of this kind.")
 NOBODYS = Ended(EventState.IGNORED, "unknown_customer", "No organization is this customer.")
 HANDLED = Ended(EventState.HANDLED)
@@ -83,7 +87,7 @@ class EventHandler:
             return None, await self._reject(event)
         customer = event.customer or await self._customer_of_dispute(event)
         async with self.system.read() as session:
-            tenant = await events.find_tenant(session, customer) if customer else None
+            tenant = await accounts.find_customer(session, event.mode, customer) if customer else None
         if tenant is None:
             return None, NOBODYS
         await self.subscriber.refresh(tenant)
@@ -99,7 +103,7 @@ class EventHandler:
         told = json.loads(event.body)
         found = rejected_of(told) if told.get("data") else await self.subscriber.api.rejected(event.external_id)
         async with self.system.write() as session:
-            whose = await events.reject_exports(session, list(found.identifiers), "rejected_later", found.summary)
+            whose = await exports.reject(session, event.mode, found.identifiers, REJECTED, found.summary)
         log.error("billing: Stripe rejected %d meter event(s) later: %s", len(whose), found.summary)
         for org_id in sorted(set(whose)):
             tenant = Tenant(org_id)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
 
+from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.correcting import Corrector
 from aicd_backend.billing.exporter import Exporter, open_api
 from aicd_backend.billing.exports import repository as exports
@@ -87,9 +88,12 @@ class Operations:
 
     async def put_on(self, slug: str, plan: str) -> None:
         """Puts an organization on a plan; its account is made if it has none."""
-        charger, tenant, now = self.exporter.charger, await self.tenant(slug), datetime.now(UTC)
-        if not await charger.open_account(tenant, plan, now):
-            await charger.change_plan(tenant, plan, now)
+        charger, tenant = self.exporter.charger, await self.tenant(slug)
+        if await charger.open_account(tenant, plan, datetime.now(UTC)):
+            return
+        async with self.exporter.database.read(tenant) as session:
+            now = await accounts.get_time(session, tenant)
+        await charger.change_plan(tenant, plan, now)
 
     async def tenant(self, slug: str) -> Tenant:
         """An organization by its slug; raises NotFoundError."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aicd_backend.billing.plans import Plan
+from aicd_backend.billing.plans import PULL_REQUESTS, Plan
 from aicd_backend.billing.spending.values import MeterSum
 from aicd_core.contracts import MICRO_USD
 
@@ -23,13 +23,13 @@ def price_of(plan: Plan, estimate_usd: float, opened: int, charged: Sequence[Met
         plan: by which the organization pays.
         estimate_usd: what the planner thinks that the models will cost; with the margin it is the price of tokens.
         opened: pull requests of the month that have their charge.
-        charged: of this job: one whose pull request was paid for pays for no other.
+        charged: of this job: one whose pull request has its charge pays for no other.
     """
     if on_trial:
         return Quote(0, is_estimate=False)
-    fixed = 0
-    terms = plan.pull_requests
-    if terms is not None and terms.price_micro_usd is not None and opened >= terms.included and not charged:
+    fixed, terms = 0, plan.pull_requests
+    is_charged = any(one.meter == PULL_REQUESTS for one in charged)
+    if terms is not None and terms.price_micro_usd is not None and opened >= terms.included and not is_charged:
         fixed = terms.price_micro_usd
     if not plan.tokens:
         return Quote(fixed, is_estimate=False)

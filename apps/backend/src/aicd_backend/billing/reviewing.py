@@ -36,9 +36,12 @@ async def position_of(
     """How an organization's account stands in its month; raises InvalidInputError: `no_such_plan`."""
     plan = charger.plans.of(account.plan if account else charger.plans.default)
     since = counted_from(account, plan, now)
-    spent = await spending.sum_spent(session, tenant, month_begin(now), next_month(now)) if account else 0
-    charged = await spending.count_charged(session, tenant, since) if account else 0
-    return Position(account, plan, spent, charged, since)
+    if account is None:
+        return Position(None, plan, 0, 0, 0, since)
+    spent = await spending.sum_spent(session, tenant, month_begin(now), next_month(now))
+    charged = await spending.count_charged(session, tenant, since)
+    in_month = await spending.count_charged(session, tenant, month_begin(now))
+    return Position(account, plan, spent, charged, in_month, since)
 
 
 @dataclass

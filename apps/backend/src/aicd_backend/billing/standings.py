@@ -17,13 +17,15 @@ STOPS = frozenset({OVERDUE, DISPUTED, CAP})
 class Position:
     """How an organization's account stands in its month of UTC.
 
-    `spent` in 10^-12 US dollars; `charged` are the pull requests since `counted_from` that have their charge.
+    `spent` in 10^-12 US dollars; `charged` are the pull requests since `counted_from` that have their charge, and
+    `charged_in_month` those since the month began: what a plan includes is used up by those under any plan.
     """
 
     account: Account | None
     plan: Plan
     spent: int
     charged: int
+    charged_in_month: int
     counted_from: datetime
 
 
@@ -104,7 +106,7 @@ def _limit(position: Position, now: datetime) -> Limit | None:
         return None
     unit = terms.price_micro_usd * PICO_PER_MICRO
     room = max(0, account.hard_cap * PICO_PER_MICRO - position.spent) // unit + account.credit_pico_usd // unit
-    free = max(0, terms.included - position.charged)
+    free = max(0, terms.included - position.charged_in_month)
     return Limit(
         min(position.charged + free + room, 2**31 - 1),
         Why(

@@ -55,20 +55,26 @@ class Subscriber:
             found = await self.api.customer_at(account.customer)
             state = state_of(found, self.charger.plans.default, self.grace)
             if state.plan != account.plan:
-                await self.charger.change_plan(tenant, state.plan, datetime.now(UTC))
-            elif await self._write(tenant, account, state):
+                self.charger.plans.of(state.plan)
+                await self.charger.charge(tenant, datetime.now(UTC))
+            if await self._write(tenant, account, state):
                 return state
         raise ConflictError("The account was changed again and again meanwhile. Try again.", code="account_busy")
 
     async def _write(self, tenant: Tenant, account: Account, state: ProviderState) -> bool:
+        """Plan, trial, credit and all else in one transaction: no plan charges before its trial is there."""
         before = {name: getattr(account, name) for name in vars(state)}
-        begins = state.subscription is not None and account.trial_end is None
-        trial_end = self._trial_end(state, account) if begins else account.trial_end
-        if before == vars(state) and trial_end == account.trial_end:
+        if before == vars(state) and self._trial_end(state, account, account.billed_from) == account.trial_end:
             return True
         async with self.charger.database.write(tenant) as session:
-            if not await subscriptions.set_state(session, tenant, account.revision, state, trial_end):
+            held = await accounts.hold_account(session, tenant)
+            if held is None or held.revision != account.revision:
                 return False
+            begin = held.billed_from
+            if state.plan != held.plan:
+                begin = await accounts.get_time(session, tenant)
+                await self.charger.switch_plan(session, tenant, held, state.plan, begin)
+            await subscriptions.set_state(session, tenant, state, self._trial_end(state, held, begin))
             credit = self.charger.plans.of(state.plan).credit_micro_usd * PICO_PER_MICRO
             if state.subscription is not None and credit:
                 reason = f"It comes with the plan {state.plan}."
@@ -84,7 +90,9 @@ class Subscriber:
             await record(session, tenant, BILLING, "billing.changed", "organization", str(tenant.org_id), detail)
         return True
 
-    def _trial_end(self, state: ProviderState, account: Account) -> datetime | None:
+    def _trial_end(self, state: ProviderState, account: Account, begin: datetime) -> datetime | None:
         """The end of the one trial that an organization has: it begins with its first subscription to such a plan."""
         days = self.charger.plans.of(state.plan).trial_days
-        return account.billed_from + timedelta(days=days) if days else None
+        if account.trial_end is not None or state.subscription is None or not days:
+            return account.trial_end
+        return begin + timedelta(days=days)

@@ -28,7 +28,7 @@ def _charge(who: Any) -> NewCharge:
 
 def _event(who: Any) -> EventView:
     number = _FIRST_ROWS.get(who.name, who.number)
-    return EventView(number, BillingMode.TEST, who.word("event"), "invoice.paid", who.word("customer"), b"{}", 0, NOW)
+    return EventView(number, BillingMode.TEST, who.word("event"), "invoice.paid", who.word("customer"), b"{}", 0)
 
 
 def _export(who: Any) -> ExportId:
@@ -61,8 +61,8 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     (f"{_BILLING}.charges.*", "subjects"): lambda who: (who.word("charge"),),
     (f"{_BILLING}.charges.*", "charges"): lambda who: (_charge(who),),
     (f"{_BILLING}.charges.*", "charge_ids"): lambda who: (_FIRST_ROWS.get(who.name, who.number),),
-    (f"{_BILLING}.events.*", "customer"): lambda who: who.word("customer"),
-    (f"{_BILLING}.events.*", "identifiers"): lambda who: [who.word("identifier")],
+    (f"{_BILLING}.accounts.find_customer", "customer"): lambda who: who.word("customer"),
+    (f"{_BILLING}.exports.*", "identifiers"): lambda who: (who.word("identifier"),),
     (f"{_BILLING}.exports.list_exports", "only"): lambda _: ExportState.SENT,
     (f"{_BILLING}.exports.*", "exports"): lambda who: (_export(who),),
     # Nobody's: of one that a rival has, only the provider's own answer speaks.

@@ -28,6 +28,13 @@ async def count_customers(session: SystemReadSession, mode: BillingMode) -> int:
     return (await session.execute(select(func.count()).select_from(BillingAccount).where(*of_mode))).scalar_one()
 
 
+async def find_customer(session: SystemReadSession, mode: BillingMode, customer: str) -> Tenant | None:
+    """The organization that is a customer in a mode of the payment provider."""
+    of_mode = (BillingAccount.provider == PROVIDER, BillingAccount.customer == customer, BillingAccount.mode == mode)
+    org_id = (await session.execute(select(BillingAccount.org_id).where(*of_mode))).scalar_one_or_none()
+    return None if org_id is None else Tenant(org_id)
+
+
 async def find_account(session: ReadSession, tenant: Tenant) -> Account | None:
     """The tenant's account, if it has one."""
     query = select(*(getattr(BillingAccount, name) for name in _FIELDS)).where(mine(BillingAccount, tenant))
@@ -38,6 +45,11 @@ async def hold_account(session: WriteSession, tenant: Tenant) -> Account | None:
     """The tenant's account, which nobody else changes until the transaction ends."""
     query = select(*(getattr(BillingAccount, name) for name in _FIELDS)).where(mine(BillingAccount, tenant))
     return await _one(session, query.with_for_update())
+
+
+async def get_time(session: ReadSession, tenant: Tenant) -> datetime:
+    """When the transaction began, by the clock that dates what is charged; of a tenant that has an account."""
+    return (await session.execute(select(func.now()).where(mine(BillingAccount, tenant)))).scalar_one()
 
 
 async def insert_account(
@@ -71,7 +83,7 @@ async def add_credit(session: WriteSession, tenant: Tenant, pico_usd: int) -> bo
 async def set_plan(session: WriteSession, tenant: Tenant, plan: str, now: datetime) -> bool:
     """Puts the tenant on a plan, which prices what happens from now on; False when it has no account.
 
-    What happened before has to have its charges: `charging.change_plan` sees to it.
+    What happened before has to have its charges: `Charger.switch_plan` sees to it.
     """
     more = {"plan": plan, "billed_from": now, "charged_until": now, "revision": BillingAccount.revision + 1}
     change = update(BillingAccount).where(mine(BillingAccount, tenant)).values(**more)

@@ -6,10 +6,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from aicd_backend.billing.events.values import Ended, EventView, NewEvent
-from aicd_core.db.sessions import SystemReadSession, SystemSession
+from aicd_core.db.sessions import SystemSession
 from aicd_core.ids import OrgId
-from aicd_core.tenancy import Tenant
-from aicd_core.usage.billing.models import BillingAccount, BillingExport, EventState, ExportState, StripeEvent
+from aicd_core.usage.billing.models import EventState, StripeEvent
 
 _WAITING = StripeEvent.state == EventState.RECEIVED
 _FIELDS = tuple(EventView.__dataclass_fields__)
@@ -73,23 +72,3 @@ async def delete_handled(session: SystemSession, before: datetime, most: int) ->
     )
     removed = await session.execute(delete(StripeEvent).where(StripeEvent.id.in_(old)).returning(StripeEvent.id))
     return len(removed.all())
-
-
-async def find_tenant(session: SystemReadSession, customer: str) -> Tenant | None:
-    """The organization that is a customer of Stripe's."""
-    query = select(BillingAccount.org_id).where(
-        BillingAccount.provider == "stripe", BillingAccount.customer == customer
-    )
-    org_id = (await session.execute(query)).scalar_one_or_none()
-    return None if org_id is None else Tenant(org_id)
-
-
-async def reject_exports(session: SystemSession, identifiers: list[str], code: str, reason: str) -> list[OrgId]:
-    """Marks meter events as dead that Stripe took and rejected later; whose they are."""
-    found = await session.execute(
-        update(BillingExport)
-        .where(BillingExport.identifier.in_(identifiers), BillingExport.state == ExportState.SENT)
-        .values(state=ExportState.DEAD, sent_at=None, code=code, reason=reason)
-        .returning(BillingExport.org_id)
-    )
-    return list(found.scalars())

@@ -36,7 +36,6 @@ class EventView:
     customer: str | None
     body: bytes
     attempts: int
-    received_at: datetime
 
 
 @dataclass(frozen=True)

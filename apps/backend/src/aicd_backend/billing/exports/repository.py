@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from aicd_backend.billing.values import Export, ExportView, NewExport, Setback
 from aicd_core.db.sessions import ReadSession, SystemReadSession, SystemSession, WriteSession
-from aicd_core.ids import ExportId
+from aicd_core.ids import ExportId, OrgId
 from aicd_core.tenancy import Tenant, mine
 from aicd_core.usage.billing.models import (
     AdjustmentKind,
@@ -87,6 +87,23 @@ async def set_back(session: SystemSession, export: ExportId, owner: str, why: Se
 async def let_go(session: SystemSession, export: ExportId, owner: str, first_attempt_at: datetime | None) -> bool:
     """Gives a meter event back that was not tried; False when it is another's by now."""
     return await _end(session, export, owner, {"first_attempt_at": first_attempt_at})
+
+
+async def reject(
+    session: SystemSession, mode: BillingMode, identifiers: Sequence[str], code: str, reason: str
+) -> list[OrgId]:
+    """Marks meter events as dead that the provider took and rejected later; whose they are.
+
+    Also those of which we do not know yet that it took them: sent again, it would call them duplicates.
+    """
+    found = await session.execute(
+        update(BillingExport)
+        .where(BillingExport.identifier.in_(identifiers), BillingExport.mode == mode)
+        .where(BillingExport.state != ExportState.DEAD)
+        .values(state=ExportState.DEAD, sent_at=None, code=code, reason=reason, claimed_by=None, claimed_until=None)
+        .returning(BillingExport.org_id)
+    )
+    return list(found.scalars())
 
 
 async def count_pending(session: SystemReadSession, mode: BillingMode) -> int:

@@ -21,18 +21,11 @@ async def set_customer(session: WriteSession, tenant: Tenant, customer: str) -> 
     return changed.first() is not None
 
 
-async def set_state(
-    session: WriteSession, tenant: Tenant, revision: int, told: ProviderState, trial_end: datetime | None
-) -> bool:
-    """Writes down how Stripe says that the tenant stands; False when the account is no longer at this revision.
+async def set_state(session: WriteSession, tenant: Tenant, told: ProviderState, trial_end: datetime | None) -> None:
+    """Writes down how Stripe says that the tenant stands, for whoever holds the account.
 
-    The plan is not set: `Charger.change_plan` does, which charges first what was done under the old one.
+    The plan is not set: `Charger.switch_plan` does, which charges first what was done under the old one.
     """
     values = {name: value for name, value in vars(told).items() if name != "plan"}
-    changed = await session.execute(
-        update(BillingAccount)
-        .where(mine(BillingAccount, tenant), BillingAccount.revision == revision, BillingAccount.plan == told.plan)
-        .values(**values, trial_end=trial_end, revision=revision + 1)
-        .returning(BillingAccount.org_id)
-    )
-    return changed.first() is not None
+    change = update(BillingAccount).where(mine(BillingAccount, tenant))
+    await session.execute(change.values(**values, trial_end=trial_end, revision=BillingAccount.revision + 1))
