@@ -4,10 +4,12 @@ import asyncio
 import io
 import shutil
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import psycopg
 import pytest
 
+from aicd_cli.commands import run as run_command
 from aicd_cli.commands.run import RunRequest, _Run
 from aicd_cli.runtime import LocalHosts, Store, leftovers
 from aicd_cli.views import PlainView
@@ -204,6 +206,29 @@ async def test_two_people_who_approve_at_once_both_see_the_end(body: Body, sourc
     runs = [_Run(body.control(), body.foreground(), store, request, PlainView(io.StringIO())) for _ in range(2)]
     ran = await asyncio.gather(*(one.to_the_end(job) for one in runs))
     assert [one.report.job.state for one in ran] == [JobState.PR_OPEN] * 2
+
+
+async def test_a_run_goes_on_with_a_job_that_another_approved_before_it_read_the_report(
+    body: Body, source: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (source / ".aicd.yml").write_text("version: 1\ntests: []\nplan_approval: always\n")
+    git(source, "commit", "-qam", "Ask")
+    use(body)
+    job = (await body.take(source, "Approved meanwhile")).job
+    read = AsyncMock(wraps=run_command.read_report)
+
+    async def approved_before_it_is_read(*arguments):
+        if not read.await_count:
+            await body.control().approve(job.id, None)
+        return await read(*arguments)
+
+    monkeypatch.setattr(run_command, "read_report", approved_before_it_is_read)
+    request = RunRequest(
+        str(source), IssueText("A", "B"), "dummy", None, yes=False, anew=False, as_json=True, data_dir=None
+    )
+    store = Store(body.database, body.system, body.tenant)
+    ran = await _Run(body.control(), body.foreground(), store, request, PlainView(io.StringIO())).to_the_end(job)
+    assert ran.report.job.state is JobState.PR_OPEN
 
 
 async def test_a_replay_is_shown_the_cache_of_the_jobs_organization(body: Body, source: Path):

@@ -32,7 +32,7 @@ from aicd_cli.views import View, open_view
 from aicd_cli.wanted import read_wanted, require_one_place
 from aicd_core.agents.registry import load_agent
 from aicd_core.errors import ConflictError, InvalidInputError
-from aicd_core.jobs.machine import JobState
+from aicd_core.jobs.machine import AT_WORK, JobState
 from aicd_core.jobs.values import JobView
 from aicd_core.orchestrator import (
     Control,
@@ -242,11 +242,18 @@ class _Run:
         if job.state is JobState.PAUSED:
             with suppress(ConflictError):
                 await self.control.resume(job.id)
-        ran = await self._drive(job)
+        ran = await self._follow(job)
         while ran.report.job.state is JobState.AWAITING_APPROVAL and not ran.stopped and self._approved(ran.report):
             seen = ran.report.plan.structure_hash() if ran.report.plan else None
             with suppress(ConflictError):
                 await self.control.approve(job.id, seen)
+            ran = await self._follow(job)
+        return ran
+
+    async def _follow(self, job: JobView) -> _Ran:
+        """Drives it again where somebody else moved it on between its last step here and the reading of the report."""
+        ran = await self._drive(job)
+        while ran.report.job.state in AT_WORK and not ran.stopped:
             ran = await self._drive(job)
         return ran
 
