@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from aicd_backend.billing.exports import repository as exports
 from aicd_backend.billing.plans import PULL_REQUESTS, Plans, PullRequestTerms
 from aicd_backend.billing.reconciling import Reconciler
 from aicd_backend.billing.sending import Sender
+from aicd_backend.billing.spending.repository import list_charges
 from aicd_backend.billing.stripe_api import StripeApi
 from aicd_backend.billing.syncing import sync
 from aicd_backend.billing.values import Account, ExportView
@@ -30,6 +32,7 @@ from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.pages import PageRequest
 from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
 from aicd_core.ids import JobId
+from aicd_core.jobs.machine import TERMINAL, TRANSITIONS, JobEvent, JobState, JobStatus, decide
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.repository import list_entries
@@ -139,6 +142,30 @@ async def test_each_thing_is_charged_once_and_told_in_few_events_under_names_tha
     # The credit came first: some of what was used is not to be paid.
     assert sum(quantity - billable for quantity, billable in sums.values()) > 0
     assert (await desk.account()).credit_pico_usd < 30 * 10**6  # less than the dearest token
+
+
+async def test_one_charge_for_each_opened_pull_request_whatever_the_rounds(desk: Desk) -> None:
+    await desk.plan("per_pull_request", NOON - timedelta(days=20))
+    published = {}
+    for seed in range(30):
+        chance, status, job = random.Random(seed), JobStatus(JobState.QUEUED), desk.ledger.job()
+        for version in range(40):
+            possible = sorted(event for state, event in TRANSITIONS if state is status.state)
+            if not possible:
+                break
+            going = [event for event in possible if decide(status, event).state not in TERMINAL | {JobState.PAUSED}]
+            event = chance.choice(going if chance.random() < 0.9 and going else possible)
+            status, at = decide(status, event), NOON + timedelta(minutes=version)
+            desk.ledger.event(job, version, event, status.state, at)
+            if event is JobEvent.PUBLISHED:
+                published.setdefault(job, at)
+    assert 5 < len(published) < 30
+    await desk.charge()
+    async with desk.exporter.database.read(desk.tenant) as session:
+        page = await list_charges(session, desk.tenant, PageRequest(limit=100))
+    assert {one.job_id: one.occurred_at for one in page.items} == published
+    paid = [(one.quantity, one.billable, one.unit_pico_usd) for one in page.items]
+    assert paid == [(1, 1, 5 * 10**12)] * len(published)
 
 
 async def test_whatever_fails_on_the_way_every_pull_request_is_counted_once(desk: Desk) -> None:
@@ -263,12 +290,14 @@ async def test_pull_requests_at_the_edge_of_a_month_use_up_what_is_part_of_their
     plans = PLANS.model_copy(update={"plans": {**PLANS.plans, "free": priced}})
     charger = replace(desk.exporter.charger, plans=plans)
     moment = timedelta(microseconds=1)
-    desk.pull_requests(3, EDGE - moment)
-    await charger.charge(desk.tenant, EDGE)
-    desk.pull_requests(3, EDGE)
-    await charger.charge(desk.tenant, EDGE)  # what happens at the very moment is the next look's
-    for until in (EDGE + moment, EDGE + moment, EDGE + timedelta(hours=3)):
-        await charger.charge(desk.tenant, until)
+    desk.pull_requests(1, EDGE - timedelta(hours=2))
+    await charger.charge(desk.tenant, EDGE - timedelta(hours=1))
+    desk.pull_requests(2, EDGE - moment)
+    desk.pull_requests(1, EDGE)
+    await charger.charge(desk.tenant, EDGE + moment)  # some of both months in one look
+    desk.pull_requests(2, EDGE + timedelta(hours=1))
+    for hours in (2, 2, 3):
+        await charger.charge(desk.tenant, EDGE + timedelta(hours=hours))
     async with desk.exporter.database.read(desk.tenant) as session:
         before = await charges.sum_by_meter(session, desk.tenant, EDGE - timedelta(days=1), EDGE)
         after = await charges.sum_by_meter(session, desk.tenant, EDGE, EDGE + timedelta(days=1))

@@ -1,4 +1,4 @@
-"""What things cost: every history of a job, and every ledger, tried on every plan."""
+"""What things cost: every ledger, tried on every plan."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,14 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aicd_backend.billing.plans import PULL_REQUESTS, Plans, TokenKind, token_meter
-from aicd_backend.billing.pricing import charges_for, month_of, opened_pull_request
+from aicd_backend.billing.pricing import charges_for, month_of
 from aicd_backend.billing.syncing import wanted_prices
 from aicd_backend.billing.values import OpenedPullRequest, Terms, TokenUse
 from aicd_core.contracts import Usage
 from aicd_core.errors import InvalidInputError
 from aicd_core.ids import JobId, new_uuid
-from aicd_core.jobs.machine import TRANSITIONS, JobEvent, JobState, JobStatus, decide
-from aicd_core.jobs.values import EventView
 from aicd_core.usage.billing.models import ChargeKind
 
 BEGIN = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -28,36 +26,6 @@ usages = st.builds(
     Usage, input_tokens=counts, cached_input_tokens=counts, cache_write_tokens=counts, output_tokens=counts
 )
 uses = st.lists(st.tuples(st.sampled_from(MODELS), usages), max_size=30)
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[EventView]:
-    """What can happen to a job, in any order that its machine allows."""
-    status, events = JobStatus(JobState.QUEUED), []
-    for number in range(draw(st.integers(0, 40))):
-        possible = sorted(event for state, event in TRANSITIONS if state is status.state)
-        if not possible:
-            break
-        event = draw(st.sampled_from(possible))
-        status = decide(status, event)
-        events.append(EventView(number, event, status.state, {}, BEGIN + timedelta(hours=number)))
-    return events
-
-
-@given(st.lists(histories(), max_size=12))
-def test_one_charge_for_each_opened_pull_request_whatever_the_rounds(jobs: list[list[EventView]]) -> None:
-    named = {JobId(new_uuid()): history for history in jobs}
-    found = [opened_pull_request(job, history) for job, history in named.items()]
-    opened = sorted((one for one in found if one is not None), key=lambda one: one.at)
-    charges, _ = charges_for(PLANS, Terms("per_pull_request"), opened)
-    published = {job for job, history in named.items() if any(e.event is JobEvent.PUBLISHED for e in history)}
-    assert sorted(charge.job_id for charge in charges) == sorted(published)
-    assert {(charge.quantity, charge.billable, charge.unit_pico_usd) for charge in charges} <= {(1, 1, 5 * 10**12)}
-    assert len({charge.subject for charge in charges}) == len(charges)
-    for job, history in named.items():
-        states = {event.state for event in history}
-        if states & {JobState.FAILED, JobState.CANCELLED} and JobState.PR_OPEN not in states:
-            assert job not in published
 
 
 @given(uses, st.integers(0, 40_000_000))

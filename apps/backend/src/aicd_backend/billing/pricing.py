@@ -1,4 +1,4 @@
-"""What things cost on a plan: pure, so that every history of a job can be tried on it."""
+"""What things cost on a plan: pure, so that every ledger can be tried on it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -7,17 +7,7 @@ from datetime import UTC, date, datetime
 from aicd_backend.billing.plans import PULL_REQUESTS, Plan, Plans, TokenKind, token_meter
 from aicd_backend.billing.values import NewCharge, OpenedPullRequest, Terms, TokenUse
 from aicd_core.ids import JobId
-from aicd_core.jobs.machine import JobEvent
-from aicd_core.jobs.values import EventView
 from aicd_core.usage.billing.models import ChargeKind
-
-
-def opened_pull_request(job_id: JobId, history: Iterable[EventView]) -> OpenedPullRequest | None:
-    """The pull request of a job, by the job's events in order: the first time that it was opened, whatever follows."""
-    for event in history:
-        if event.event is JobEvent.PUBLISHED:
-            return OpenedPullRequest(job_id, event.created_at)
-    return None
 
 
 def month_of(at: datetime) -> date:
