@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check format generate bench lock clean
 BIN := .venv/bin
+# What tests run beside the locked packages: a program, or a file of Debian's, and the package that brings it.
+DEBIAN_TOOLS := promtool:prometheus
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,6 +15,7 @@ demo: install ## an issue becomes a pull request on a sample repository
 	@$(BIN)/aicd demo
 
 test: install ## all tests
+	@scripts/debian_tools.sh $(DEBIAN_TOOLS)
 	@$(BIN)/pytest
 
 check: install ## format, lint, types, layers, our own rules

@@ -1,0 +1,39 @@
+"""Debian's programs that tests run: the machine's own, or what scripts/debian_tools.sh unpacked in .tools/debian."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+UNPACKED = Path(__file__).parent.parent / ".tools/debian"
+LIBRARIES = (UNPACKED / "usr/lib/x86_64-linux-gnu", UNPACKED / "usr/lib/aarch64-linux-gnu")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program and the environment that it is to be run with."""
+
+    path: str
+    environment: dict[str, str]
+
+
+def debian_program(name: str) -> Program:
+    """The program of that name. Fails the test, and says what to do, if it is not there."""
+    where = os.pathsep.join([os.defpath, "/usr/sbin", "/sbin"])
+    if found := shutil.which(name) or shutil.which(name, path=where):
+        return Program(found, dict(os.environ))
+    libraries = os.pathsep.join(str(one) for one in LIBRARIES if one.is_dir())
+    for folder in ("usr/bin", "usr/sbin"):
+        if (path := UNPACKED / folder / name).is_file():
+            return Program(str(path), {**os.environ, "LD_LIBRARY_PATH": libraries})
+    pytest.fail(f"{name} is not there: run the tests by `make test`, which gets it, or install it.")
+
+
+def debian_file(path: str) -> Path:
+    """A file that a Debian package brings, by its absolute path on a machine where the package is installed."""
+    for root in (Path("/"), UNPACKED):
+        if (found := root / path.lstrip("/")).exists():
+            return found
+    pytest.fail(f"{path} is not there: run the tests by `make test`, which gets it, or install its package.")
