@@ -91,6 +91,7 @@ async def test_a_worker_tells_what_it_did_and_what_it_cost(made: Installation):
     assert sum(number for labels, number in tokens.items() if ("kind", "output") in labels) == written
     assert value(found, "aicd_organization_pull_requests_total", org=org) == 1
     assert value(found, "aicd_database_up") == 1
+    assert value(found, "aicd_data_size_bytes") > value(found, "aicd_data_free_bytes") > 0
 
 
 async def test_the_installation_is_told_by_every_process_alike_and_not_while_postgres_is_away(
@@ -98,23 +99,32 @@ async def test_the_installation_is_told_by_every_process_alike_and_not_while_pos
 ):
     with installation(tmp_path, database_urls) as made:
         await place(made, [Order(journaled_issue(f"Number {n}", Script(made.model.url))) for n in range(4)])
+        await place(made, [Order(journaled_issue(org, Script(made.model.url)), org) for org in ("unpaid", "off")])
         with psycopg.connect(made.urls.admin, autocommit=True) as connection:
+            last = "(SELECT id FROM jobs WHERE title = 'Number 3')"
             connection.execute(
                 "UPDATE jobs SET state = 'coding', updated_at = now() - interval '1 h', lease_owner = 'a dead worker', "
-                "lease_until = now() - interval '10 s' WHERE id = (SELECT id FROM jobs ORDER BY id DESC LIMIT 1)"
+                f"lease_until = now() - interval '10 s' WHERE id = {last}"
             )
             connection.execute("UPDATE jobs SET state = 'pr_open' WHERE id = (SELECT id FROM jobs ORDER BY id LIMIT 1)")
             connection.execute("UPDATE jobs SET updated_at = now() - interval '100 s' WHERE state = 'queued'")
+            named = "(SELECT id FROM organizations WHERE slug = '{}')"
+            connection.execute(
+                "INSERT INTO standings (org_id, code, reason, since) "
+                f"VALUES ({named.format('unpaid')}, 'unpaid', 'The invoice is open.', now())"
+            )
+            connection.execute(f"UPDATE repositories SET enabled = false WHERE org_id = {named.format('off')}")
+            connection.execute("UPDATE jobs SET updated_at = now() - interval '2 h' WHERE title IN ('unpaid', 'off')")
             connection.execute(
                 "INSERT INTO deliveries (id, source, external_id, event, body, body_hash, state, attempts, received_at)"
                 " VALUES (gen_random_uuid(), 'github', '1', 'ping', '', 'x', 'received', 0, now() - interval '50 s')"
             )
     exposition = Exposition(system, PROBES)
     found = samples((await exposition.text()).decode())
-    assert value(found, "aicd_jobs", state="queued") == 2
+    assert value(found, "aicd_jobs", state="queued") == 4
     assert value(found, "aicd_jobs", state="pr_open") == 1
     assert value(found, "aicd_jobs", state="paused") == 0
-    assert value(found, "aicd_queue_jobs", state="queued") == 2
+    assert value(found, "aicd_queue_jobs", state="queued") == 2, "an unpaid bill and a switched off repository hold two"
     assert value(found, "aicd_queue_jobs", state="coding") == 1
     assert value(found, "aicd_queue_jobs", state="planning") == 0
     assert 1000 > value(found, "aicd_queue_oldest_seconds") >= 100, "the hour that somebody worked is no waiting"

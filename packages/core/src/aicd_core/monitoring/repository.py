@@ -4,9 +4,11 @@ from sqlalchemy import ColumnElement, func, or_, select
 
 from aicd_core.db.sessions import SystemReadSession
 from aicd_core.deliveries.models import Delivery, DeliveryState
-from aicd_core.jobs.machine import AT_WORK, TERMINAL
+from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobState
 from aicd_core.jobs.models import Job
 from aicd_core.monitoring.values import OpenJobs, Waiting
+from aicd_core.tenancy.repositories.models import Repository
+from aicd_core.tenancy.standings.models import StandingRow
 
 
 def _age(since: ColumnElement[object]) -> ColumnElement[float]:
@@ -14,10 +16,21 @@ def _age(since: ColumnElement[object]) -> ColumnElement[float]:
     return func.coalesce(func.extract("epoch", func.now() - since), 0.0)
 
 
+_STANDS_STILL = select(StandingRow.code).where(StandingRow.org_id == Job.org_id).limit(1).scalar_subquery()
+_SWITCHED_ON = (
+    select(Repository.enabled & Repository.disconnected_at.is_(None))
+    .where(Repository.org_id == Job.org_id, Repository.id == Job.repository_id)
+    .limit(1)
+    .scalar_subquery()
+)
+"""LIMIT has each looked up by its key, as in admission."""
 _READY = (
     Job.state.in_(AT_WORK)
     & or_(Job.lease_owner.is_(None), Job.lease_until <= func.now())
     & or_(Job.not_before.is_(None), Job.not_before <= func.now())
+    # As in admission: these wait for a payment or a switch, and no worker is given them.
+    & _STANDS_STILL.is_(None)
+    & or_(Job.state != JobState.QUEUED, _SWITCHED_ON)
 )
 _OPEN_JOBS = (
     select(

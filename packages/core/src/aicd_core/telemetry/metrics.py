@@ -133,6 +133,8 @@ LEASES_LOST = _counter(
     "Jobs that were taken from this process, or ended elsewhere, while it worked.",
 )
 LEASES_FREED = _counter("aicd_leases_freed", "Jobs that this process took from dead processes of its machine.")
+DATA_FREE = _gauge("aicd_data_free_bytes", "Free bytes on the disk of this process's data directory; NaN without one.")
+DATA_SIZE = _gauge("aicd_data_size_bytes", "Size of that disk in bytes; NaN without one.")
 SANDBOX_DENIALS = _counter("aicd_sandbox_denials", "Connections that commands in sandboxes were refused.")
 SANDBOX_COMMANDS = _counter(
     "aicd_sandbox_commands",
