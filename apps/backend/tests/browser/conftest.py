@@ -1,28 +1,34 @@
 """A real browser at a real `aicd up`: Debian's Chromium, driven by Playwright (`make test-browser`)."""
 
+import base64
+import json
 import os
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from console_world import AICD, CHROMIUM, PATIENCE, ROOT, Installation, MakeJob, environment, log_in
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from console_world import AICD, CHROMIUM, ROOT, Installation, MakeJob, environment, log_in, open_context
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from aicd_backend.testing.providers import CLIENT_ID, CLIENT_SECRET, serving_oidc
 from aicd_cli.sample import make_sample
 from aicd_github.testing.node import node_project
 
 
 @contextmanager
-def running(root: Path) -> Iterator[Installation]:
+def running(root: Path, port: int = 0, **settings: str) -> Iterator[Installation]:
     """A new installation below a folder."""
     data, repository = root / "data", make_sample(root / "sample")
-    command, log = [str(AICD), "up", "--port", "0"], root / "log"
+    command, log = [str(AICD), "up", "--port", str(port)], root / "log"
+    given = environment(data) | settings
     with (
         log.open("w") as stderr,
-        subprocess.Popen(command, env=environment(data), stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+        subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
     ):
         try:
             assert process.stdout is not None
@@ -49,6 +55,32 @@ def fresh(tmp_path: Path) -> Iterator[Installation]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def provided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One where people log in at the certified `oidc-provider`. Cookies know no ports, so this one is `localhost`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://localhost:{port}"
+    people = {name: {"email": f"{name}@example.org", "email_verified": True, "name": name} for name in ("ada", "grace")}
+    with serving_oidc(ROOT, people, [f"{address}/v1/auth/acme/callback"]) as issuer:
+        provider = {
+            "name": "acme",
+            "label": "Acme",
+            "issuer": issuer,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+        }
+        settings = {
+            "AICD_PUBLIC_URL": address,
+            "AICD_COOKIE_SECURE": "false",
+            "AICD_SECRET_KEYS": f"k1:{base64.b64encode(bytes(32)).decode()}",
+            "AICD_LOGIN_PROVIDERS": json.dumps([provider]),
+        }
+        with running(tmp_path_factory.mktemp("provided"), port, **settings) as started:
+            yield replace(started, address=address)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -60,16 +92,8 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def context(chromium: Browser, installation: Installation) -> Iterator[BrowserContext]:
-    """A browser of nobody's; whatever its pages complain about fails the test."""
-    expect.set_options(timeout=PATIENCE)
-    opened = chromium.new_context(base_url=installation.address, viewport={"width": 1280, "height": 860})
-    opened.set_default_timeout(PATIENCE)
-    complaints: list[str] = []
-    opened.on("weberror", lambda error: complaints.append(str(error.error)))
-    opened.on("console", lambda told: complaints.append(told.text) if "Content Security Policy" in told.text else None)
-    yield opened
-    opened.close()
-    assert complaints == []
+    with open_context(chromium, installation.address) as opened:
+        yield opened
 
 
 @pytest.fixture

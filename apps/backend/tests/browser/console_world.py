@@ -3,13 +3,14 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from aicd_cli.sample import ISSUE
 
@@ -66,8 +67,24 @@ def environment(data: Path) -> dict[str, str]:
     }
 
 
+@contextmanager
+def open_context(chromium: Browser, address: str) -> Iterator[BrowserContext]:
+    """A browser of nobody's; whatever its pages complain about fails the test."""
+    expect.set_options(timeout=PATIENCE)
+    opened = chromium.new_context(base_url=address, viewport={"width": 1280, "height": 860})
+    opened.set_default_timeout(PATIENCE)
+    complaints: list[str] = []
+    opened.on("weberror", lambda error: complaints.append(str(error.error)))
+    opened.on("console", lambda told: complaints.append(told.text) if "Content Security Policy" in told.text else None)
+    yield opened
+    opened.close()
+    assert complaints == []
+
+
 def log_in(page: Page, key: str) -> Page:
     page.goto("/login")
+    for folded in page.locator("summary").all():  # where there are providers, the key's form is
+        folded.click()
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()

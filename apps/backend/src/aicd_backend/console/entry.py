@@ -13,7 +13,7 @@ from aicd_backend.console.pages import NAVIGATION, PLAIN, at, go, page, sections
 from aicd_backend.console.routing import LOGIN, console_router, sees
 from aicd_backend.console_logins import LASTS, ConsoleLogins
 from aicd_backend.csrf import own_origin, refuse_forged
-from aicd_backend.login.accounts import log_out
+from aicd_backend.login.accounts import end_former, log_out
 from aicd_backend.login.attempts import safe_return
 from aicd_backend.login.cookies import drop, keep
 from aicd_backend.problems import RefusedError
@@ -75,6 +75,7 @@ async def log_in_by_key(request: Request) -> Response:
     detail = {"address": client.address, "user_agent": client.user_agent}
     async with stores.database.write(found.tenant) as session:
         await record(session, found.tenant, actor, "session.opened", "api_key", str(found.key.id), detail)
+    await end_former(stores, request.cookies.get(settings.session_cookie), client, now)
     response = RedirectResponse(where, 303, PLAIN)
     keep(response, settings.session_cookie, sealed, LASTS, settings)
     return response

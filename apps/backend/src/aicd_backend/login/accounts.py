@@ -8,7 +8,7 @@ from datetime import datetime
 from aicd_backend.problems import RefusedError
 from aicd_backend.stores import Stores
 from aicd_core.db.sessions import AccountsSession
-from aicd_core.errors import ForbiddenError, UnauthenticatedError
+from aicd_core.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from aicd_core.ids import SessionId, UserId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.accounts import logins
@@ -72,6 +72,22 @@ async def log_out(stores: Stores, user_id: UserId, session_id: SessionId, client
         await logins.revoke_session(session, user_id, session_id, now)
     actor = Actor(ActorKind.USER, str(user_id))
     await tell(stores, user_id, actor, "session.closed", ("session", str(session_id)), _of(client))
+
+
+async def end_former(stores: Stores, token: str | None, client: Client, now: datetime) -> None:
+    """Ends the login that a browser had and loses now, if it was one of a person and still good.
+
+    Args:
+        token: what its session's cookie says.
+    """
+    if token is None:
+        return
+    try:
+        async with stores.database.accounts() as session:
+            found, _ = await logins.find_session(session, token, stores.settings.session_limits, now)
+        await log_out(stores, found.user_id, found.id, client, now)
+    except (UnauthenticatedError, NotFoundError):
+        return  # it had ended, or does at this very moment
 
 
 async def tell(

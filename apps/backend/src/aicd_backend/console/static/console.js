@@ -46,6 +46,17 @@ function follow(place) {
   return source;
 }
 
+// Whoever opens the link of an invitation may have to log in first, at another server perhaps. What is behind `#` is sent
+// to none, so the tab keeps it until it is back and the form is sent.
+function keepInvitation() {
+  const invited = document.getElementById("invitation");
+  const opened = location.hash.slice(1);
+  if (opened.startsWith("aicd_inv_")) sessionStorage.setItem("invitation", opened);
+  if (!invited) return;
+  invited.value = sessionStorage.getItem("invitation") ?? "";
+  invited.form.addEventListener("submit", () => sessionStorage.removeItem("invitation"));
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const place = document.querySelector("[data-stream]");
   if (place) {
@@ -62,6 +73,5 @@ document.addEventListener("DOMContentLoaded", () => {
     window.addEventListener("pagehide", () => source && source.close());
     look();
   }
-  const invited = document.getElementById("invitation");
-  if (invited && location.hash) invited.value = location.hash.slice(1);
+  keepInvitation();
 });
