@@ -3,17 +3,19 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aicd_core.contracts import Base, PullRequest, PullRequestDraft
+from aicd_core.contracts import Base, ChangeSet, CommitRequest, PullRequest, PullRequestDraft
 from aicd_core.errors import StepFailedError, UnavailableError
 from aicd_core.ids import JobId, new_uuid
 from aicd_github.checkout import GitCheckout
@@ -114,6 +116,30 @@ async def test_a_branch_that_is_not_ours_is_never_overwritten(
         assert caught.value.code == "branch_taken"
     await host.withdraw(job_id)
     assert repo.git("rev-parse", branch_of(job_id)) == repo.git("rev-parse", "main")
+
+
+@pytest.mark.parametrize("of", ["the job", "another job", "somebody who amended it"])
+async def test_what_a_job_pushed_is_known_by_its_commit_when_the_records_are_older(
+    repo: Any, host: LocalCodeHost, job_id: JobId, draft: Any, data_dir: Path, of: str
+) -> None:
+    def request(change_set: ChangeSet, job: object) -> CommitRequest:
+        return CommitRequest(change_set=change_set, message=f"Fix it\n\nAI-CD-Job: {job}\n", when=datetime.now(UTC))
+
+    named = new_uuid() if of == "another job" else job_id
+    before = await prepared(host, job_id, lambda change_set: request(change_set, named))
+    first = await host.publish(job_id, *before, draft)
+    if of == "somebody who amended it":
+        message = repo.git("log", "-1", "--format=%B", first.branch)
+        amended = repo.git("commit-tree", "-p", before[2].sha, "-m", message, f"{first.branch}^{{tree}}")
+        repo.git("update-ref", f"refs/heads/{first.branch}", amended)
+    shutil.rmtree(data_dir)
+    after = await prepared(host, job_id, lambda change_set: request(change_set, job_id), b"newer\n")
+    if of == "the job":
+        second = await host.publish(job_id, *after, draft)
+        assert (second.number, repo.git("rev-parse", second.branch)) == (1, after[1])
+    else:
+        with pytest.raises(StepFailedError, match="which this job did not push"):
+            await host.publish(job_id, *after, draft)
 
 
 async def test_a_commit_that_somebody_added_to_our_branch_is_kept(

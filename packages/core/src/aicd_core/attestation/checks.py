@@ -29,11 +29,12 @@ class Check:
 
 @dataclass(frozen=True)
 class CommitFacts:
-    """A commit as a repository has it."""
+    """A commit as a repository has it; `committer` is `Name <address>`."""
 
     tree: str
     parents: tuple[str, ...]
     message: str
+    committer: str = ""
 
     def trailer(self, key: str) -> str | None:
         """The value of a trailer of the message's last paragraph; None when it stands there not exactly once."""

@@ -8,6 +8,7 @@ from aicd_core.policy import require_own_branch
 from aicd_github.hosting.host import RepositoryHost, branch_of
 from aicd_github.hosting.pushing import BranchPusher
 from aicd_github.hosting.source import LocalSource, Source
+from aicd_github.local.commits import is_of_job, read_commit_in
 from aicd_github.local.notes import uncommitted_note
 from aicd_github.local.pulls import PullRequestBook
 
@@ -52,7 +53,13 @@ class LocalCodeHost(RepositoryHost):
         book.note_push(job_id, head_sha)
         repository = await self._ready_to_push(job_id, base)
         pusher = BranchPusher(self._git, source, remote)
-        await pusher.push(repository.path, branch, head_sha, ours)
+        try:
+            await pusher.push(repository.path, branch, head_sha, ours)
+        except StepFailedError as error:
+            made = await self._made_before(pusher, job_id, base) if error.code == "branch_taken" else None
+            if made is None:
+                raise
+            await pusher.push(repository.path, branch, head_sha, [made])
         if head_sha not in book.pushed(job_id):
             # Whoever withdrew it did not see this push.
             await pusher.delete(repository.path, branch, [head_sha])
@@ -88,6 +95,23 @@ class LocalCodeHost(RepositoryHost):
         raise InvalidInputError(
             f"{self._named} has no thread {thread}: nothing can be said there.", code="no_such_thread"
         )
+
+    async def _made_before(self, pusher: BranchPusher, job_id: JobId, base: Base) -> str | None:
+        """The commit that the branch is on, if the job made it before its records were lost or taken back in time.
+
+        A restored backup does not know what happened after it was made; the branch does.
+        """
+        found = await pusher.current(branch_of(job_id))
+        if found is None:
+            return None
+        if isinstance(pusher.source, LocalSource):
+            git_dir = pusher.source.git_dir
+        else:
+            mirror = await self._mirror(found)
+            await mirror.find(found)
+            git_dir = mirror.path
+        commit = await read_commit_in(git_dir, found, self._git)
+        return found if commit is not None and is_of_job(commit, job_id, self._by, base.sha) else None
 
     def _book(self, source: Source) -> PullRequestBook:
         return PullRequestBook(self._data_dir / "pulls" / source.key)
