@@ -24,7 +24,10 @@ from settings_classes import settings_classes
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "secrets.md").read_text()
-SECURITY_PAGES = [ROOT / "SECURITY.md", *ROOT.glob("*/*/SECURITY.md")]
+SECURITY_PAGES = [
+    ROOT / "SECURITY.md",
+    *(page for part in ("apps", "packages") for page in (ROOT / part).glob("*/SECURITY.md")),
+]
 NAMED_TEST = re.compile(r"`(test_\w+\.py)(?:::(test_\w+))?`")
 
 
