@@ -3,9 +3,13 @@
 .PHONY: help install demo test check format generate bench lock clean
 BIN := .venv/bin
 # What tests run beside the locked packages: a program, or a file of Debian's, and the package that brings it.
-DEBIAN_TOOLS := promtool:prometheus shellcheck:shellcheck nginx:nginx-light \
+DEBIAN_TOOLS := \
+	promtool:prometheus \
+	shellcheck:shellcheck \
+	nginx:nginx-light \
 	usr/share/nginx/modules-available/mod-http-modsecurity.conf:libnginx-mod-http-modsecurity \
-	usr/share/modsecurity-crs/owasp-crs.load:modsecurity-crs
+	usr/share/modsecurity-crs/owasp-crs.load:modsecurity-crs \
+	amtool:prometheus-alertmanager
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

@@ -20,6 +20,7 @@ from aicd_core.testing.chaos.repository import list_jobs
 from aicd_core.testing.chaos.work import Order, place
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.journaled import Script, journaled_issue
+from alert_scenes import promtool
 
 ADDRESS = re.compile(r"metrics at (http://\S+/metrics)")
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -69,7 +70,10 @@ async def test_a_worker_tells_what_it_did_and_what_it_cost(made: Installation):
     worker = made.worker("first")
     wait_until(lambda: [job.status.state for job in list_jobs(made.urls.admin)] == [JobState.PR_OPEN], "a pull request")
     paid = len(made.model.calls())
-    found = samples(scrape(worker))
+    page = scrape(worker)
+    checked = promtool("check", "metrics", told=page.encode())
+    assert (checked.returncode, checked.stdout) == (0, ""), checked.stdout
+    found = samples(page)
     assert value(found, "aicd_job_transitions_total", event="published", state="pr_open") == 1
     assert value(found, "aicd_step_seconds_count", step="coding", event="coded") == 1
     assert value(found, "aicd_job_rounds_count") == 1
