@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from aicd_core.db.database import Database
-from aicd_core.errors import ConflictError, UnavailableError
+from aicd_core.errors import UnavailableError
 from aicd_core.ids import new_uuid
 from aicd_core.migrations import HEAD, is_current, migrate, require_current
 from aicd_core.migrations.__main__ import configuration, main
@@ -101,12 +101,11 @@ def test_a_migration_that_cannot_get_a_lock_gives_up_and_changes_nothing(
 ):
     monkeypatch.setenv(VARIABLE, database_urls.admin)
     hasty = configuration()
-    assert hasty.get_main_option("lock_timeout") == "10s"
-    hasty.set_main_option("lock_timeout", "300ms")
+    hasty.set_main_option("lock_patience", "0")
     command.downgrade(hasty, "0001")
     with psycopg.connect(database_urls.app) as reader:
         reader.execute("SELECT 1 FROM jobs")  # in a transaction that stays open
-        with pytest.raises(OperationalError, match="lock timeout"):
+        with pytest.raises(OperationalError, match="LOCK TABLE"):
             command.upgrade(hasty, "head")
         assert ask(database_urls, "SELECT version_num FROM alembic_version") == [("0001",)]
         assert ("organizations",) in ask(database_urls, "SELECT relname FROM pg_class WHERE relforcerowsecurity")
@@ -151,12 +150,6 @@ def test_calls_checkpoints_and_sums_of_the_ledger_survive_the_way_up(
     assert ask(database_urls, "SELECT step, number FROM model_calls") == [("plan/0", 0)]
     command.downgrade(configuration(), "0007")
     assert ask(database_urls, "SELECT request, reply FROM model_calls") == [(b"asked", b"answered")]
-
-
-async def test_a_database_of_newer_code_is_refused(database_urls: TestUrls, database: Database):
-    ask(database_urls, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(ConflictError, match="newer version"):
-        await is_current(database)
 
 
 async def test_a_failed_migration_says_so(database_urls: TestUrls):

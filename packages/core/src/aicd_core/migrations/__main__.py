@@ -9,8 +9,8 @@ from alembic.config import Config
 
 from aicd_core.migrations.queue import drop_queue, migrate_queue
 
-LOCK_TIMEOUT = "10s"
-"""A migration that cannot get a table's lock gives up instead of holding up every query behind it."""
+LOCK_PATIENCE = 60.0
+"""Seconds after which a migration gives up that did not get its tables, because some transaction stays open."""
 
 
 def configuration() -> Config:
@@ -18,7 +18,7 @@ def configuration() -> Config:
     config = Config()
     config.set_main_option("script_location", "aicd_core:migrations")
     config.set_main_option("path_separator", "os")
-    config.set_main_option("lock_timeout", LOCK_TIMEOUT)
+    config.set_main_option("lock_patience", str(LOCK_PATIENCE))
     return config
 
 

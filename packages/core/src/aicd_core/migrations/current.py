@@ -1,35 +1,47 @@
 """Brings a database to the schema that this code needs, and refuses one that it does not fit."""
 
 import asyncio
+import logging
 import os
 import sys
 
 from aicd_core.db.database import Database
 from aicd_core.db.embedded_faults import DISK_FULL, NO_SPACE
 from aicd_core.errors import ConflictError, UnavailableError
-from aicd_core.migrations.repository import read_queue_mark, read_revision
+from aicd_core.migrations.repository import read_oldest_code, read_queue_mark, read_revision
 from aicd_core.migrations.wakes import QUEUE_MARK
 
 HEAD = "0017"
 """The revision this code works with; a test holds it equal to the newest script."""
 
 
+_LOG = logging.getLogger(__name__)
+
+
 async def is_current(database: Database) -> bool:
-    """Whether the database has the schema and the queue of this code; False when it is older.
+    """Whether this code can work on the database's schema and queue as they are; False when they are older.
+
+    While a new version is rolled out, and after a way back to the old one, the schema is newer than the code. A newer
+    schema says itself which code it still fits, and laid the queue so that it does (docs/operations.md).
 
     Raises:
-        ConflictError: the database was migrated by newer code.
+        ConflictError: the database was migrated by newer code, and no longer fits this one.
     """
     async with database.accounts() as session:
         found = await read_revision(session)
         mark = await read_queue_mark(session)
-    if found is not None and found > HEAD:
+        oldest = await read_oldest_code(session)
+    if found is None or found <= HEAD:
+        return found == HEAD and mark == QUEUE_MARK
+    if oldest is None or oldest > HEAD:
+        needed = "a newer one" if oldest is None else f"one that knows {oldest}"
         raise ConflictError(
-            f"The database is at schema {found}, and this version of aicd knows only up to {HEAD}. "
-            "Use the newer version of aicd that migrated it.",
+            f"The database is at schema {found}, and this version of aicd knows only up to {HEAD}; that schema needs "
+            f"{needed}. Use the newer version of aicd that migrated it.",
             code="schema_too_new",
         )
-    return found == HEAD and mark == QUEUE_MARK
+    _LOG.info("the database is at schema %s, and this version of aicd knows %s; they fit", found, HEAD)
+    return True
 
 
 async def require_current(database: Database) -> None:

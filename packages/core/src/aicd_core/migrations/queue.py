@@ -4,7 +4,8 @@ import psycopg
 from bullmq.backends.postgres_connection import run_migrations
 from sqlalchemy.engine import make_url
 
-from aicd_core.migrations.wakes import BECOME_OWNER, DROP_QUEUE, LOCK_QUEUE, OPEN_DATABASE, queue_grants
+from aicd_core.migrations.roles import LOCK_MIGRATION
+from aicd_core.migrations.wakes import BECOME_OWNER, DROP_QUEUE, OPEN_DATABASE, queue_grants
 from aicd_core.queues.schema import QUEUE_SCHEMA
 
 
@@ -15,18 +16,18 @@ async def migrate_queue(url: str) -> None:
         url: the database as a role that may become the owner.
     """
     async with await _connect(url) as connection:
-        await _apply(connection, LOCK_QUEUE, OPEN_DATABASE)
+        await _apply(connection, LOCK_MIGRATION, OPEN_DATABASE)
     async with await _connect(url) as connection:
         await connection.execute(BECOME_OWNER.encode())
         await run_migrations(connection, QUEUE_SCHEMA)  # commits
     async with await _connect(url) as connection:
-        await _apply(connection, LOCK_QUEUE, *queue_grants())
+        await _apply(connection, LOCK_MIGRATION, *queue_grants())
 
 
 async def drop_queue(url: str) -> None:
     """Removes all of it; what waits is lost, and holds no truth."""
     async with await _connect(url) as connection:
-        await _apply(connection, LOCK_QUEUE, *DROP_QUEUE)
+        await _apply(connection, LOCK_MIGRATION, *DROP_QUEUE)
 
 
 async def _connect(url: str) -> psycopg.AsyncConnection:

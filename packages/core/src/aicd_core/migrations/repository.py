@@ -3,6 +3,8 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from aicd_core.migrations.compatibility import oldest_code_of
+
 
 async def read_revision(session: AsyncSession) -> str | None:
     """The schema revision of a database; None for an empty one."""
@@ -17,3 +19,9 @@ async def read_queue_mark(session: AsyncSession) -> str | None:
     mark = "SELECT obj_description(to_regprocedure('public.aicd_wake(uuid, uuid, text, bigint)'), 'pg_proc')"
     found: str | None = (await session.execute(text(mark))).scalar_one()
     return found
+
+
+async def read_oldest_code(session: AsyncSession) -> str | None:
+    """The level of the oldest code that the schema still fits; None where no migration has said so."""
+    comment = "SELECT obj_description(to_regclass('public.alembic_version'), 'pg_class')"
+    return oldest_code_of((await session.execute(text(comment))).scalar_one())

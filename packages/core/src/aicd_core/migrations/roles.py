@@ -55,9 +55,11 @@ credential needs keys, logins, invitations and memberships; `organizations` is w
 sees neither name nor address; of journals and logs whose they are and how old, to let go of them, and no text.
 Of billing it sees whose customer somebody is at the payment provider, and the meter events: how many of what."""
 
+LOCK_MIGRATION = "SELECT pg_advisory_xact_lock(1633641316)"
+"""Two processes never migrate a database, or lay its grants, at once: the second one waits."""
+
 CREATE_ROLES = f"""
 DO $$ BEGIN
-    PERFORM pg_advisory_xact_lock(1633641316);
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') THEN CREATE ROLE {OWNER} NOLOGIN; END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP}') THEN CREATE ROLE {APP} LOGIN; END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{SYSTEM}') THEN CREATE ROLE {SYSTEM} LOGIN; END IF;

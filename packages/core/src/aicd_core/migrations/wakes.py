@@ -40,9 +40,6 @@ BEGIN
 END $wake$
 """
 
-LOCK_QUEUE = "SELECT pg_advisory_xact_lock(1633641316)"
-"""As for the migration itself: two processes never lay grants at once."""
-
 OPEN_DATABASE = f"""
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {OWNER}', current_database()); END $$
 """

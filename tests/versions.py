@@ -1,0 +1,113 @@
+"""Other versions of this code, for tests of upgrades: the one of the level before, and one of the level after.
+
+Both run on the packages that are installed here, so a version that needs other ones may not start.
+"""
+
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aicd_core.migrations import HEAD
+
+ROOT = Path(__file__).parents[1]
+CURRENT = Path("packages/core/src/aicd_core/migrations/current.py")
+MIGRATION = '''"""What the rule allows: a table, a column with a default, an index on the new table."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{level}"
+down_revision = "{before}"
+{more}
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("probe_{level}", sa.Integer(), server_default="7", nullable=False))
+    op.create_table(
+        "probes_{level}",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+        sa.Column("org_id", sa.Uuid(), sa.ForeignKey("organizations.id"), nullable=False),
+    )
+    op.create_index("ix_probes_{level}_org", "probes_{level}", ["org_id"])
+
+
+def downgrade() -> None:
+    op.drop_table("probes_{level}")
+    op.drop_column("jobs", "probe_{level}")
+'''
+
+
+@dataclass(frozen=True)
+class Version:
+    """Code of one level, in a tree of its own; `tree` is None for the code that runs the tests."""
+
+    level: str
+    tree: Path | None = None
+
+    @property
+    def python_path(self) -> str:
+        """Its source folders, as text for the PYTHONPATH."""
+        if self.tree is None:
+            return ""
+        return ":".join(str(path) for part in ("packages", "apps") for path in sorted(self.tree.glob(f"{part}/*/src")))
+
+    def within(self, *folders: Path) -> tuple[str, ...]:
+        """A command to start `aicd` with, so that it is this version; `folders` are on its PYTHONPATH besides."""
+        return ("env", "PYTHONPATH=" + ":".join(filter(None, (self.python_path, *map(str, folders)))))
+
+
+def previous_version(place: Path) -> Version | None:
+    """The last code of the level before this one, from git's history, laid into `place`; None where there is none.
+
+    A branch that brought several migrations brought them at once: the level before it is the one that was run.
+    """
+    for commit in _candidates():
+        level = _level(_git("show", f"{commit}:{CURRENT}"))
+        if level and level < HEAD:
+            archive = _git("archive", commit, "packages", "apps")
+            assert archive is not None
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tree:
+                tree.extractall(place, filter="data")
+            return Version(level, place)
+    return None
+
+
+def next_version(place: Path, *needs: str | None) -> Version:
+    """This code with one more migration for each of `needs`, in a copy; its `needs_code`, or None for none."""
+    for part in ("packages", "apps"):
+        for path in sorted((ROOT / part).glob("*/src")):
+            shutil.copytree(path, place / path.relative_to(ROOT), ignore=shutil.ignore_patterns("__pycache__"))
+    level = HEAD
+    for needed in needs:
+        before, level = level, f"{int(level) + 1:04}"
+        more = f'needs_code = "{needed}"\n' if needed else ""
+        script = MIGRATION.format(level=level, before=before, more=more)
+        (place / CURRENT).parent.joinpath("versions", f"{level}_probe.py").write_text(script)
+    source = (place / CURRENT).read_text()
+    (place / CURRENT).write_text(source.replace(f'HEAD = "{HEAD}"', f'HEAD = "{level}"'))
+    return Version(level, place)
+
+
+def _candidates() -> Iterator[str]:
+    """This commit, and the one before each that changed the file with the level, along the main line."""
+    top = _git("rev-parse", "--show-toplevel")
+    if top is None or Path(top.decode().strip()).resolve() != ROOT.resolve():
+        return
+    yield "HEAD"
+    for commit in (_git("rev-list", "--first-parent", "HEAD", "--", str(CURRENT)) or b"").decode().split():
+        yield f"{commit}^1"
+
+
+def _level(source: bytes | None) -> str | None:
+    found = re.search(rb'^HEAD = "(\d{4})"', source or b"", re.MULTILINE)
+    return found[1].decode() if found else None
+
+
+def _git(*arguments: str) -> bytes | None:
+    """What git says; None when it fails, as it does in a folder that is no repository."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True)
+    return done.stdout if done.returncode == 0 else None
