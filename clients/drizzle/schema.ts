@@ -98,7 +98,7 @@ export const billingAccounts = pgTable("billing_accounts", {
 	periodEnd: timestamp("period_end", { withTimezone: true, mode: 'date' }),
 	disputedAt: timestamp("disputed_at", { withTimezone: true, mode: 'date' }),
 	chargedUntil: timestamp("charged_until", { withTimezone: true, mode: 'date' }),
-	providerAsOf: timestamp("provider_as_of", { withTimezone: true, mode: 'date' }),
+	disputesReleasedAt: timestamp("disputes_released_at", { withTimezone: true, mode: 'date' }),
 	creditPicoUsd: bigint("credit_pico_usd", { mode: "bigint" }).default(sql`'0'`).notNull(),
 	softCap: bigint("soft_cap", { mode: "bigint" }),
 	hardCap: bigint("hard_cap", { mode: "bigint" }),
@@ -380,7 +380,7 @@ export const jobEvents = pgTable("job_events", {
 	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
 	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
 	check("ck_job_events_state", sql`(state)::text = ANY ((ARRAY['queued'::character varying, 'planning'::character varying, 'awaiting_approval'::character varying, 'coding'::character varying, 'reviewing'::character varying, 'pr_open'::character varying, 'paused'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[])`),
-	check("ck_job_events_event", sql`(event)::text = ANY ((ARRAY['admitted'::character varying, 'plan_invalid'::character varying, 'plan_ready'::character varying, 'approval_asked'::character varying, 'approved'::character varying, 'sent_back'::character varying, 'coded'::character varying, 'rejected'::character varying, 'published'::character varying, 'feedback'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying, 'limit_reached'::character varying, 'resumed'::character varying, 'retry_scheduled'::character varying, 'handed_over'::character varying, 'given_up'::character varying])::text[])`),
+	check("ck_job_events_event", sql`(event)::text = ANY ((ARRAY['admitted'::character varying, 'plan_invalid'::character varying, 'plan_ready'::character varying, 'approval_asked'::character varying, 'approved'::character varying, 'sent_back'::character varying, 'coded'::character varying, 'rejected'::character varying, 'published'::character varying, 'feedback'::character varying, 'given_up'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying, 'limit_reached'::character varying, 'resumed'::character varying, 'retry_scheduled'::character varying, 'handed_over'::character varying, 'stopped'::character varying])::text[])`),
 ]);
 
 export const jobLog = pgTable("job_log", {
@@ -455,13 +455,18 @@ export const jobs = pgTable("jobs", {
 	unique("uq_jobs_org_id_id").on(table.orgId, table.id),
 	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
 	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
-	check("ck_jobs_paused_from_when_paused", sql`((state)::text = 'paused'::text) = (paused_from IS NOT NULL)`),
 	check("ck_jobs_state", sql`(state)::text = ANY ((ARRAY['queued'::character varying, 'planning'::character varying, 'awaiting_approval'::character varying, 'coding'::character varying, 'reviewing'::character varying, 'pr_open'::character varying, 'paused'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[])`),
 	check("ck_jobs_paused_from", sql`(paused_from)::text = ANY ((ARRAY['queued'::character varying, 'planning'::character varying, 'awaiting_approval'::character varying, 'coding'::character varying, 'reviewing'::character varying, 'pr_open'::character varying, 'paused'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[])`),
 	check("ck_jobs_counts", sql`(version >= 0) AND (round >= 0) AND (plan_attempts >= 0) AND (failures >= 0)`),
 	check("ck_jobs_cost_limit", sql`cost_limit >= 0`),
 	check("ck_jobs_issue_number", sql`issue_number > 0`),
 	check("ck_jobs_feedback_counts", sql`(feedback_rounds >= 0) AND (first_round >= 1)`),
+	check("ck_jobs_paused_from_when_paused", sql`CHECK (
+CASE state
+    WHEN 'paused'::text THEN (paused_from IS NOT NULL)
+    WHEN 'cancelled'::text THEN true
+    ELSE (paused_from IS NULL)
+END)`),
 ]);
 
 export const memberships = pgTable("memberships", {

@@ -156,7 +156,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Let a paused job go on, its limits raised */
+        /** Let a paused or stopped job go on, its limits raised */
         post: operations["resume_job"];
         delete?: never;
         options?: never;
@@ -1819,7 +1819,7 @@ export interface components {
              * @description The same in a sentence.
              */
             reason: string | null;
-            /** @description The state that a paused job goes back to. */
+            /** @description What a job that is paused, or was stopped, goes back to. */
             paused_from: components["schemas"]["JobState"] | null;
             /** Seconds Worked */
             seconds_worked: number;
@@ -1851,7 +1851,7 @@ export interface components {
          * @description What can happen to a job.
          * @enum {string}
          */
-        JobEvent: "admitted" | "plan_invalid" | "plan_ready" | "approval_asked" | "approved" | "sent_back" | "coded" | "rejected" | "published" | "feedback" | "given_up" | "merged" | "closed" | "failed" | "cancelled" | "limit_reached" | "resumed" | "retry_scheduled" | "handed_over";
+        JobEvent: "admitted" | "plan_invalid" | "plan_ready" | "approval_asked" | "approved" | "sent_back" | "coded" | "rejected" | "published" | "feedback" | "given_up" | "merged" | "closed" | "failed" | "cancelled" | "stopped" | "limit_reached" | "resumed" | "retry_scheduled" | "handed_over";
         /**
          * JobOrder
          * @description What a list of jobs is sorted by: a field, with `-` before it for the latest first.

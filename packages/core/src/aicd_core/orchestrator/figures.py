@@ -22,7 +22,9 @@ class Ended(Protocol):
 
 EndedT = TypeVar("EndedT", bound=Ended)
 
-STOPS = frozenset({JobEvent.FAILED, JobEvent.GIVEN_UP, JobEvent.LIMIT_REACHED, JobEvent.RETRY_SCHEDULED})
+STOPS = frozenset(
+    {JobEvent.FAILED, JobEvent.GIVEN_UP, JobEvent.LIMIT_REACHED, JobEvent.STOPPED, JobEvent.RETRY_SCHEDULED}
+)
 
 
 def count_move(job: JobView, event: JobEvent) -> None:
