@@ -1,5 +1,6 @@
 """Jobs, pull requests and ledger entries by the thousand, put into the database past all walls."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -45,12 +46,12 @@ _ENTRIES = """
 _CALL = """
     INSERT INTO model_calls (org_id, job_id, step, number, request_hash, model, prompts, request_sha256, reply_sha256,
         shared, request_pieces, reply_pieces, created_at)
-    VALUES (%(org)s, %(job)s, 'plan', %(number)s, '', %(model)s, '[]', '', '', 0, '{}', '{}', %(at)s)
+    VALUES (%(org)s, %(job)s, 'plan', %(number)s, %(hash)s, %(model)s, '[]', '', '', 0, '{}', '{}', %(at)s)
 """
 _ENTRY = """
     INSERT INTO usage_entries (org_id, job_id, entry_key, input_tokens, cached_input_tokens, cache_write_tokens,
         output_tokens, cost_micro_usd, created_at)
-    VALUES (%(org)s, %(job)s, 'call/plan/' || %(number)s::int || '/', %(input_tokens)s, %(cached_input_tokens)s,
+    VALUES (%(org)s, %(job)s, %(key)s, %(input_tokens)s, %(cached_input_tokens)s,
         %(cache_write_tokens)s, %(output_tokens)s, %(cost_micro_usd)s, %(at)s)
 """
 _COUNTS = """
@@ -94,7 +95,9 @@ class LedgerWriter:
 
     def use(self, job: UUID, number: int, at: datetime, model: str, usage: Usage) -> None:
         """One call of a model and its entry, the `number`th of the job; "" is a call nobody knows."""
+        asked = hashlib.sha256(str(number).encode())
         named = {"org": self.tenant.org_id, "job": job, "number": number, "at": at, "model": model}
+        named |= {"hash": asked.digest(), "key": f"call/plan/{number}/{asked.hexdigest()}"}
         with psycopg.connect(self.urls.admin) as connection:
             if model:
                 connection.execute(_CALL, named)
