@@ -98,7 +98,7 @@ export const billingAccounts = pgTable("billing_accounts", {
 	periodEnd: timestamp("period_end", { withTimezone: true, mode: 'date' }),
 	disputedAt: timestamp("disputed_at", { withTimezone: true, mode: 'date' }),
 	chargedUntil: timestamp("charged_until", { withTimezone: true, mode: 'date' }),
-	disputesReleasedAt: timestamp("disputes_released_at", { withTimezone: true, mode: 'date' }),
+	providerAsOf: timestamp("provider_as_of", { withTimezone: true, mode: 'date' }),
 	creditPicoUsd: bigint("credit_pico_usd", { mode: "bigint" }).default(sql`'0'`).notNull(),
 	softCap: bigint("soft_cap", { mode: "bigint" }),
 	hardCap: bigint("hard_cap", { mode: "bigint" }),
@@ -106,6 +106,7 @@ export const billingAccounts = pgTable("billing_accounts", {
 	warnedMonth: date("warned_month"),
 	billedFrom: timestamp("billed_from", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
 	softWarnedPercent: integer("soft_warned_percent").default(0).notNull(),
+	disputesReleasedAt: timestamp("disputes_released_at", { withTimezone: true, mode: 'date' }),
 }, (table) => [
 	foreignKey({
 			columns: [table.orgId],
@@ -380,7 +381,7 @@ export const jobEvents = pgTable("job_events", {
 	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
 	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
 	check("ck_job_events_state", sql`(state)::text = ANY ((ARRAY['queued'::character varying, 'planning'::character varying, 'awaiting_approval'::character varying, 'coding'::character varying, 'reviewing'::character varying, 'pr_open'::character varying, 'paused'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[])`),
-	check("ck_job_events_event", sql`(event)::text = ANY ((ARRAY['admitted'::character varying, 'plan_invalid'::character varying, 'plan_ready'::character varying, 'approval_asked'::character varying, 'approved'::character varying, 'sent_back'::character varying, 'coded'::character varying, 'rejected'::character varying, 'published'::character varying, 'feedback'::character varying, 'given_up'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying, 'limit_reached'::character varying, 'resumed'::character varying, 'retry_scheduled'::character varying, 'handed_over'::character varying, 'stopped'::character varying])::text[])`),
+	check("ck_job_events_event", sql`(event)::text = ANY ((ARRAY['admitted'::character varying, 'plan_invalid'::character varying, 'plan_ready'::character varying, 'approval_asked'::character varying, 'approved'::character varying, 'sent_back'::character varying, 'coded'::character varying, 'rejected'::character varying, 'published'::character varying, 'feedback'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying, 'limit_reached'::character varying, 'resumed'::character varying, 'retry_scheduled'::character varying, 'handed_over'::character varying, 'given_up'::character varying])::text[])`),
 ]);
 
 export const jobLog = pgTable("job_log", {

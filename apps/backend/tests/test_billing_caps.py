@@ -1,6 +1,7 @@
 """Caps, their warnings, and what a plan includes."""
 
 from aicd_backend.testing.shop import Shop
+from aicd_core.tenancy.permissions import Role
 
 
 async def test_each_warning_of_a_cap_is_given_once_and_the_hard_one_stops_work(shop: Shop) -> None:
@@ -17,6 +18,11 @@ async def test_each_warning_of_a_cap_is_given_once_and_the_hard_one_stops_work(s
         spent = (await shop.call("GET", "billing")).json()["month"]["spent_micro_usd"]
         assert spent == opened_so_far * 5_000_000
     warned = [(entry["target"], entry["percent"]) for entry in await shop.told("billing.cap_warned")]
+    owner = {**await shop.world.as_role(Role.OWNER), "Accept": "text/html"}
+    told = (await shop.world.client.get("/console/acme/billing/notices", headers=owner)).text
+    assert "100 % of the soft cap of $10.00" in told
+    assert "100 % of the hard cap of $20.00" in told
+    assert "spending_cap" in told
     assert sorted(warned) == sorted([(cap, level) for cap in ("soft", "hard") for level in (50, 80, 100)])
     refused = await shop.make_job()
     assert (refused.status_code, refused.json()["code"]) == (402, "spending_cap")

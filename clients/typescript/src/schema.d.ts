@@ -1851,7 +1851,7 @@ export interface components {
          * @description What can happen to a job.
          * @enum {string}
          */
-        JobEvent: "admitted" | "plan_invalid" | "plan_ready" | "approval_asked" | "approved" | "sent_back" | "coded" | "rejected" | "published" | "feedback" | "given_up" | "merged" | "closed" | "failed" | "cancelled" | "stopped" | "limit_reached" | "resumed" | "retry_scheduled" | "handed_over";
+        JobEvent: "admitted" | "plan_invalid" | "plan_ready" | "approval_asked" | "approved" | "sent_back" | "coded" | "rejected" | "published" | "feedback" | "given_up" | "merged" | "closed" | "failed" | "cancelled" | "limit_reached" | "resumed" | "retry_scheduled" | "handed_over";
         /**
          * JobOrder
          * @description What a list of jobs is sorted by: a field, with `-` before it for the latest first.

@@ -17,6 +17,7 @@ from aicd_core.jobs.machine import (
     JobStatus,
     can_happen,
     decide,
+    stop,
 )
 
 
@@ -68,10 +69,10 @@ def test_a_limit_pauses_and_raising_it_leads_back_to_the_state_that_was_left(sta
     assert decide(paused, JobEvent.RESUMED) == before
 
 
-@pytest.mark.parametrize("state", sorted(AT_WORK - {JobState.QUEUED}))
+@pytest.mark.parametrize("state", sorted(AT_WORK))
 def test_a_stopped_job_has_ended_and_can_only_be_taken_up_where_it_was(state: JobState):
     before = JobStatus(state, round=2, plan_attempts=1)
-    stopped = decide(before, JobEvent.STOPPED)
+    stopped = stop(before)
     assert (stopped.state, stopped.is_stopped) == (JobState.CANCELLED, True)
     for event in set(JobEvent) - {JobEvent.RESUMED}:
         with pytest.raises(IllegalTransitionError):

@@ -19,6 +19,7 @@ from aicd_core.jobs.machine import (
     JobStatus,
     can_happen,
     decide,
+    stop,
 )
 
 WAITING = frozenset({JobState.AWAITING_APPROVAL, JobState.PAUSED, JobState.PR_OPEN})
@@ -56,11 +57,17 @@ class JobLife(RuleBasedStateMachine):
         begins_round = {JobEvent.PLAN_READY, JobEvent.APPROVED, JobEvent.REJECTED, JobEvent.FEEDBACK}
         self.reviews += event in begins_round
         self.plans += event in {JobEvent.PLAN_INVALID, JobEvent.SENT_BACK}
-        self.left = before.state if event in {JobEvent.LIMIT_REACHED, JobEvent.STOPPED} else None
+        self.left = before.state if event is JobEvent.LIMIT_REACHED else None
         if event is JobEvent.RETRY_SCHEDULED:
             self.failures += 1
         elif event is not JobEvent.HANDED_OVER:
             self.failures = 0
+
+    @precondition(lambda self: self.job.state in AT_WORK)
+    @rule()
+    def is_stopped(self) -> None:
+        """Ends, and knows what it left."""
+        self.left, self.job, self.failures = self.job.state, stop(self.job), 0
 
     @precondition(lambda self: self.left is not None)
     @rule()
@@ -103,7 +110,7 @@ def ends_of(state: JobState, left: JobState | None) -> frozenset[JobState]:
     while ahead:
         status = ahead.popleft()
         for of, event in TRANSITIONS:
-            if of is not status.state or event in {JobEvent.CANCELLED, JobEvent.STOPPED}:
+            if of is not status.state or event is JobEvent.CANCELLED:
                 continue
             if not can_happen(status, event):
                 continue

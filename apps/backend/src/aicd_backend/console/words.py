@@ -41,7 +41,6 @@ EVENTS: Mapping[JobEvent | None, str] = {
     JobEvent.CLOSED: "Closed without merging",
     JobEvent.FAILED: "Failed",
     JobEvent.CANCELLED: "Cancelled",
-    JobEvent.STOPPED: "Stopped",
     JobEvent.LIMIT_REACHED: "A limit was reached",
     JobEvent.RESUMED: "Goes on",
     JobEvent.RETRY_SCHEDULED: "Will be tried again",

@@ -46,7 +46,6 @@ class JobEvent(StrEnum):
     CLOSED = "closed"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    STOPPED = "stopped"
     LIMIT_REACHED = "limit_reached"
     RESUMED = "resumed"
     RETRY_SCHEDULED = "retry_scheduled"
@@ -84,8 +83,6 @@ TRANSITIONS: MappingProxyType[tuple[JobState, JobEvent], JobState] = MappingProx
         # The job stays where it is; another worker, or the same one later, goes on with it.
         **{(state, _E.RETRY_SCHEDULED): state for state in AT_WORK},
         **{(state, _E.HANDED_OVER): state for state in AT_WORK},
-        # No more work is done for the organization: a job that was begun ends.
-        **{(state, _E.STOPPED): _S.CANCELLED for state in AT_WORK - {_S.QUEUED}},
         # RESUMED leads back to the state that the job left: see `decide`. Of what has ended, only what was stopped.
         **{(state, _E.RESUMED): state for state in (_S.PAUSED, _S.CANCELLED)},
     }
@@ -158,7 +155,7 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
     match event:
         case JobEvent.PLAN_INVALID | JobEvent.SENT_BACK:
             return replace(moved, plan_attempts=job.plan_attempts + 1)
-        case JobEvent.LIMIT_REACHED | JobEvent.STOPPED:
+        case JobEvent.LIMIT_REACHED:
             return replace(moved, paused_from=job.state)
         case JobEvent.RESUMED:
             assert job.paused_from is not None, "it was looked at above"
@@ -170,3 +167,12 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
             return replace(moved, round=job.round + 1)
         case _:
             return replace(moved, paused_from=None)
+
+
+def stop(job: JobStatus) -> JobStatus:
+    """What a job at work becomes that is cancelled since no more work is done for its organization: RESUMED leads back.
+
+    Raises:
+        IllegalTransitionError: it is not at work.
+    """
+    return replace(decide(job, JobEvent.CANCELLED), paused_from=decide(job, JobEvent.LIMIT_REACHED).paused_from)

@@ -83,9 +83,12 @@ class Control:
                 return now
         return job
 
-    async def _end(self, job: JobView, event: JobEvent, code: str, reason: str) -> JobView | None:
+    async def _end(
+        self, job: JobView, event: JobEvent, code: str, reason: str, *, way_back: bool = False
+    ) -> JobView | None:
         """The job, ended and cleared away; None when it moved on at this very moment."""
-        now = await self._mover.push(self.tenant, job, StepResult(event, code, reason, self._detail()), self.along)
+        result = StepResult(event, code, reason, self._detail())
+        now = await self._mover.push(self.tenant, job, result, self.along, way_back=way_back)
         if now is not None:
             await self._clear_away(now)
             await self.tell(now)
@@ -204,7 +207,7 @@ class Control:
     async def _stop(self, job: JobView, why: Why, *, ends: bool) -> JobView | None:
         """The job, stopped; None when it moved on at this very moment, and whoever looks again finds it."""
         if ends and job.state is not JobState.QUEUED and not job.status.is_published:
-            return await self._end(job, JobEvent.STOPPED, why.code, why.reason)
+            return await self._end(job, JobEvent.CANCELLED, why.code, why.reason, way_back=True)
         result = StepResult(JobEvent.LIMIT_REACHED, why.code, why.reason, self._detail())
         now = await self._mover.push(self.tenant, job, result)
         if now is not None:

@@ -89,6 +89,7 @@ class BillingAccount(Base):
     `charged_until` has its charges. `credit_pico_usd` is left to be used up before anything is sent. Caps are of a
     month of UTC, in micro-USD; `warned_percent` of the hard one, and `soft_warned_percent` of the soft one, was warned
     of in the month that begins on `warned_month`. Payments disputed until `disputes_released_at` stop nothing any more.
+    `provider_as_of` has no use, but older code reads it.
     """
 
     __tablename__ = "billing_accounts"
@@ -113,6 +114,7 @@ class BillingAccount(Base):
     warned_month: Mapped[date | None]
     billed_from: Mapped[datetime] = mapped_column(server_default=func.now())
     charged_until: Mapped[datetime | None]
+    provider_as_of: Mapped[datetime | None]
     disputes_released_at: Mapped[datetime | None]
     revision: Mapped[Revision]
     created_at: Mapped[Created]
