@@ -106,6 +106,7 @@ export const billingAccounts = pgTable("billing_accounts", {
 	warnedMonth: date("warned_month"),
 	billedFrom: timestamp("billed_from", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
 	softWarnedPercent: integer("soft_warned_percent").default(0).notNull(),
+	disputesReleasedAt: timestamp("disputes_released_at", { withTimezone: true, mode: 'date' }),
 }, (table) => [
 	foreignKey({
 			columns: [table.orgId],
@@ -455,13 +456,18 @@ export const jobs = pgTable("jobs", {
 	unique("uq_jobs_org_id_id").on(table.orgId, table.id),
 	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
 	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
-	check("ck_jobs_paused_from_when_paused", sql`((state)::text = 'paused'::text) = (paused_from IS NOT NULL)`),
 	check("ck_jobs_state", sql`(state)::text = ANY ((ARRAY['queued'::character varying, 'planning'::character varying, 'awaiting_approval'::character varying, 'coding'::character varying, 'reviewing'::character varying, 'pr_open'::character varying, 'paused'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[])`),
 	check("ck_jobs_paused_from", sql`(paused_from)::text = ANY ((ARRAY['queued'::character varying, 'planning'::character varying, 'awaiting_approval'::character varying, 'coding'::character varying, 'reviewing'::character varying, 'pr_open'::character varying, 'paused'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[])`),
 	check("ck_jobs_counts", sql`(version >= 0) AND (round >= 0) AND (plan_attempts >= 0) AND (failures >= 0)`),
 	check("ck_jobs_cost_limit", sql`cost_limit >= 0`),
 	check("ck_jobs_issue_number", sql`issue_number > 0`),
 	check("ck_jobs_feedback_counts", sql`(feedback_rounds >= 0) AND (first_round >= 1)`),
+	check("ck_jobs_paused_from_when_paused", sql`CHECK (
+CASE state
+    WHEN 'paused'::text THEN (paused_from IS NOT NULL)
+    WHEN 'cancelled'::text THEN true
+    ELSE (paused_from IS NULL)
+END)`),
 ]);
 
 export const memberships = pgTable("memberships", {

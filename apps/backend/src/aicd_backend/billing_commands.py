@@ -21,6 +21,7 @@ RECONCILE_EXAMPLE = "Example:  aicd billing reconcile --day 2026-11-25"
 RESEND_EXAMPLE = "Example:  aicd billing resend --org acme --all"
 CANCEL_EXAMPLE = "Example:  aicd billing cancel --org acme --event 01a2… --reason 'charged by mistake'"
 CREDIT_EXAMPLE = "Example:  aicd billing credit --org acme --micro-usd 5000000 --for ticket-17 --reason 'an outage'"
+RELEASE_EXAMPLE = "Example:  aicd billing release --org acme --reason 'settled by bank transfer'"
 PLAN_EXAMPLE = "Example:  aicd billing plan --org acme per_token"
 
 Slug = Annotated[str, typer.Option("--org", metavar="SLUG", help="The organization.")]
@@ -144,6 +145,20 @@ def credit_command(
 
     async def work(billing: Any) -> ExitCode:
         await billing.credit(org, micro_usd, subject, reason)
+        return ExitCode.OK
+
+    _run(data_dir, work)
+
+
+@app.command("release", epilog=RELEASE_EXAMPLE)
+def release_command(org: Slug, reason: Reason, data_dir: DataDir = None) -> None:
+    """Have work done again for an organization whose payment was disputed, also where the dispute was lost.
+
+    Only disputes until now are released; the next one stops its jobs again. They go on with the server's next look.
+    """
+
+    async def work(billing: Any) -> ExitCode:
+        await billing.release(org, reason)
         return ExitCode.OK
 
     _run(data_dir, work)

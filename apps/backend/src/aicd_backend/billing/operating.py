@@ -86,6 +86,10 @@ class Operations:
         """As `Corrector.give_credit`."""
         await self.corrector.give_credit(await self.tenant(slug), subject, micro_usd * PICO_PER_MICRO, reason)
 
+    async def release(self, slug: str, reason: str) -> None:
+        """As `Corrector.release_disputes`."""
+        await self.corrector.release_disputes(await self.tenant(slug), reason)
+
     async def put_on(self, slug: str, plan: str) -> None:
         """Puts an organization on a plan; its account is made if it has none."""
         charger, tenant = self.exporter.charger, await self.tenant(slug)

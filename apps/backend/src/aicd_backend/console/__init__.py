@@ -7,6 +7,7 @@ and whatever a form does, that function does.
 from aicd_backend.console import (
     assets,
     audit,
+    billing,
     changes,
     entry,
     job,
@@ -22,6 +23,21 @@ from aicd_backend.console import (
 
 CONSOLE = tuple(
     module.router
-    for module in (assets, entry, jobs, job, changes, logs, steering, repositories, policy, people, keys, audit, usage)
+    for module in (
+        assets,
+        entry,
+        jobs,
+        job,
+        changes,
+        logs,
+        steering,
+        repositories,
+        policy,
+        people,
+        keys,
+        audit,
+        usage,
+        billing,
+    )
 )
 """All routers of pages, in the order in which a path is looked for."""

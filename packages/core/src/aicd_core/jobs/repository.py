@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import aliased
 
 from aicd_core.db.calls import Call, Prepared
 from aicd_core.db.pages import Page, PageRequest, cursor_of
@@ -105,6 +106,19 @@ async def find_open(
     )
     row = (await session.execute(query)).scalar_one_or_none()
     return view_of(row) if row else None
+
+
+async def find_rival(session: ReadSession, tenant: Tenant, job_id: JobId) -> JobId | None:
+    """The open job of the same issue as a job that has ended, if there is one."""
+    rival = aliased(Job)
+    query = select(rival.id).join_from(
+        Job, rival, (rival.repository_id == Job.repository_id) & (rival.issue_key == Job.issue_key)
+    )
+    return (
+        await session.execute(
+            query.where(mine(Job, tenant), mine(rival, tenant), Job.id == job_id, rival.state.not_in(TERMINAL))
+        )
+    ).scalar_one_or_none()
 
 
 async def find_newest(

@@ -28,7 +28,7 @@ STOPS = frozenset({JobEvent.FAILED, JobEvent.GIVEN_UP, JobEvent.LIMIT_REACHED, J
 def count_move(job: JobView, event: JobEvent) -> None:
     """An event has led a job to where it is now."""
     metrics.TRANSITIONS.labels(event.value, job.state.value).inc()
-    if event in STOPS:
+    if event in STOPS or job.status.is_stopped:
         metrics.STOPS.labels(event.value, metrics.CODES.of(job.code or "none")).inc()
     if event is JobEvent.PUBLISHED and not job.status.feedback_rounds:
         metrics.ROUNDS.observe(job.status.round)

@@ -13,16 +13,15 @@ from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobEvent, JobState, decide
-from aicd_core.jobs.pull_requests.repository import count_pull_requests
 from aicd_core.jobs.values import JobView, NewJob, Transition
 from aicd_core.orchestrator.dispatch import NOBODY, Dispatch, wake_for
 from aicd_core.orchestrator.owners import is_gone
+from aicd_core.orchestrator.standing import require_standing
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.organizations.repository import get_settings
 from aicd_core.tenancy.repositories.service import take_up
-from aicd_core.tenancy.standings.repository import lock_standing
 from aicd_core.text import one_line
 
 HEADING = re.compile(r"^#{1,6}(?:\s+|$)")
@@ -209,22 +208,8 @@ class Intake:
         if job is None:
             raise ConflictError("The job of this issue ended at this very moment. Ask once more.")
         if made is not None:
-            await self._require_standing(session)
+            await require_standing(session, self.tenant)
         return Taken(job, made=made is not None)
-
-    async def _require_standing(self, session: WriteSession) -> None:
-        """Does nothing if the organization may have the job that was just made; raising, it takes that back.
-
-        Those of one organization ask one after the other, so that two of them do not both have the last place.
-        """
-        standing = await lock_standing(session, self.tenant)
-        if standing is None:
-            return
-        if standing.stopped is not None:
-            raise standing.stopped.error()
-        limit = standing.limit
-        if limit is not None and await count_pull_requests(session, self.tenant, standing.since) > limit.pull_requests:
-            raise limit.why.error()
 
     async def send_for(self, taken: Taken) -> None:
         """Sends a worker to a job that was just made."""
