@@ -32,6 +32,7 @@ check: install ## format, lint, types, layers, our own rules
 	@$(BIN)/python scripts/check_rules.py
 	@$(BIN)/python scripts/make_settings_table.py --check
 	@$(BIN)/python scripts/make_metrics_table.py --check
+	@$(BIN)/python scripts/make_dashboards.py --check
 	@$(BIN)/python scripts/make_clients.py --check
 	@echo "check: clean"
 
@@ -39,10 +40,11 @@ format: install ## format, and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-generate: install ## the API's document, the front ends' types and tables, the tables of settings and figures, the picture of the tables
+generate: install ## the API's document, the front ends' types and tables, the tables of settings and figures, dashboards, the picture of the tables
 	@$(BIN)/python scripts/make_clients.py
 	@$(BIN)/python scripts/make_settings_table.py
 	@$(BIN)/python scripts/make_metrics_table.py
+	@$(BIN)/python scripts/make_dashboards.py
 	@$(BIN)/python scripts/make_er_diagram.py
 
 bench: install ## measure, as ratios against a floor in the same run
