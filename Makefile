@@ -32,6 +32,7 @@ check: install ## format, lint, types, layers, our own rules
 	@$(BIN)/python scripts/check_rules.py
 	@$(BIN)/python scripts/make_settings_table.py --check
 	@$(BIN)/python scripts/make_metrics_table.py --check
+	@$(BIN)/python scripts/make_seccomp.py --check
 	@$(BIN)/python scripts/make_clients.py --check
 	@echo "check: clean"
 
@@ -43,6 +44,7 @@ generate: install ## the API's document, the front ends' types and tables, the t
 	@$(BIN)/python scripts/make_clients.py
 	@$(BIN)/python scripts/make_settings_table.py
 	@$(BIN)/python scripts/make_metrics_table.py
+	@$(BIN)/python scripts/make_seccomp.py
 	@$(BIN)/python scripts/make_er_diagram.py
 
 bench: install ## measure, as ratios against a floor in the same run
