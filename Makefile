@@ -33,6 +33,7 @@ check: install ## format, lint, types, layers, our own rules
 	@$(BIN)/python scripts/make_settings_table.py --check
 	@$(BIN)/python scripts/make_metrics_table.py --check
 	@$(BIN)/python scripts/make_dashboards.py --check
+	@$(BIN)/python scripts/make_seccomp.py --check
 	@$(BIN)/python scripts/make_clients.py --check
 	@echo "check: clean"
 
@@ -45,6 +46,7 @@ generate: install ## the API's document, the front ends' types and tables, the t
 	@$(BIN)/python scripts/make_settings_table.py
 	@$(BIN)/python scripts/make_metrics_table.py
 	@$(BIN)/python scripts/make_dashboards.py
+	@$(BIN)/python scripts/make_seccomp.py
 	@$(BIN)/python scripts/make_er_diagram.py
 
 bench: install ## measure, as ratios against a floor in the same run
