@@ -3,7 +3,7 @@
 .PHONY: help install demo test check format generate bench lock clean
 BIN := .venv/bin
 # What tests run beside the locked packages: a program, or a file of Debian's, and the package that brings it.
-DEBIAN_TOOLS := promtool:prometheus
+DEBIAN_TOOLS := promtool:prometheus restic:restic
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
