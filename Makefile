@@ -9,7 +9,8 @@ DEBIAN_TOOLS := \
 	nginx:nginx-light \
 	usr/share/nginx/modules-available/mod-http-modsecurity.conf:libnginx-mod-http-modsecurity \
 	usr/share/modsecurity-crs/owasp-crs.load:modsecurity-crs \
-	amtool:prometheus-alertmanager
+	amtool:prometheus-alertmanager \
+	restic:restic
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

@@ -127,6 +127,23 @@ class Settings(EnvironmentSettings):
         "Whoever reaches it sees figures of all organizations.",
     )
     metrics_host: str = Field(default="127.0.0.1", min_length=1, description="Address that `/metrics` listens on.")
+    backup_repository: str | None = Field(
+        default=None, description="Where backups are kept, as restic names it: a path, `sftp:…`, `s3:…`, `rest:…`."
+    )
+    backup_password: SecretStr | None = Field(
+        default=None, description="What backups are encrypted with. Keep a copy elsewhere: without it they are lost."
+    )
+    backup_database_url: str | None = Field(
+        default=None,
+        description="The same Postgres as a role that reads every row, for backups only. Not set: "
+        "AICD_MIGRATION_DATABASE_URL.",
+    )
+    backup_also: tuple[Path, ...] = Field(
+        default=(), description="Files and folders to be kept in backups besides, as a JSON list."
+    )
+    backup_keep_daily: int = Field(default=7, ge=0, description="Of so many days the last backup is kept.")
+    backup_keep_weekly: int = Field(default=5, ge=0, description="Of so many weeks the last backup is kept.")
+    backup_keep_monthly: int = Field(default=12, ge=0, description="Of so many months the last backup is kept.")
     agent: str = Field(default="dummy", description="The agent for jobs that name none.")
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")
