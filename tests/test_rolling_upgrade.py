@@ -1,8 +1,8 @@
 """An upgrade while work goes on: code of one level and of the next on one database, as real processes.
 
-The older code is once the one before this version, from git's history, with this version as the newer one: these
-migrations leave the version before working. And once it is this version, with a copy of it as the newer one that has
-one more migration: this version lets itself be followed, and come back to.
+The older code is once the one before this version, from git's history, with this version as the newer one: migrations
+leave the version before working. And once it is this version, with a copy of it as the newer one that has one more
+migration: this version lets itself be followed, and come back to.
 """
 
 import signal
