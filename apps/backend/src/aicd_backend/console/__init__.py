@@ -15,6 +15,7 @@ from aicd_backend.console import (
     logs,
     people,
     policy,
+    portal,
     repositories,
     steering,
     usage,
@@ -22,6 +23,9 @@ from aicd_backend.console import (
 
 CONSOLE = tuple(
     module.router
-    for module in (assets, entry, jobs, job, changes, logs, steering, repositories, policy, people, keys, audit, usage)
+    for module in (
+        *(assets, entry, jobs, job, changes, logs, steering, repositories, policy, people, keys, audit, usage),
+        portal,
+    )
 )
 """All routers of pages, in the order in which a path is looked for."""
