@@ -16,6 +16,7 @@ from aicd_backend.console import (
     logs,
     people,
     policy,
+    portal,
     repositories,
     steering,
     usage,
@@ -38,6 +39,7 @@ CONSOLE = tuple(
         audit,
         usage,
         billing,
+        portal,
     )
 )
 """All routers of pages, in the order in which a path is looked for."""
