@@ -61,7 +61,8 @@ class Job(TenantOwned, Base):
     `version` grows by one with every transition and is the fencing token: whoever holds an older one can
     write nothing. `issue_key` says which issue this is; at most one open job of a repository has it. `issue_number` is
     the issue's number on its code host, if it has one there. `asks_approval`: a person approves this job's plan,
-    whatever repository and organization say. `note` is what people were answered last, in Markdown.
+    whatever repository and organization say. `note` is what people were answered last, in Markdown. `traceparent` is
+    the span that took the job in (W3C Trace Context), where that is traced: all work on the job is of its trace.
     """
 
     __tablename__ = "jobs"
@@ -96,6 +97,7 @@ class Job(TenantOwned, Base):
     cost_limit: Mapped[int | None] = mapped_column(BigInteger)
     asks_approval: Mapped[bool] = mapped_column(default=False, server_default="false")
     note: Mapped[str | None]
+    traceparent: Mapped[str | None]
     created_at: Mapped[Created]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
