@@ -274,6 +274,7 @@ export const deliveries = pgTable("deliveries", {
 	subject: varchar(),
 	code: varchar(),
 	dueAt: timestamp("due_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+	traceparent: varchar(),
 }, (table) => [
 	index("ix_deliveries_done").using("btree", table.handledAt.asc().nullsLast()).where(sql`((state)::text = ANY ((ARRAY['handled'::character varying, 'ignored'::character varying])::text[]))`),
 	index("ix_deliveries_page").using("btree", table.orgId.asc().nullsLast(), table.id.desc().nullsFirst()),
@@ -439,6 +440,7 @@ export const jobs = pgTable("jobs", {
 	feedbackRounds: integer("feedback_rounds").default(0).notNull(),
 	firstRound: integer("first_round").default(1).notNull(),
 	lookAt: timestamp("look_at", { withTimezone: true, mode: 'date' }),
+	traceparent: varchar(),
 }, (table) => [
 	index("ix_jobs_at_work").using("btree", sql`org_id`, sql`(((state)::text = 'queued'::text))`, sql`priority`, sql`id`).where(sql`((state)::text = ANY ((ARRAY['coding'::character varying, 'planning'::character varying, 'queued'::character varying, 'reviewing'::character varying])::text[]))`),
 	index("ix_jobs_changed").using("btree", table.orgId.asc().nullsLast(), table.updatedAt.asc().nullsLast(), table.id.asc().nullsLast()),

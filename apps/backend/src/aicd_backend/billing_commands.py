@@ -1,7 +1,6 @@
 """`aicd billing`: plans and prices at Stripe, the exporter, and what to do when the books differ."""
 
 import importlib
-import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -65,9 +64,7 @@ def export_command(
             _say([f"{sent} meter event(s) sent"])
         return ExitCode.OK
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    _run(data_dir, work)
+    _run(data_dir, work, logs=True)
 
 
 @app.command("reconcile", epilog=RECONCILE_EXAMPLE)
@@ -175,9 +172,9 @@ def plan_command(org: Slug, plan: Annotated[str, typer.Argument(metavar="PLAN")]
     _run(data_dir, work)
 
 
-def _run(data_dir: Path | None, work: Callable[[Any], Awaitable[ExitCode]]) -> None:
+def _run(data_dir: Path | None, work: Callable[[Any], Awaitable[ExitCode]], *, logs: bool = False) -> None:
     async def whole() -> ExitCode:
-        async with _operating().opened(data_dir) as billing:
+        async with _operating().opened(data_dir, logs=logs) as billing:
             return await work(billing)
 
     run_process(whole, as_json=False)

@@ -16,6 +16,7 @@ from aicd_backend.billing.plans import PICO_PER_MICRO, Plans
 from aicd_backend.billing.stripe_faults import StripeFault
 from aicd_backend.billing.syncing import sync
 from aicd_backend.settings import BackendSettings
+from aicd_cli.logs import begin_to_log
 from aicd_cli.runtime import open_store
 from aicd_cli.serving import stopped_by_signals
 from aicd_core.errors import InvalidInputError, UnavailableError
@@ -106,13 +107,18 @@ class Operations:
 
 
 @asynccontextmanager
-async def opened(data_dir: Path | None) -> AsyncIterator[Operations]:
+async def opened(data_dir: Path | None, *, logs: bool = False) -> AsyncIterator[Operations]:
     """Settings, database and Stripe, of one mode.
+
+    Args:
+        logs: whether this process logs what it does, as those that run until they are stopped do.
 
     Raises:
         InvalidInputError: billing is off, or keys, modes and plans do not fit together.
     """
     settings = BackendSettings.load(data_dir=data_dir)
+    if logs:
+        begin_to_log(settings)
     async with open_store(settings) as store, open_api(settings) as api:
         exporter = Exporter.of(store.database, store.system, api, settings)
         await exporter.require_one_mode()

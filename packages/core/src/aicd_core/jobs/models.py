@@ -63,7 +63,8 @@ class Job(TenantOwned, Base):
     the issue's number on its code host, if it has one there. `asks_approval`: a person approves this job's plan,
     whatever repository and organization say. `paused_from` is the state that a paused job left, and
     one that was stopped, which has ended and can be taken up again. `note` is what people were answered last, in
-    Markdown.
+    Markdown. `traceparent` is the span that took the job in (W3C Trace Context), where that is traced: all work on
+    the job is of its trace.
     """
 
     __tablename__ = "jobs"
@@ -98,6 +99,7 @@ class Job(TenantOwned, Base):
     cost_limit: Mapped[int | None] = mapped_column(BigInteger)
     asks_approval: Mapped[bool] = mapped_column(default=False, server_default="false")
     note: Mapped[str | None]
+    traceparent: Mapped[str | None]
     created_at: Mapped[Created]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

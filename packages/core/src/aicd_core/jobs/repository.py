@@ -55,11 +55,11 @@ def _new_job(_: Tenant) -> Executable:
             INSERT INTO jobs (
                 id, org_id, repository_id, state, version, round, plan_attempts, agent, title, body, issue_key,
                 issue_number, base_branch, base_sha, seconds_worked, time_limit, priority, cost_limit, woken_at,
-                asks_approval
+                asks_approval, traceparent
             ) VALUES (
                 :job_id, :of_tenant, :repository_id, 'queued', 0, 0, 0, :agent, :title, :body, :issue_key,
                 :issue_number, :base_branch, :base_sha, 0, :time_limit, :priority, :cost_limit, now(),
-                :asks_approval
+                :asks_approval, :traceparent
             )
             ON CONFLICT DO NOTHING
             RETURNING org_id, id

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from aicd_core.contracts import Base, CodeHost
 from aicd_core.db.database import Database
-from aicd_core.db.sessions import WriteSession
+from aicd_core.db.sessions import Courier, WriteSession
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
@@ -17,6 +17,7 @@ from aicd_core.jobs.values import JobView, NewJob, Transition
 from aicd_core.orchestrator.dispatch import NOBODY, Dispatch, wake_for
 from aicd_core.orchestrator.owners import is_gone
 from aicd_core.orchestrator.standing import require_standing
+from aicd_core.telemetry.tracing import JOB, ORG, span, traceparent
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
@@ -203,7 +204,7 @@ class Intake:
             asks_approval=order.asks_approval,
             origin=order.origin,
         )
-        made = await jobs.insert_job(session, self.tenant, new, wake=self.dispatch.in_statement)
+        made = await self._insert(session, new)
         job = await jobs.find_open(session, self.tenant, repository_id, new.issue_key)
         if job is None:
             raise ConflictError("The job of this issue ended at this very moment. Ask once more.")
@@ -230,12 +231,20 @@ class Intake:
     async def _make(self, new: NewJob) -> Taken | None:
         """The new job, for which a worker is sent; None when there is an open one for its issue."""
         courier = self.database.courier(self.tenant)
-        made = await jobs.insert_job(courier, self.tenant, new, wake=self.dispatch.in_statement)
+        made = await self._insert(courier, new)
         if made is None:
             return None
         taken = Taken(await self.get(made), made=True)
         await self.send_for(taken)
         return taken
+
+    async def _insert(self, session: WriteSession | Courier, new: NewJob) -> JobId | None:
+        with span("intake", {ORG: str(self.tenant.org_id)}) as told:
+            traced = replace(new, traceparent=traceparent())
+            made = await jobs.insert_job(session, self.tenant, traced, wake=self.dispatch.in_statement)
+            if made is not None:
+                told.set_attribute(JOB, str(made))
+        return made
 
     async def _join(self, found: JobView, new: NewJob) -> Taken:
         """The open job that was found where a new one was asked for, with the larger of their time limits."""
