@@ -716,6 +716,7 @@ export const standings = pgTable("standings", {
 	limitReason: varchar("limit_reason"),
 	since: timestamp({ withTimezone: true, mode: 'date' }).notNull(),
 	changedAt: timestamp("changed_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+	costLimit: bigint("cost_limit", { mode: "bigint" }),
 }, (table) => [
 	foreignKey({
 			columns: [table.orgId],

@@ -1,7 +1,17 @@
 """Caps, their warnings, and what a plan includes."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from aicd_backend.testing.ledgers import LedgerWriter
 from aicd_backend.testing.shop import Shop
+from aicd_core.contracts import Usage
+from aicd_core.errors import LimitReachedError
+from aicd_core.ids import JobId, new_uuid
+from aicd_core.orchestrator.budget import Allowance
+from aicd_core.orchestrator.records import Records
 from aicd_core.tenancy.permissions import Role
+from aicd_core.usage import repository as ledger
 
 
 async def test_each_warning_of_a_cap_is_given_once_and_the_hard_one_stops_work(shop: Shop) -> None:
@@ -46,3 +56,51 @@ async def test_the_free_plan_has_so_many_pull_requests_a_month_those_under_way_t
     ended = await shop.call("POST", f"jobs/{made[0].json()['id']}/cancel", {})
     assert ended.status_code == 200
     assert (await shop.make_job()).status_code == 201
+
+
+CALL = Usage(input_tokens=1_000, cost_micro_usd=3_000)
+"""A call as it is booked; with the plan's margin its price is 3,600 micro-USD."""
+PRICE, WORKERS, FITTING = 3_600, 6, 40
+REFUSED = "spending_cap: the next month; its jobs then go on by themselves."
+
+
+async def test_calls_at_once_never_pass_the_hard_cap_though_nobody_looks_at_it_meanwhile(shop: Shop) -> None:
+    tenant, database = shop.world.us.tenant, shop.world.stores.database
+    now = datetime.now(UTC)
+    assert await shop.keeper.charger.open_account(tenant, "per_token", now)
+    writer = LedgerWriter(shop.urls, tenant)
+    writer.set_account("cus_one", now - timedelta(minutes=1))
+    await set_cap(shop, FITTING * PRICE)
+    await shop.keeper.reviewer.review(tenant)
+    jobs = [writer.job() for _ in range(WORKERS)]
+    writer.lease(jobs, "a worker")
+
+    async def spend(job: JobId) -> str:
+        allowance = Allowance(Records(database, tenant, job, "a worker"), job)
+        for _ in range(10 * FITTING):
+            key = f"no-result/{new_uuid()}"
+            try:
+                async with allowance.reserve(key, CALL.cost_micro_usd), database.write(tenant) as session:
+                    await ledger.add_entry(session, tenant, job, key, CALL)
+            except LimitReachedError as error:
+                return f"{error.code}: {error.message[-50:]}"
+        return "never stopped"
+
+    async def spent() -> int:
+        await shop.keeper.reviewer.review(tenant)
+        found: int = (await shop.call("GET", "billing")).json()["month"]["spent_micro_usd"]
+        return found
+
+    assert set(await asyncio.gather(*map(spend, jobs))) == {REFUSED}
+    assert await spent() == FITTING * PRICE
+    await set_cap(shop, 2 * FITTING * PRICE + PRICE - 1)
+    await spent()
+    writer.lease(jobs, "a worker")
+    assert set(await asyncio.gather(*map(spend, jobs))) == {REFUSED}
+    assert await spent() == 2 * FITTING * PRICE
+
+
+async def set_cap(shop: Shop, micro_usd: int) -> None:
+    tag = (await shop.call("GET", "billing/caps")).headers["ETag"]
+    caps = {"soft_micro_usd": None, "hard_micro_usd": micro_usd}
+    assert (await shop.call("PUT", "billing/caps", caps, **{"If-Match": tag})).status_code == 200

@@ -25,9 +25,11 @@ from aicd_core.tenancy.audit.values import JSON
 from aicd_core.tenancy.organizations.repository import list_tenants
 from aicd_core.tenancy.standings.repository import find_standing, put_standing
 from aicd_core.tenancy.standings.values import Standing, Why
+from aicd_core.usage import repository as ledger
 
 log = logging.getLogger(__name__)
 PAGE = 500
+UNLIMITED = 2**63
 
 
 async def position_of(
@@ -41,7 +43,9 @@ async def position_of(
     spent = await spending.sum_spent(session, tenant, month_begin(now), next_month(now))
     charged = await spending.count_charged(session, tenant, since)
     in_month = await spending.count_charged(session, tenant, month_begin(now))
-    return Position(account, plan, spent, charged, in_month, since)
+    tokens = await spending.sum_worth(session, tenant, month_begin(now), next_month(now))
+    cost = (await ledger.total_of_month(session, tenant)).cost_micro_usd
+    return Position(account, plan, spent, charged, in_month, since, tokens, cost)
 
 
 @dataclass
@@ -84,7 +88,7 @@ class Reviewer:
             before = await find_standing(session, tenant)
             if await put_standing(session, tenant, standing):
                 await self._tell(session, tenant, before, standing)
-        await self._carry_out(tenant, standing.stopped)
+        await self._carry_out(tenant, standing.stopped, has_more=_limit_of(standing) > _limit_of(before))
         return standing
 
     async def _warn(self, session: WriteSession, tenant: Tenant, account: Account, spent: int, now: datetime) -> None:
@@ -110,7 +114,7 @@ class Reviewer:
         action = "billing.stopped" if code else "billing.released"
         await record(session, tenant, BILLING, action, "organization", str(tenant.org_id), {"code": code})
 
-    async def _carry_out(self, tenant: Tenant, stopped: Why | None) -> None:
+    async def _carry_out(self, tenant: Tenant, stopped: Why | None, *, has_more: bool) -> None:
         """Jobs of an organization that stands still end or are paused, whenever there are any; of others gone on with
         once."""
         control = Control(self.parts, tenant, BILLING.id)
@@ -118,7 +122,7 @@ class Reviewer:
             jobs = await control.stop_all(stopped, ends=stopped.code in ENDS)
             if jobs:
                 log.warning("billing: %d job(s) of %s are stopped: %s", len(jobs), tenant.org_id, stopped.code)
-        elif self._done.get(tenant.org_id, True):
+        elif has_more or self._done.get(tenant.org_id, True):
             await control.resume_those_at(STOPS)
         self._done[tenant.org_id] = stopped is not None
 
@@ -132,3 +136,7 @@ class Reviewer:
             if len(some) < PAGE:
                 return
             after = some[-1].org_id
+
+
+def _limit_of(standing: Standing | None) -> int:
+    return UNLIMITED if standing is None or standing.cost_limit is None else standing.cost_limit

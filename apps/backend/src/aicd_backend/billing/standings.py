@@ -21,6 +21,8 @@ class Position:
 
     `spent` in 10^-12 US dollars; `charged` are the pull requests since `counted_from` that have their charge, and
     `charged_in_month` those since the month began: what a plan includes is used up by those under any plan.
+    `tokens` is what the month's tokens are worth by their prices, in 10^-12 US dollars, credit and trial or not; `cost`
+    what models cost, in micro-USD, by the ledger.
     """
 
     account: Account | None
@@ -29,6 +31,8 @@ class Position:
     charged: int
     charged_in_month: int
     counted_from: datetime
+    tokens: int = 0
+    cost: int = 0
 
 
 def month_begin(now: datetime) -> datetime:
@@ -53,7 +57,7 @@ def counted_from(account: Account | None, plan: Plan, now: datetime) -> datetime
 
 def standing_of(position: Position, now: datetime) -> Standing:
     """Whether work is done for the organization now, and how many pull requests."""
-    return Standing(position.counted_from, _stopped(position, now), _limit(position, now))
+    return Standing(position.counted_from, _stopped(position, now), _limit(position, now), _cost_limit(position, now))
 
 
 def is_overdue(account: Account, now: datetime) -> bool:
@@ -119,6 +123,22 @@ def _limit(position: Position, now: datetime) -> Limit | None:
             f"those under way. Raise the cap in its billing, or wait until {until}.",
         ),
     )
+
+
+def _cost_limit(position: Position, now: datetime) -> int | None:
+    """What models may cost in the month until their tokens are worth the cap: workers hold calls back at it.
+
+    A price for each micro-USD of cost is what it was in this month, or the margin, whichever is more.
+    """
+    account, plan = position.account, position.plan
+    if account is None or account.hard_cap is None or not plan.tokens:
+        return None
+    if account.trial_end is not None and now < account.trial_end:
+        return None
+    room = max(0, account.hard_cap * PICO_PER_MICRO - position.spent) + account.credit_pico_usd
+    by_margin = room * 100 // ((100 + plan.margin_percent) * PICO_PER_MICRO)
+    as_before = room * position.cost // position.tokens if position.tokens and position.cost else by_margin
+    return min(position.cost + min(by_margin, as_before), 2**63 - 1)
 
 
 def _usd(micro: int) -> str:

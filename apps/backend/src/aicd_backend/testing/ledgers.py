@@ -1,6 +1,7 @@
 """Jobs, pull requests and ledger entries by the thousand, put into the database past all walls."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -61,6 +62,11 @@ _COUNTS = """
 """
 _CUSTOMER = "UPDATE billing_accounts SET customer = %(customer)s WHERE org_id = %(org)s"
 _SINCE = "UPDATE billing_accounts SET billed_from = %(at)s WHERE org_id = %(org)s"
+_LEASE = """
+    UPDATE jobs SET lease_owner = %(owner)s, lease_until = now() + interval '1 hour', state = 'coding',
+        paused_from = NULL
+    WHERE org_id = %(org)s AND id = ANY(%(jobs)s)
+"""
 _TRIAL = "UPDATE billing_accounts SET trial_end = %(at)s WHERE org_id = %(org)s"
 _CREDIT = "UPDATE billing_accounts SET credit_pico_usd = %(credit)s WHERE org_id = %(org)s"
 
@@ -107,6 +113,11 @@ class LedgerWriter:
         """Input, cached input, cache write and output tokens on the ledger."""
         with psycopg.connect(self.urls.admin) as connection:
             return tuple(map(int, connection.execute(_COUNTS, {"org": self.tenant.org_id}).fetchone() or ()))
+
+    def lease(self, jobs: Sequence[UUID], owner: str) -> None:
+        """These are at work, by that owner."""
+        with psycopg.connect(self.urls.admin) as connection:
+            connection.execute(_LEASE, {"org": self.tenant.org_id, "jobs": [*jobs], "owner": owner})
 
     def end_trial(self, at: datetime) -> None:
         """The account's trial ended then."""

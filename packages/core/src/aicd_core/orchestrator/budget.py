@@ -39,6 +39,9 @@ WORDS: Mapping[Scope, _Words] = MappingProxyType(
 )
 
 
+SPENDING_CAP = "spending_cap"
+"""The code where what the organization pays would come to its cap."""
+
 LIMIT_CODES: Mapping[Scope, str] = MappingProxyType({scope: words.code for scope, words in WORDS.items()})
 """The codes of jobs that paused at a budget."""
 
@@ -82,8 +85,7 @@ class Allowance:
             found = await self.purse.reserve(entry_key, worst_case, tuple(self._under_way))
             for budget in found:
                 if not budget.fits:
-                    code = WORDS[budget.scope].code
-                    raise LimitReachedError(_too_little(budget, worst_case, self.job_id), code=code)
+                    raise LimitReachedError(_too_little(budget, worst_case, self.job_id), code=_code(budget))
             left = (budget.left(worst_case) for budget in found)
             self.left = min((amount for amount in left if amount is not None), default=None)
             self._under_way.add(entry_key)
@@ -106,8 +108,16 @@ async def over_budget(purse: Purse, job_id: JobId) -> StepResult | None:
         return None
     for budget in await purse.budgets():
         if budget.most is not None and budget.spent >= budget.most:
-            return StepResult(JobEvent.LIMIT_REACHED, WORDS[budget.scope].code, _used_up(budget, job_id))
+            return StepResult(JobEvent.LIMIT_REACHED, _code(budget), _used_up(budget, job_id))
     return None
+
+
+def _is_cap(budget: Budget) -> bool:
+    return budget.own and budget.scope is Scope.ORGANIZATION
+
+
+def _code(budget: Budget) -> str:
+    return SPENDING_CAP if _is_cap(budget) else WORDS[budget.scope].code
 
 
 def _used_up(budget: Budget, job_id: JobId) -> str:
@@ -127,6 +137,11 @@ def _spent(budget: Budget) -> str:
 
 
 def _remedy(budget: Budget, job_id: JobId) -> str:
+    if _is_cap(budget):
+        return (
+            "That is all that the cap on what the organization pays leaves for this month. Raise the cap in its "
+            "billing, or wait for the next month; its jobs then go on by themselves."
+        )
     if budget.scope is Scope.JOB:
         return f"Raise it: aicd resume {job_id} --budget USD"
     repo = f" --repo {budget.source}" if budget.own else ""

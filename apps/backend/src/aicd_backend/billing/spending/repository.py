@@ -25,6 +25,14 @@ async def sum_spent(session: ReadSession, tenant: Tenant, since: datetime, until
     return int((await session.execute(select(_paid()).where(mine(BillingCharge, tenant), *span))).scalar_one())
 
 
+async def sum_worth(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> int:
+    """What the tokens of a span are worth by their prices, to be paid or not, in 10^-12 US dollars."""
+    worth = func.coalesce(func.sum(cast(BillingCharge.quantity, Numeric) * BillingCharge.unit_pico_usd), 0)
+    of = (mine(BillingCharge, tenant), BillingCharge.occurred_at >= since, BillingCharge.occurred_at < until)
+    query = select(worth).where(*of, BillingCharge.kind == ChargeKind.TOKENS)
+    return int((await session.execute(query)).scalar_one())
+
+
 async def sum_meters(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> list[MeterSum]:
     """The same by meter."""
     span = (BillingCharge.occurred_at >= since, BillingCharge.occurred_at < until)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aicd_core.db.base import Base
@@ -15,7 +15,8 @@ class StandingRow(TenantOwned, Base):
 
     With a `code`, no work is done for it: no job begins, and none is gone on with. In a month of UTC that begins on
     `since`, at most `pull_requests` may be opened for it; jobs that may still open one count. `reason` and
-    `limit_reason` say it in sentences, and what lifts it.
+    `limit_reason` say it in sentences, and what lifts it. What its jobs cost in the month is held at `cost_limit`, in
+    micro-USD, as at a budget of its own.
     """
 
     __tablename__ = "standings"
@@ -26,6 +27,7 @@ class StandingRow(TenantOwned, Base):
     pull_requests: Mapped[int | None]
     limit_code: Mapped[str | None]
     limit_reason: Mapped[str | None]
+    cost_limit: Mapped[int | None] = mapped_column(BigInteger)
     since: Mapped[datetime]
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

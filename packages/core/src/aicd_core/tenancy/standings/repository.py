@@ -31,6 +31,7 @@ async def put_standing(session: WriteSession, tenant: Tenant, new: Standing) -> 
         "limit_code": new.limit.why.code if new.limit else None,
         "limit_reason": new.limit.why.reason if new.limit else None,
         "since": new.since,
+        "cost_limit": new.cost_limit,
     }
     put = insert(StandingRow).values(org_id=tenant.org_id, **values)
     differs = or_(*(getattr(StandingRow, name).is_distinct_from(put.excluded[name]) for name in values))
@@ -49,4 +50,4 @@ def _standing(row: StandingRow) -> Standing:
     limit = None
     if row.pull_requests is not None and row.limit_code is not None and row.limit_reason is not None:
         limit = Limit(row.pull_requests, Why(row.limit_code, row.limit_reason))
-    return Standing(row.since, stopped, limit)
+    return Standing(row.since, stopped, limit, row.cost_limit)

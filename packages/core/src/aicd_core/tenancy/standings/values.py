@@ -28,8 +28,12 @@ class Limit:
 
 @dataclass(frozen=True)
 class Standing:
-    """Whether work is done for an organization; `since` is the beginning of what `limit` counts."""
+    """Whether work is done for an organization; `since` is the beginning of what `limit` counts.
+
+    `cost_limit`: what its jobs may cost in a month, in micro-USD.
+    """
 
     since: datetime
     stopped: Why | None = None
     limit: Limit | None = None
+    cost_limit: int | None = None

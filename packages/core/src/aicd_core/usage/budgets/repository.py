@@ -11,12 +11,13 @@ from aicd_core.usage.subjects import subjects_of
 
 _BUDGETS = f"""
     of_job AS (
-        SELECT j.*, r.source, o.slug, s.issue_budget, s.repository_budget, s.monthly_budget,
+        SELECT j.*, r.source, o.slug, s.issue_budget, s.repository_budget, s.monthly_budget, n.cost_limit AS cap,
             r.issue_budget AS own_issue, r.monthly_budget AS own_month
         FROM jobs j
         JOIN repositories r ON r.org_id = j.org_id AND r.id = j.repository_id
         JOIN organizations o ON o.id = j.org_id
         LEFT JOIN organization_settings s ON s.org_id = j.org_id
+        LEFT JOIN standings n ON n.org_id = j.org_id
         WHERE j.org_id = :of_tenant AND j.id = :job_id AND j.lease_owner = :owner
     ), holds AS (
         SELECT h.micro_usd, j.id, j.repository_id, j.issue_key
@@ -36,12 +37,13 @@ _BUDGETS = f"""
                 WHEN 'job' THEN j.cost_limit
                 WHEN 'issue' THEN least(j.issue_budget, j.own_issue)
                 WHEN 'repository' THEN least(j.repository_budget, j.own_month)
-                ELSE j.monthly_budget
+                ELSE least(j.monthly_budget, j.cap)
             END AS most,
             CASE s.scope
                 WHEN 'issue' THEN j.own_issue < j.issue_budget OR j.issue_budget IS NULL AND j.own_issue IS NOT NULL
                 WHEN 'repository' THEN
                     j.own_month < j.repository_budget OR j.repository_budget IS NULL AND j.own_month IS NOT NULL
+                WHEN 'organization' THEN j.cap < j.monthly_budget OR j.monthly_budget IS NULL AND j.cap IS NOT NULL
             END IS TRUE AS own
         ) AS b
     ), budgets AS (

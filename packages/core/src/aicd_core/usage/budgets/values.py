@@ -18,7 +18,8 @@ class Budget:
     """One budget that binds a job, in micro-USD.
 
     `most` is None where there is no limit. `held` is what other calls under way can cost. `fits` says whether what was
-    asked for could be held back. `own` says that the limit is the repository's own, tighter than the organization's.
+    asked for could be held back. `own` says that the limit is the repository's own, tighter than the organization's;
+    and of the organization, that it follows from the cap on what it pays, tighter than its budget.
     """
 
     scope: Scope
