@@ -18,6 +18,7 @@ from aicd_backend.billing.charging import Charger
 from aicd_backend.billing.correcting import Corrector
 from aicd_backend.billing.exporter import Exporter
 from aicd_backend.billing.exports import repository as exports
+from aicd_backend.billing.figures import PROBE
 from aicd_backend.billing.plans import PULL_REQUESTS, Plans, PullRequestTerms
 from aicd_backend.billing.reconciling import Reconciler
 from aicd_backend.billing.sending import Sender
@@ -33,6 +34,7 @@ from aicd_core.db.pages import PageRequest
 from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
 from aicd_core.ids import JobId
 from aicd_core.jobs.machine import TERMINAL, TRANSITIONS, JobEvent, JobState, JobStatus, decide
+from aicd_core.telemetry.metrics import REGISTRY
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.repository import list_entries
@@ -95,6 +97,11 @@ class Desk:
 
     async def send(self) -> int:
         return await self.exporter.sender.send_due()
+
+    async def told(self) -> dict[str, float]:
+        """Billing's figures of the installation."""
+        async with self.exporter.system.read() as session:
+            return {figure.name: value[()] for figure, value in (await PROBE.read(session)).items()}
 
     async def listed(self, state: ExportState) -> list[ExportView]:
         async with self.exporter.database.read(self.tenant) as session:
@@ -194,6 +201,9 @@ async def test_a_limit_is_waited_for_as_long_as_stripe_asks(desk: Desk) -> None:
     desk.books.plan("POST", EVENTS, Fault.LIMITED)
     asked = len(desk.books.exchanges)
     assert await desk.send() == 0
+    told = await desk.told()
+    assert (told["aicd_billing_exports_waiting"], told["aicd_billing_exports_dead"]) == (2, 0)
+    assert told["aicd_billing_exports_oldest_seconds"] > 0
     assert len(desk.books.exchanges) == asked + 1  # the other one is not even tried
     desk.ahead = timedelta(seconds=290)
     assert await desk.send() == 1
@@ -221,6 +231,8 @@ async def test_what_stripe_will_not_take_is_dead_with_a_reason_until_it_is_sent_
     with pytest.raises(NotFoundError):
         await corrector.resend(desk.tenant, refused.id, desk.now())
     assert [one.code for one in await desk.listed(ExportState.DEAD)] == ["too_old"]
+    nothing = dict.fromkeys((figure.name for figure in PROBE.figures), 0)
+    assert await desk.told() == {**nothing, "aicd_billing_exports_dead": 1}
 
 
 async def test_what_may_have_been_counted_longer_ago_than_stripe_remembers_is_not_sent_blindly(desk: Desk) -> None:
@@ -327,6 +339,8 @@ async def test_the_books_are_compared_and_a_difference_raises_the_alarm(desk: De
     found = await desk.exporter.reconcile(NOON.date())
     (wrong,) = (one for _, one in found if one.differs)
     assert (wrong.meter, wrong.sent - (wrong.provider or 0)) == (lost.meter, lost.value)
+    await desk.exporter.tell_books(NOON.date())
+    assert REGISTRY.get_sample_value("aicd_billing_books_differing") == 1
     async with desk.exporter.database.read(desk.tenant) as session:
         page = await list_entries(session, desk.tenant, PageRequest(), AuditFilter(actions=("billing.books_differ",)))
     assert [entry.target_id for entry in page.items] == [lost.meter]

@@ -33,6 +33,7 @@ from aicd_core.db.pages import PageRequest
 from aicd_core.db.sessions import WriteSession
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.orchestrator.admission import Admission
+from aicd_core.telemetry.metrics import REGISTRY
 from aicd_core.tenancy.audit.repository import list_entries
 from aicd_core.tenancy.audit.values import AuditFilter
 from aicd_core.tenancy.permissions import Role
@@ -42,6 +43,8 @@ from aicd_core.usage.billing.models import AccountStatus, BillingAccount, Billin
 OLD, NEW = "whsec_the_one_before_000", "whsec_the_one_of_now_000"
 HOME = f"{FRONT_END}/billing"
 CHECKOUT = {"plan": "per_pull_request", "success_url": f"{HOME}?done", "cancel_url": HOME}
+
+ENDED = "aicd_billing_events_total"
 
 
 @dataclass
@@ -206,7 +209,10 @@ async def test_an_event_is_stored_once_and_only_if_stripe_signed_it_just_now_in_
     strange = sign({"id": "evt_x"}, NEW)
     assert (await shop.post(strange.body, strange.signature)).json()["code"] == "bad_event"
     assert (await shop.post(b"x" * (1024 * 1024 + 1), good.signature)).status_code == 413
+    before = [REGISTRY.get_sample_value(ENDED, {"outcome": outcome}) or 0 for outcome in ("handled", "ignored")]
     assert await shop.keeper.handler.work() == 1
+    after = [REGISTRY.get_sample_value(ENDED, {"outcome": outcome}) or 0 for outcome in ("handled", "ignored")]
+    assert sum(after) == sum(before) + 1
 
 
 async def test_whoever_is_past_due_may_work_until_the_grace_is_over_and_again_once_paid(
