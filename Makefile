@@ -1,6 +1,6 @@
 # AI-CD. `make demo` and `make test` need nothing but python3, git and make; everything else is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format generate bench lock clean
+.PHONY: help install demo test check format generate portal portal-tools bench lock clean
 BIN := .venv/bin
 # What tests run beside the locked packages: a program, or a file of Debian's, and the package that brings it.
 DEBIAN_TOOLS := \
@@ -9,7 +9,8 @@ DEBIAN_TOOLS := \
 	nginx:nginx-light \
 	usr/share/nginx/modules-available/mod-http-modsecurity.conf:libnginx-mod-http-modsecurity \
 	usr/share/modsecurity-crs/owasp-crs.load:modsecurity-crs \
-	amtool:prometheus-alertmanager
+	amtool:prometheus-alertmanager \
+	restic:restic
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,7 +21,7 @@ install: ## uv, the locked packages, bubblewrap, libseccomp
 demo: install ## an issue becomes a pull request on a sample repository
 	@$(BIN)/aicd demo
 
-test: install ## all tests
+test: install portal-tools ## all tests
 	@scripts/debian_tools.sh $(DEBIAN_TOOLS)
 	@$(BIN)/pytest
 
@@ -33,6 +34,7 @@ check: install ## format, lint, types, layers, our own rules
 	@$(BIN)/python scripts/make_settings_table.py --check
 	@$(BIN)/python scripts/make_metrics_table.py --check
 	@$(BIN)/python scripts/make_dashboards.py --check
+	@$(BIN)/python scripts/make_seccomp.py --check
 	@$(BIN)/python scripts/make_clients.py --check
 	@echo "check: clean"
 
@@ -45,7 +47,15 @@ generate: install ## the API's document, the front ends' types and tables, the t
 	@$(BIN)/python scripts/make_settings_table.py
 	@$(BIN)/python scripts/make_metrics_table.py
 	@$(BIN)/python scripts/make_dashboards.py
+	@$(BIN)/python scripts/make_seccomp.py
 	@$(BIN)/python scripts/make_er_diagram.py
+
+PORTAL ?= .venv/share/aicd/portal
+portal: install portal-tools ## the documentation as a site, in PORTAL, where the API server finds it
+	@$(BIN)/python scripts/build_portal.py $(PORTAL)
+
+portal-tools: install
+	@.tools/bin/uv pip install --quiet --require-hashes -r docs/requirements.lock
 
 bench: install ## measure, as ratios against a floor in the same run
 	@$(BIN)/python bench/run_overhead.py

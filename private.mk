@@ -28,7 +28,7 @@ private-bench: install
 
 BROWSER_TESTS := apps/backend/tests/browser
 
-browser: install
+browser: install portal-tools
 	@scripts/bootstrap.sh --browser
 	@.tools/bin/uv pip install --quiet --require-hashes -r $(BROWSER_TESTS)/requirements.lock
 

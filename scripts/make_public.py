@@ -159,7 +159,7 @@ def lock(root: Path, dest: Path) -> None:
 
 
 def _locks(tree: Path) -> str:
-    return (tree / "requirements.lock").read_text() + (tree / "bench/requirements.lock").read_text()
+    return "".join((tree / each / "requirements.lock").read_text() for each in ("", "bench", "docs"))
 
 
 def main(arguments: list[str]) -> int:

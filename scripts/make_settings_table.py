@@ -1,13 +1,15 @@
-"""Writes the tables of settings into the documents: `python scripts/make_settings_table.py [--check]`.
+"""Writes the tables of settings into the documents and the examples: `python scripts/make_settings_table.py [--check]`.
 
-A table comes from the settings' class; what stands around it is left as it is. With `--check` nothing is written, and 1
-says that a page is not current.
+A table comes from the settings' class, a list of variables of an `.env.example` likewise; secrets (the rows of
+docs/secrets.md) are in no such list. What stands around either is left as it is. With `--check` nothing is written, and
+1 says that a page is not current.
 """
 
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from pydantic import AliasChoices
@@ -21,6 +23,13 @@ BEGIN = re.compile(r"<!-- generated: scripts/make_settings_table.py ([\w.]+):(\w
 """Names the class whose own fields the table tells."""
 END = "<!-- end of what is generated -->"
 PAGES = ("docs/settings.md", "*/*/SETTINGS.md")
+LIST = re.compile(
+    r"(# generated: scripts/make_settings_table.py ([\w.:, ]+)\n).*?(# end of what is generated\n)", re.DOTALL
+)
+"""Names the classes whose own fields the list tells."""
+LISTS = "docker/*.env.example"
+SECRET = re.compile(r"^\| `(AICD_\w+)` \|", re.MULTILINE)
+WIDTH = 118
 
 
 def variable(name: str, field: FieldInfo) -> str:
@@ -54,11 +63,43 @@ def written(page: str) -> str:
     return f"{before}{marker}\n\n{table}\n\n{END}{rest.partition(END)[2]}"
 
 
+def settings_class(named: str) -> type[EnvironmentSettings]:
+    """The class of `module:name`."""
+    module, _, name = named.strip().partition(":")
+    kind: type[EnvironmentSettings] = getattr(importlib.import_module(module), name)
+    return kind
+
+
+def lines(kind: type[EnvironmentSettings], secrets: Collection[str]) -> Iterator[str]:
+    """The lines of a list: each setting that is no secret with its default, commented out."""
+    for name, field in kind.model_fields.items():
+        known = variable(name, field)
+        if (kind is Settings or name not in Settings.model_fields) and known not in secrets:
+            yield ""
+            yield from (f"# {line}" for line in textwrap.wrap(field.description or "", WIDTH))
+            yield f"#{known}={default(field).strip('`')}"
+
+
+def listed(example: str) -> str:
+    """The example with its list as it is now."""
+    secrets = SECRET.findall((ROOT / "docs/secrets.md").read_text())
+
+    def fresh(found: re.Match[str]) -> str:
+        told = [line for named in found[2].split(",") for line in lines(settings_class(named), secrets)]
+        return "\n".join((found[1].rstrip(), *told, "", found[3]))
+
+    return LIST.sub(fresh, example)
+
+
 def main(arguments: list[str]) -> int:
     """Writes or checks every page; 1 when one is not current."""
     stale = False
-    for page in (page for pattern in PAGES for page in sorted(ROOT.glob(pattern))):
-        wanted = written(page.read_text())
+    pages: list[tuple[Path, Callable[[str], str]]] = [
+        (page, written) for pattern in PAGES for page in sorted(ROOT.glob(pattern))
+    ]
+    pages += [(page, listed) for page in sorted(ROOT.glob(LISTS))]
+    for page, fresh in pages:
+        wanted = fresh(page.read_text())
         if "--check" not in arguments:
             page.write_text(wanted)
         elif wanted != page.read_text():

@@ -21,6 +21,7 @@ from settings_classes import settings_classes
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 public = importlib.import_module("make_public")
+portal = importlib.import_module("build_portal")
 DECLARED = public.OpenCore.read(ROOT)
 PROMPT_WORDS, PAGE_WORDS = 8, 16
 """So many words in a row are nobody's chance. Pages may share a command's line, prompts share nothing."""
@@ -130,6 +131,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_private_is_left(exported: Path):
     found = sorted(set(leaks(exported)))
     assert not found, "reword these files, or see to them in open-core.toml:\n" + "\n".join(found)
+
+
+def test_the_export_builds_its_portal_of_its_own_pages(exported: Path, tmp_path: Path):
+    site = tmp_path / "site"
+    portal.build(exported, site)
+    assert (site / "quickstart" / "index.html").is_file()
+    assert not (site / "billing").exists()
+    assert sorted(set(leaks(site))) == []
 
 
 def test_every_private_path_is_ignored_and_the_rest_is_there(exported: Path):

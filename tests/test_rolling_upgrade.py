@@ -1,8 +1,8 @@
 """An upgrade while work goes on: code of one level and of the next on one database, as real processes.
 
-The older code is once the one before this version, from git's history, with this version as the newer one: these
-migrations leave the version before working. And once it is this version, with a copy of it as the newer one that has
-one more migration: this version lets itself be followed, and come back to.
+The older code is once the one before this version, from git's history, with this version as the newer one: migrations
+leave the version before working. And once it is this version, with a copy of it as the newer one that has one more
+migration: this version lets itself be followed, and come back to.
 """
 
 import signal
@@ -22,6 +22,9 @@ from aicd_core.testing.chaos.verdict import breaches
 from aicd_core.testing.databases import fresh_urls
 from aicd_core.testing.journaled import NAME, Script, journaled_issue
 from versions import Version, next_version, previous_version
+
+HISTORY = ("job_events", "model_calls", "journal_contents", "usage_entries", "artifacts")
+"""What is written once, and never changes."""
 
 
 @dataclass
@@ -79,6 +82,24 @@ class Upgrade:
         assert worker.end() == 0, worker.said()
 
 
+def kept(made: Installation, columns: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Every row of some tables as text, of the columns that are named for each."""
+    with psycopg.connect(made.urls.admin) as connection:
+        return {
+            table: sorted(
+                row[0]
+                for row in connection.execute(f"SELECT ROW({', '.join(names)})::text FROM {table}".encode()).fetchall()
+            )
+            for table, names in columns.items()
+        }
+
+
+def columns_of(made: Installation, *tables: str) -> dict[str, list[str]]:
+    named = b"SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = %s"
+    with psycopg.connect(made.urls.admin) as connection:
+        return {table: [row[0] for row in connection.execute(named, [table])] for table in tables}
+
+
 @pytest.fixture(params=["history", "copy"])
 def upgrade(request: pytest.FixtureRequest, postgres_url: str, tmp_path: Path) -> Iterator[Upgrade]:
     if request.param == "copy":
@@ -106,7 +127,11 @@ def test_versions_of_two_levels_work_side_by_side_and_the_older_one_comes_back(u
     assert upgrade.is_at(staying, "Stays", JobState.CODING)
     assert upgrade.is_at(leaving, "Moves", JobState.PLANNING)
 
+    columns = columns_of(upgrade.made, *HISTORY)
+    before = kept(upgrade.made, columns)
+    assert all(before.values())
     upgrade.migrate(newer)
+    assert kept(upgrade.made, columns) == before
     coming = upgrade.worker(newer, "third")
     upgrade.hand_over(leaving, held_from=4)
     upgrade.wait_for_calls(5)

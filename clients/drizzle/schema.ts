@@ -106,6 +106,7 @@ export const billingAccounts = pgTable("billing_accounts", {
 	warnedMonth: date("warned_month"),
 	billedFrom: timestamp("billed_from", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
 	softWarnedPercent: integer("soft_warned_percent").default(0).notNull(),
+	disputesReleasedAt: timestamp("disputes_released_at", { withTimezone: true, mode: 'date' }),
 }, (table) => [
 	foreignKey({
 			columns: [table.orgId],
@@ -273,6 +274,7 @@ export const deliveries = pgTable("deliveries", {
 	subject: varchar(),
 	code: varchar(),
 	dueAt: timestamp("due_at", { withTimezone: true, mode: 'date' }).defaultNow().notNull(),
+	traceparent: varchar(),
 }, (table) => [
 	index("ix_deliveries_done").using("btree", table.handledAt.asc().nullsLast()).where(sql`((state)::text = ANY ((ARRAY['handled'::character varying, 'ignored'::character varying])::text[]))`),
 	index("ix_deliveries_page").using("btree", table.orgId.asc().nullsLast(), table.id.desc().nullsFirst()),
@@ -438,6 +440,7 @@ export const jobs = pgTable("jobs", {
 	feedbackRounds: integer("feedback_rounds").default(0).notNull(),
 	firstRound: integer("first_round").default(1).notNull(),
 	lookAt: timestamp("look_at", { withTimezone: true, mode: 'date' }),
+	traceparent: varchar(),
 }, (table) => [
 	index("ix_jobs_at_work").using("btree", sql`org_id`, sql`(((state)::text = 'queued'::text))`, sql`priority`, sql`id`).where(sql`((state)::text = ANY ((ARRAY['coding'::character varying, 'planning'::character varying, 'queued'::character varying, 'reviewing'::character varying])::text[]))`),
 	index("ix_jobs_changed").using("btree", table.orgId.asc().nullsLast(), table.updatedAt.asc().nullsLast(), table.id.asc().nullsLast()),
@@ -455,13 +458,18 @@ export const jobs = pgTable("jobs", {
 	unique("uq_jobs_org_id_id").on(table.orgId, table.id),
 	pgPolicy("tenant", { as: "permissive", for: "all", to: ["aicd_app", "aicd_owner"], using: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`, withCheck: sql`(org_id = ( SELECT (NULLIF(current_setting('aicd.org_id'::text, true), ''::text))::uuid AS "nullif"))`  }),
 	pgPolicy("system", { as: "permissive", for: "all", to: ["aicd_system"] }),
-	check("ck_jobs_paused_from_when_paused", sql`((state)::text = 'paused'::text) = (paused_from IS NOT NULL)`),
 	check("ck_jobs_state", sql`(state)::text = ANY ((ARRAY['queued'::character varying, 'planning'::character varying, 'awaiting_approval'::character varying, 'coding'::character varying, 'reviewing'::character varying, 'pr_open'::character varying, 'paused'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[])`),
 	check("ck_jobs_paused_from", sql`(paused_from)::text = ANY ((ARRAY['queued'::character varying, 'planning'::character varying, 'awaiting_approval'::character varying, 'coding'::character varying, 'reviewing'::character varying, 'pr_open'::character varying, 'paused'::character varying, 'merged'::character varying, 'closed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[])`),
 	check("ck_jobs_counts", sql`(version >= 0) AND (round >= 0) AND (plan_attempts >= 0) AND (failures >= 0)`),
 	check("ck_jobs_cost_limit", sql`cost_limit >= 0`),
 	check("ck_jobs_issue_number", sql`issue_number > 0`),
 	check("ck_jobs_feedback_counts", sql`(feedback_rounds >= 0) AND (first_round >= 1)`),
+	check("ck_jobs_paused_from_when_paused", sql`CHECK (
+CASE state
+    WHEN 'paused'::text THEN (paused_from IS NOT NULL)
+    WHEN 'cancelled'::text THEN true
+    ELSE (paused_from IS NULL)
+END)`),
 ]);
 
 export const memberships = pgTable("memberships", {

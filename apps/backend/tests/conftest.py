@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from aicd_backend.settings import BackendSettings
+from aicd_backend.testing.desk import Desk, opened_desk
 from aicd_backend.testing.providers import Account, serving_oidc
+from aicd_backend.testing.shop import Shop, open_shop
 from aicd_backend.testing.world import BASE, OpenWorld, Org, World, enter_world, make_organizations, settings_under_test
+from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.testing.databases import TestUrls, fresh_urls, opened
 
 ACCOUNTS: dict[str, Account] = {
@@ -52,6 +55,19 @@ def world_with(world_urls: TestUrls, founded: tuple[str, tuple[Org, Org]]) -> Op
             yield entered
 
     return open_one
+
+
+@pytest.fixture
+async def desk(database_urls: TestUrls, database: Database, system: SystemDatabase) -> AsyncIterator[Desk]:
+    async with opened_desk(database_urls, database, system) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def shop(world_with: OpenWorld, world_urls: TestUrls) -> AsyncIterator[Shop]:
+    """Billing at work in such a server, and Stripe's stand-in."""
+    async with open_shop(world_with, world_urls) as made:
+        yield made
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from aicd_cli.sample import make_sample
 from aicd_core.tenancy.permissions import Permission, Role, powers_of_role
 from aicd_core.tenancy.repositories.service import connect
 
-PAGES = ("jobs", "jobs/new", "repositories", "policy", "usage", "members", "keys", "audit")
+PAGES = ("jobs", "jobs/new", "repositories", "policy", "usage", "billing", "members", "keys", "audit")
 TABS = ("", "/log", "/changes", "/tests", "/tests/log", "/review", "/usage", "/calls")
 
 

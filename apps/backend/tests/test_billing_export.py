@@ -2,132 +2,34 @@
 
 import asyncio
 import os
-import random
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.charges import repository as charges
-from aicd_backend.billing.charging import Charger
 from aicd_backend.billing.correcting import Corrector
-from aicd_backend.billing.exporter import Exporter
-from aicd_backend.billing.exports import repository as exports
 from aicd_backend.billing.figures import PROBE
-from aicd_backend.billing.plans import PULL_REQUESTS, Plans, PullRequestTerms
-from aicd_backend.billing.reconciling import Reconciler
-from aicd_backend.billing.sending import Sender
-from aicd_backend.billing.spending.repository import list_charges
-from aicd_backend.billing.stripe_api import StripeApi
-from aicd_backend.billing.syncing import sync
-from aicd_backend.billing.values import Account, ExportView
-from aicd_backend.testing.ledgers import LedgerWriter
-from aicd_backend.testing.stripe.books import Books, Fault
-from aicd_backend.testing.stripe.server import serving_stripe
-from aicd_core.db.database import Database, SystemDatabase
+from aicd_backend.billing.plans import PULL_REQUESTS, PullRequestTerms
+from aicd_backend.testing.desk import NOON, PLANS, Desk
+from aicd_backend.testing.stripe.books import Fault
 from aicd_core.db.pages import PageRequest
 from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
-from aicd_core.ids import JobId
-from aicd_core.jobs.machine import TERMINAL, TRANSITIONS, JobEvent, JobState, JobStatus, decide
 from aicd_core.telemetry.metrics import REGISTRY
-from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.repository import list_entries
 from aicd_core.tenancy.audit.values import Actor, AuditFilter
-from aicd_core.tenancy.organizations.service import ensure_organization
-from aicd_core.testing.databases import TestUrls
 from aicd_core.usage.billing.models import BillingMode, ExportState
 
 AICD = Path(__file__).parents[3] / ".venv" / "bin" / "aicd"
-PLANS = Plans.load()
 EVENTS = "/v1/billing/meter_events"
 OPERATOR = Actor(ActorKind.SYSTEM, "test")
-NOON = (datetime.now(UTC) - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
 EDGE = NOON.replace(day=1, hour=0)
 TWO_INCLUDED = PullRequestTerms(included=2, price_micro_usd=5_000_000)
 CREDIT = 5 * 10**10  # 5 cents
 INPUT = "aicd_medium_input_tokens"
-
-
-@dataclass
-class Desk:
-    """One organization that pays, the exporter, and what Stripe counts. Time is moved on by hand."""
-
-    exporter: Exporter
-    books: Books
-    url: str
-    urls: TestUrls
-    tenant: Tenant
-    customer: str
-    ahead: timedelta = timedelta(0)
-    jobs: list[JobId] = field(default_factory=list)
-
-    @property
-    def ledger(self) -> LedgerWriter:
-        return LedgerWriter(self.urls, self.tenant)
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    async def account(self) -> Account:
-        async with self.exporter.database.read(self.tenant) as session:
-            found = await accounts.find_account(session, self.tenant)
-        assert found is not None
-        return found
-
-    async def plan(self, plan: str, since: datetime, credit_pico_usd: int = 0) -> None:
-        assert await self.exporter.charger.open_account(self.tenant, plan, since)
-        self.ledger.set_account(self.customer, since, credit_pico_usd)
-
-    def pull_requests(self, count: int, at: datetime) -> None:
-        for _ in range(count):
-            job = self.ledger.job("pr_open")
-            for version, event in enumerate(("published", "feedback", "published")):
-                self.ledger.event(job, version, event, "pr_open", at + timedelta(minutes=version))
-            self.jobs.append(job)
-
-    async def charge(self) -> None:
-        await self.exporter.charger.charge(self.tenant, self.now())
-        await self.exporter.charger.bundle_charges(self.tenant)
-
-    async def send(self) -> int:
-        return await self.exporter.sender.send_due()
-
-    async def told(self) -> dict[str, float]:
-        """Billing's figures of the installation."""
-        async with self.exporter.system.read() as session:
-            return {figure.name: value[()] for figure, value in (await PROBE.read(session)).items()}
-
-    async def listed(self, state: ExportState) -> list[ExportView]:
-        async with self.exporter.database.read(self.tenant) as session:
-            return await exports.list_exports(session, self.tenant, state)
-
-
-@asynccontextmanager
-async def opened_desk(urls: TestUrls, database: Database, system: SystemDatabase) -> AsyncIterator[Desk]:
-    with serving_stripe() as served:
-        async with StripeApi(served.books.key, BillingMode.TEST, served.url, timeout=0.5) as api:
-            async with system.write() as session:
-                tenant = await ensure_organization(session, "acme")
-            charger = Charger(database, PLANS, BillingMode.TEST, bundle=40)
-            sender = Sender(system, api, rate=900, lease=timedelta(seconds=60))
-            exporter = Exporter(database, system, api, charger, sender, Reconciler(database, PLANS, api), 60.0)
-            await sync(api, PLANS)
-            customer = served.books.add("customer", "cus")["id"]
-            desk = Desk(exporter, served.books, served.url, urls, tenant, customer)
-            exporter.sender = replace(sender, clock=desk.now)
-            yield desk
-
-
-@pytest.fixture
-async def desk(database_urls: TestUrls, database: Database, system: SystemDatabase) -> AsyncIterator[Desk]:
-    async with opened_desk(database_urls, database, system) as opened:
-        yield opened
 
 
 async def test_each_thing_is_charged_once_and_told_in_few_events_under_names_that_follow_from_it(desk: Desk) -> None:
@@ -149,30 +51,6 @@ async def test_each_thing_is_charged_once_and_told_in_few_events_under_names_tha
     # The credit came first: some of what was used is not to be paid.
     assert sum(quantity - billable for quantity, billable in sums.values()) > 0
     assert (await desk.account()).credit_pico_usd < 30 * 10**6  # less than the dearest token
-
-
-async def test_one_charge_for_each_opened_pull_request_whatever_the_rounds(desk: Desk) -> None:
-    await desk.plan("per_pull_request", NOON - timedelta(days=20))
-    published = {}
-    for seed in range(30):
-        chance, status, job = random.Random(seed), JobStatus(JobState.QUEUED), desk.ledger.job()
-        for version in range(40):
-            possible = sorted(event for state, event in TRANSITIONS if state is status.state)
-            if not possible:
-                break
-            going = [event for event in possible if decide(status, event).state not in TERMINAL | {JobState.PAUSED}]
-            event = chance.choice(going if chance.random() < 0.9 and going else possible)
-            status, at = decide(status, event), NOON + timedelta(minutes=version)
-            desk.ledger.event(job, version, event, status.state, at)
-            if event is JobEvent.PUBLISHED:
-                published.setdefault(job, at)
-    assert 5 < len(published) < 30
-    await desk.charge()
-    async with desk.exporter.database.read(desk.tenant) as session:
-        page = await list_charges(session, desk.tenant, PageRequest(limit=100))
-    assert {one.job_id: one.occurred_at for one in page.items} == published
-    paid = [(one.quantity, one.billable, one.unit_pico_usd) for one in page.items]
-    assert paid == [(1, 1, 5 * 10**12)] * len(published)
 
 
 async def test_whatever_fails_on_the_way_every_pull_request_is_counted_once(desk: Desk) -> None:

@@ -1,134 +1,31 @@
 """From checkout to a paid month, and from a failed payment back: the server, with Stripe's stand-in over loopback."""
 
-import random
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any
 
-import httpx
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import update
 
-from aicd_backend.app import open_billing
-from aicd_backend.billing.accounts.repository import find_account, find_customer
+from aicd_backend.billing.accounts.repository import find_customer
+from aicd_backend.billing.correcting import Corrector
 from aicd_backend.billing.exports.repository import list_exports, reject
-from aicd_backend.billing.keeping import Keeper
 from aicd_backend.billing.sending import Sender
-from aicd_backend.billing.stripe_customers import StripeCustomers
-from aicd_backend.billing.syncing import sync
-from aicd_backend.billing.values import Account
-from aicd_backend.settings import BackendSettings
 from aicd_backend.testing import job_recipes
 from aicd_backend.testing.ledgers import LedgerWriter
-from aicd_backend.testing.stripe.books import Books, Fault, Thing
+from aicd_backend.testing.shop import CHECKOUT, HOME, NEW, OLD, Shop, open_shop
+from aicd_backend.testing.stripe.books import Fault
 from aicd_backend.testing.stripe.customers import close_period, complete_checkout, dispute, pay, settle
-from aicd_backend.testing.stripe.server import serving_stripe
 from aicd_backend.testing.stripe.webhooks import disorder, error_report, sign
-from aicd_backend.testing.world import FRONT_END, OpenWorld, World, settings_under_test
-from aicd_core.db.pages import PageRequest
-from aicd_core.db.sessions import WriteSession
+from aicd_backend.testing.world import FRONT_END, SYSTEM, OpenWorld
+from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.orchestrator.admission import Admission
 from aicd_core.telemetry.metrics import REGISTRY
-from aicd_core.tenancy.audit.repository import list_entries
-from aicd_core.tenancy.audit.values import AuditFilter
 from aicd_core.tenancy.permissions import Role
 from aicd_core.testing.databases import TestUrls
-from aicd_core.usage.billing.models import AccountStatus, BillingAccount, BillingMode, ExportState
-
-OLD, NEW = "whsec_the_one_before_000", "whsec_the_one_of_now_000"
-HOME = f"{FRONT_END}/billing"
-CHECKOUT = {"plan": "per_pull_request", "success_url": f"{HOME}?done", "cancel_url": HOME}
+from aicd_core.usage.billing.models import AccountStatus, BillingMode, ExportState
 
 ENDED = "aicd_billing_events_total"
-
-
-@dataclass
-class Shop:
-    """The server, billing in it, and what Stripe keeps."""
-
-    world: World
-    keeper: Keeper
-    books: Books
-    urls: TestUrls
-
-    async def deliver(self, events: Iterable[Thing]) -> None:
-        for event in [*events]:
-            answer = await self.post(sign(event, NEW).body, sign(event, NEW).signature)
-            assert answer.status_code == 200, answer.text
-        await self.keeper.handler.work()
-
-    async def post(self, body: bytes, signature: str | None) -> httpx.Response:
-        headers = {} if signature is None else {"Stripe-Signature": signature}
-        return await self.world.client.post("/webhooks/stripe", content=body, headers=headers)
-
-    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        owner = await self.world.as_role(Role.OWNER)
-        url = f"/v1/organizations/acme/{path}"
-        return await self.world.client.request(method, url, json=body, headers={**owner, **headers})
-
-    async def account(self) -> Account:
-        async with self.world.stores.database.read(self.world.us.tenant) as session:
-            found = await find_account(session, self.world.us.tenant)
-        assert found is not None
-        return found
-
-    async def subscribe(self) -> Thing:
-        """Checks out, pays, and has Stripe tell of it."""
-        answer = await self.call("POST", "billing/checkout", CHECKOUT)
-        assert answer.status_code == 200, answer.text
-        made = complete_checkout(self.books, answer.json()["url"].rpartition("/")[2])
-        await self.deliver(self.books.emitted)
-        return made
-
-    async def opened_pull_request(self) -> None:
-        """A job opened its pull request just now."""
-        writer = LedgerWriter(self.urls, self.world.us.tenant)
-        writer.event(writer.job("pr_open"), 1, "published", "pr_open", datetime.now(UTC))
-
-    async def make_job(self) -> httpx.Response:
-        of = await job_recipes.repository(self.world, self.world.us)
-        return await self.call("POST", "jobs", {"repository_id": str(of), "issue": f"Greet {random.random()}"})
-
-    async def told(self, action: str) -> list[dict[str, Any]]:
-        async with self.world.stores.database.read(self.world.us.tenant) as session:
-            page = await list_entries(session, self.world.us.tenant, PageRequest(limit=100), AuditFilter((action,)))
-        return [{**entry.detail, "target": entry.target_id} for entry in page.items][::-1]
-
-
-def settings_for(stand_in: str, **more: Any) -> BackendSettings:
-    given = {
-        "stripe_key": SecretStr("sk_test_stand_in"),
-        "stripe_url": stand_in,
-        "stripe_webhook_secrets": SecretStr(f"{OLD},{NEW}"),
-        "local_repositories": True,
-        **more,
-    }
-    return settings_under_test().model_copy(update=given)
-
-
-@asynccontextmanager
-async def opened(world_with: OpenWorld, urls: TestUrls, **more: Any) -> AsyncIterator[Shop]:
-    with serving_stripe() as stand_in:
-        settings = settings_for(stand_in.url, **more)
-        async with (
-            StripeCustomers(stand_in.books.key, BillingMode.TEST, stand_in.url) as api,
-            world_with(settings) as world,
-        ):
-            keeper = Keeper.of(world.stores, api)
-            open_billing(world.app, keeper, world.stores)
-            await sync(api, keeper.charger.plans)
-            yield Shop(world, keeper, stand_in.books, urls)
-
-
-@pytest.fixture
-async def shop(world_with: OpenWorld, world_urls: TestUrls) -> AsyncIterator[Shop]:
-    async with opened(world_with, world_urls) as made:
-        yield made
 
 
 async def test_checkout_leads_to_an_active_subscription_invoices_and_the_portal(shop: Shop) -> None:
@@ -218,11 +115,13 @@ async def test_an_event_is_stored_once_and_only_if_stripe_signed_it_just_now_in_
 async def test_whoever_is_past_due_may_work_until_the_grace_is_over_and_again_once_paid(
     world_with: OpenWorld, world_urls: TestUrls
 ) -> None:
-    async with opened(world_with, world_urls, billing_grace_days=0.0) as shop:
+    async with open_shop(world_with, world_urls, billing_grace_days=0.0) as shop:
         made = await shop.subscribe()
         assert (await shop.make_job()).status_code == 201
-        running = await job_recipes.make_job(shop.world, shop.world.us)
+        running, answering = [await job_recipes.make_job(shop.world, shop.world.us) for _ in range(2)]
         await job_recipes.move(shop.world, shop.world.us, running, JobEvent.ADMITTED)
+        to_feedback = (JobEvent.ADMITTED, JobEvent.PLAN_READY, JobEvent.CODED, JobEvent.PUBLISHED, JobEvent.FEEDBACK)
+        await job_recipes.move(shop.world, shop.world.us, answering, *to_feedback)
         patient = replace(shop.keeper.subscriber, grace=timedelta(days=7))
         invoice = close_period(shop.books, made["id"], paid=False)
         await patient.refresh(shop.world.us.tenant)
@@ -233,67 +132,57 @@ async def test_whoever_is_past_due_may_work_until_the_grace_is_over_and_again_on
         refused = await shop.make_job()
         assert (refused.status_code, refused.json()["code"]) == (402, "payment_overdue")
         assert (await shop.call("GET", "billing")).json()["stopped"]["code"] == "payment_overdue"
-        stopped = (await shop.call("GET", f"jobs/{running}")).json()
-        assert (stopped["state"], stopped["code"]) == ("paused", "payment_overdue")
-        resumed = await shop.call("POST", f"jobs/{running}/resume", {})
-        assert (resumed.status_code, resumed.json()["code"]) == (402, "payment_overdue")
+        states = {of: (await shop.call("GET", f"jobs/{of}")).json() for of in (running, answering)}
+        assert {of: (job["state"], job["code"], job["paused_from"]) for of, job in states.items()} == {
+            running: ("cancelled", "payment_overdue", "planning"),
+            answering: ("paused", "payment_overdue", "coding"),  # its pull request is there, and stays followed
+        }
+        for way in ("resume", "retry"):
+            refused = await shop.call("POST", f"jobs/{running}/{way}", {} if way == "resume" else None)
+            assert (refused.status_code, refused.json()["code"]) == (402, "payment_overdue")
         await job_recipes.make_job(shop.world, shop.world.us)
         assert await Admission(shop.world.stores.system).take() is None
         pay(shop.books, invoice["id"])
         await shop.deliver(shop.books.emitted)
         assert await Admission(shop.world.stores.system).take() is not None
-        assert (await shop.call("GET", f"jobs/{running}")).json()["state"] == JobState.PLANNING
+        assert (await shop.call("GET", f"jobs/{running}")).json()["state"] == JobState.CANCELLED
+        assert (await shop.call("GET", f"jobs/{answering}")).json()["state"] == JobState.CODING
+        anew = (await shop.call("POST", f"jobs/{running}/retry")).json()["id"]
+        assert (await shop.call("POST", f"jobs/{running}/resume", {})).json()["code"] == "job_open"
+        assert (await shop.call("POST", f"jobs/{anew}/cancel", {})).status_code == 200
+        assert (await shop.call("POST", f"jobs/{running}/resume", {})).json()["state"] == JobState.PLANNING
+        assert (await shop.call("POST", f"jobs/{running}/resume", {})).status_code == 409
         assert (await shop.make_job()).status_code == 201
         assert [entry["code"] for entry in await shop.told("billing.stopped")] == ["payment_overdue"]
         assert len(await shop.told("billing.released")) == 1
 
 
-async def test_each_warning_of_a_cap_is_given_once_and_the_hard_one_stops_work(shop: Shop) -> None:
+async def test_a_lost_dispute_pauses_jobs_until_the_operator_releases_it_and_the_next_one_stops_again(
+    shop: Shop,
+) -> None:
     await shop.subscribe()
-    async with shop.world.stores.database.write(shop.world.us.tenant) as session:
-        await _end_trial(session, shop)
-    tag = (await shop.call("GET", "billing/caps")).headers["ETag"]
-    caps = {"soft_micro_usd": 10_000_000, "hard_micro_usd": 20_000_000}
-    assert (await shop.call("PUT", "billing/caps", caps, **{"If-Match": '"0"'})).status_code == 412
-    assert (await shop.call("PUT", "billing/caps", caps, **{"If-Match": tag})).status_code == 200
-    for opened_so_far in range(1, 5):
-        await shop.opened_pull_request()
-        for _ in range(2):
-            await shop.keeper.reviewer.review(shop.world.us.tenant)
-        spent = (await shop.call("GET", "billing")).json()["month"]["spent_micro_usd"]
-        assert spent == opened_so_far * 5_000_000
-    warned = [(entry["target"], entry["percent"]) for entry in await shop.told("billing.cap_warned")]
-    assert sorted(warned) == sorted([(cap, level) for cap in ("soft", "hard") for level in (50, 80, 100)])
-    refused = await shop.make_job()
-    assert (refused.status_code, refused.json()["code"]) == (402, "spending_cap")
-    tag = (await shop.call("GET", "billing/caps")).headers["ETag"]
-    raised = {"soft_micro_usd": None, "hard_micro_usd": 25_000_000}
-    assert (await shop.call("PUT", "billing/caps", raised, **{"If-Match": tag})).status_code == 200
-    await shop.keeper.reviewer.review(shop.world.us.tenant)
+    tenant, customer = shop.world.us.tenant, (await shop.account()).customer or ""
+    corrector = Corrector(shop.world.stores.database, SYSTEM)
+    with pytest.raises(ConflictError, match="nothing to do"):
+        await corrector.release_disputes(tenant, "too early")
+    running = await job_recipes.make_job(shop.world, shop.world.us)
+    await job_recipes.move(shop.world, shop.world.us, running, JobEvent.ADMITTED)
+    settle(shop.books, dispute(shop.books, customer)["id"], "lost")
+    await shop.deliver(shop.books.emitted)
+    assert (await shop.make_job()).json()["code"] == "payment_disputed"
+    assert (await shop.call("GET", f"jobs/{running}")).json()["state"] == JobState.PAUSED
+    with pytest.raises(InvalidInputError, match="The reason"):
+        await corrector.release_disputes(tenant, "")
+    await corrector.release_disputes(tenant, "settled by bank transfer")
+    await shop.keeper.subscriber.refresh(tenant)  # Stripe still says that it is lost
+    await shop.keeper.reviewer.review(tenant)
+    assert (await shop.call("GET", f"jobs/{running}")).json()["state"] == JobState.PLANNING
     assert (await shop.make_job()).status_code == 201
-    refused = await shop.make_job()  # the one under way may still use up what is left
-    assert (refused.status_code, refused.json()["code"]) == (402, "spending_cap")
-
-
-async def _end_trial(session: WriteSession, shop: Shop) -> None:
-    await session.execute(
-        update(BillingAccount)
-        .where(BillingAccount.org_id == shop.world.us.tenant.org_id)
-        .values(trial_end=datetime.now(UTC) - timedelta(seconds=1))
-    )
-
-
-async def test_the_free_plan_has_so_many_pull_requests_a_month_those_under_way_too(shop: Shop) -> None:
-    await shop.keeper.reviewer.review_all()
-    for _ in range(2):
-        await shop.opened_pull_request()
-    made = [await shop.make_job() for _ in range(4)]
-    assert [answer.status_code for answer in made] == [201, 201, 201, 402]
-    assert made[-1].json()["code"] == "plan_limit"
-    assert "5 pull requests a month" in made[-1].json()["detail"]
-    ended = await shop.call("POST", f"jobs/{made[0].json()['id']}/cancel", {})
-    assert ended.status_code == 200
-    assert (await shop.make_job()).status_code == 201
+    shop.books.skew = 5
+    dispute(shop.books, customer)
+    await shop.deliver(shop.books.emitted[-1:])
+    assert (await shop.make_job()).json()["code"] == "payment_disputed"
+    assert [entry["reason"] for entry in await shop.told("billing.disputes_released")] == ["settled by bank transfer"]
 
 
 async def test_a_job_costs_what_its_own_charges_come_to_and_its_month_what_all_do(shop: Shop) -> None:
@@ -330,8 +219,7 @@ async def test_a_job_costs_what_its_own_charges_come_to_and_its_month_what_all_d
 async def test_a_report_of_events_that_stripe_rejected_later_is_read_and_told(shop: Shop, fault: list[Fault]) -> None:
     await shop.subscribe()
     database, tenant = shop.world.stores.database, shop.world.us.tenant
-    async with database.write(tenant) as session:
-        await _end_trial(session, shop)
+    shop.end_trial()
     await shop.opened_pull_request()
     await shop.keeper.charger.charge(tenant, datetime.now(UTC))
     assert await shop.keeper.charger.bundle_charges(tenant) == 1

@@ -156,7 +156,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Let a paused job go on, its limits raised */
+        /** Let a paused or stopped job go on, its limits raised */
         post: operations["resume_job"];
         delete?: never;
         options?: never;
@@ -1819,7 +1819,7 @@ export interface components {
              * @description The same in a sentence.
              */
             reason: string | null;
-            /** @description The state that a paused job goes back to. */
+            /** @description What a job that is paused, or was stopped, goes back to. */
             paused_from: components["schemas"]["JobState"] | null;
             /** Seconds Worked */
             seconds_worked: number;

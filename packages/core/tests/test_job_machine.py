@@ -15,7 +15,9 @@ from aicd_core.jobs.machine import (
     JobEvent,
     JobState,
     JobStatus,
+    can_happen,
     decide,
+    stop,
 )
 
 
@@ -67,6 +69,17 @@ def test_a_limit_pauses_and_raising_it_leads_back_to_the_state_that_was_left(sta
     assert decide(paused, JobEvent.RESUMED) == before
 
 
+@pytest.mark.parametrize("state", sorted(AT_WORK))
+def test_a_stopped_job_has_ended_and_can_only_be_taken_up_where_it_was(state: JobState):
+    before = JobStatus(state, round=2, plan_attempts=1)
+    stopped = stop(before)
+    assert (stopped.state, stopped.is_stopped) == (JobState.CANCELLED, True)
+    for event in set(JobEvent) - {JobEvent.RESUMED}:
+        with pytest.raises(IllegalTransitionError):
+            decide(stopped, event)
+    assert decide(stopped, JobEvent.RESUMED) == before
+
+
 @pytest.mark.parametrize("state", sorted(TERMINAL))
 def test_nothing_happens_to_a_job_that_has_ended(state: JobState):
     for event in JobEvent:
@@ -84,12 +97,7 @@ def test_every_state_can_be_reached_from_the_first():
     while ahead:
         status = ahead.popleft()
         for event in JobEvent:
-            if (
-                (status.state, event) not in TRANSITIONS
-                or status.round > 2
-                or status.plan_attempts > 2
-                or status.failures > 1
-            ):
+            if not can_happen(status, event) or status.round > 2 or status.plan_attempts > 2 or status.failures > 1:
                 continue
             following = decide(status, event)
             if following not in seen:
@@ -105,12 +113,13 @@ def test_no_sequence_of_events_reaches_an_inconsistent_job(events: list[JobEvent
         try:
             after = decide(status, event)
         except IllegalTransitionError:
-            assert (status.state, event) not in TRANSITIONS
+            unknown = (status.state, event) not in TRANSITIONS
+            assert unknown or (status.state, event) == (JobState.CANCELLED, JobEvent.RESUMED)
             continue
         if event is not JobEvent.RESUMED:
             assert after.state is TRANSITIONS[status.state, event]
-        assert (after.state is JobState.PAUSED) == (after.paused_from is not None)
+        assert (after.state is JobState.PAUSED or after.is_stopped) == (after.paused_from is not None)
         assert after.round >= status.round
         assert after.round - status.round <= 1
-        assert status.state not in TERMINAL
+        assert status.state not in TERMINAL or (status.is_stopped and event is JobEvent.RESUMED)
         status = after

@@ -17,7 +17,9 @@ from aicd_core.jobs.machine import (
     JobEvent,
     JobState,
     JobStatus,
+    can_happen,
     decide,
+    stop,
 )
 
 WAITING = frozenset({JobState.AWAITING_APPROVAL, JobState.PAUSED, JobState.PR_OPEN})
@@ -44,7 +46,7 @@ class JobLife(RuleBasedStateMachine):
     def happens(self, event: JobEvent) -> None:
         """An event that the table has is followed; any other changes nothing."""
         before = self.job
-        if (before.state, event) not in TRANSITIONS:
+        if (before.state, event) not in TRANSITIONS or (event is JobEvent.RESUMED and self.left is None):
             with pytest.raises(IllegalTransitionError):
                 decide(before, event)
             return
@@ -61,10 +63,16 @@ class JobLife(RuleBasedStateMachine):
         elif event is not JobEvent.HANDED_OVER:
             self.failures = 0
 
-    @precondition(lambda self: self.job.state is JobState.PAUSED)
+    @precondition(lambda self: self.job.state in AT_WORK)
+    @rule()
+    def is_stopped(self) -> None:
+        """Ends, and knows what it left."""
+        self.left, self.job, self.failures = self.job.state, stop(self.job), 0
+
+    @precondition(lambda self: self.left is not None)
     @rule()
     def is_resumed(self) -> None:
-        """Leads back to exactly where the limit was reached."""
+        """Leads back to exactly where the limit was reached, or where it was stopped."""
         left = self.left
         self.happens(JobEvent.RESUMED)
         assert self.job.state is left
@@ -74,8 +82,9 @@ class JobLife(RuleBasedStateMachine):
         assert (self.job.round, self.job.plan_attempts, self.job.failures) == (self.reviews, self.plans, self.failures)
 
     @invariant()
-    def knows_what_it_left_exactly_while_it_is_paused(self) -> None:
-        assert (self.job.paused_from is not None) == (self.job.state is JobState.PAUSED)
+    def knows_what_it_left_exactly_while_it_is_paused_or_stopped(self) -> None:
+        assert self.job.paused_from is self.left
+        assert (self.job.paused_from is not None) == (self.job.state is JobState.PAUSED or self.job.is_stopped)
         assert self.job.paused_from is None or self.job.paused_from in AT_WORK
 
     @invariant()
@@ -87,7 +96,10 @@ class JobLife(RuleBasedStateMachine):
     @invariant()
     def has_ended_for_good_or_can_be_cancelled(self) -> None:
         events = {event for state, event in TRANSITIONS if state is self.job.state}
-        assert (self.job.state in TERMINAL) == (not events)
+        if self.job.state is JobState.CANCELLED and self.left is None:
+            events -= {JobEvent.RESUMED}
+        assert (self.job.state in TERMINAL and not self.job.is_stopped) == (not events)
+        assert not self.job.is_stopped or events == {JobEvent.RESUMED}
         assert (JobEvent.CANCELLED in events) == (self.job.state in OPEN)
 
 
@@ -99,6 +111,8 @@ def ends_of(state: JobState, left: JobState | None) -> frozenset[JobState]:
         status = ahead.popleft()
         for of, event in TRANSITIONS:
             if of is not status.state or event is JobEvent.CANCELLED:
+                continue
+            if not can_happen(status, event):
                 continue
             following = decide(status, event)
             if (following.state, following.paused_from) not in seen:

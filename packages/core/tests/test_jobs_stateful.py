@@ -24,7 +24,7 @@ from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.leases import repository as leases
 from aicd_core.jobs.leases.values import Demand, Renewal, Taken
-from aicd_core.jobs.machine import AT_WORK, TERMINAL, TRANSITIONS, JobEvent, JobState, JobStatus, decide
+from aicd_core.jobs.machine import AT_WORK, TERMINAL, JobEvent, JobState, JobStatus, can_happen, decide, stop
 from aicd_core.jobs.values import JobView, NewJob, Transition
 from aicd_core.orchestrator.intake import INTAKE
 from aicd_core.tenancy import Tenant
@@ -125,7 +125,7 @@ class Jobs(RuleBasedStateMachine):
         changes = [
             Transition(job, what, decide(job.status, what), owner=owner, keep_lease=owner is not None and keeps)
             for what, owner, keeps in ((event, taken.owner, True), (other, None, False))
-            if (job.status.state, what) in TRANSITIONS
+            if can_happen(job.status, what)
         ]
         changes = [replace(c, keep_lease=c.keep_lease and c.status.state in AT_WORK) for c in changes]
         current = known.version == job.version and known.status == job.status
@@ -167,12 +167,15 @@ class Jobs(RuleBasedStateMachine):
             self.known[taken.job.id].owner = None
 
     @rule(
-        job_id=made, event=st.sampled_from([JobEvent.CANCELLED, JobEvent.RESUMED, JobEvent.APPROVED, JobEvent.FEEDBACK])
+        job_id=made,
+        event=st.sampled_from([JobEvent.CANCELLED, JobEvent.RESUMED, JobEvent.APPROVED, JobEvent.FEEDBACK]),
+        stopped=st.booleans(),
     )
-    def a_person_decides(self, job_id: JobId, event: JobEvent) -> None:
+    def a_person_decides(self, job_id: JobId, event: JobEvent, stopped: bool) -> None:  # drawn
         known, job = self.known[job_id], self._read(job_id)
-        if (job.status.state, event) in TRANSITIONS:
-            change = Transition(job, event, decide(job.status, event))
+        if can_happen(job.status, event):
+            ends = stopped and event is JobEvent.CANCELLED and job.state in AT_WORK
+            change = Transition(job, event, stop(job.status) if ends else decide(job.status, event))
             assert self.do(jobs.apply_transition(self.database.courier(self.tenant), self.tenant, change))
             known.status, known.version, known.owner = change.status, known.version + 1, None
 

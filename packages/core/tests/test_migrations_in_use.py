@@ -1,11 +1,13 @@
 """Migrating a database that others use: other migrators, workers in the middle of a transaction, older code."""
 
+import asyncio
 import contextlib
 import logging
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,6 +20,7 @@ from aicd_core.migrations.compatibility import FIRST_LEVEL, comment_on
 from aicd_core.migrations.roles import LOCK_MIGRATION
 from aicd_core.testing.chaos.installation import wait_until
 from aicd_core.testing.databases import TestUrls, fresh_urls
+from versions import next_version
 
 NEXT, AFTER = f"{int(HEAD) + 1:04}", f"{int(HEAD) + 2:04}"
 
@@ -117,3 +120,16 @@ def test_every_migration_says_which_code_the_schema_still_fits(database_urls: Te
         with migrator(database_urls) as process:
             assert ended(process) == (0, "")
         assert admin.execute(ask).fetchone() == (f"fits aicd of level {FIRST_LEVEL} and newer",)
+
+
+async def test_a_migration_that_needs_newer_code_turns_older_code_away(
+    database_urls: TestUrls, database: Database, tmp_path: Path
+):
+    newer = next_version(tmp_path, None, NEXT)
+    environment = {**os.environ, "AICD_MIGRATION_DATABASE_URL": database_urls.admin}
+    command = [*newer.within(), sys.executable, "-m", "aicd_core.migrations"]
+    await asyncio.to_thread(subprocess.run, [*command, NEXT], env=environment, check=True)
+    await require_current(database)
+    await asyncio.to_thread(subprocess.run, [*command, AFTER], env=environment, check=True)
+    with pytest.raises(ConflictError, match=f"at schema {AFTER}, .* needs one that knows {NEXT}"):
+        await require_current(database)

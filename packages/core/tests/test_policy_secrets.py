@@ -45,6 +45,7 @@ SECRETS = {
     "a Google API key": ["AI" + "za" + rnd(35)],
     "an npm token": ["np" + "m_" + rnd(36)],
     "a JSON Web Token": [web_token({"sub": "u-771", "exp": 1})],
+    "a token of AI-CD": [f"aicd_{kind}_{rnd(8)}_" + rnd(38) for kind in ("key", "inv", "ses")],
     "a password in a URL": [f"postgres://app:{rnd(12)}@db.acme.io:5432/app", f"https://bot:{rnd(20)}@git.acme.io/x"],
 }
 CASES = [(kind, secret) for kind, secrets in SECRETS.items() for secret in secrets]

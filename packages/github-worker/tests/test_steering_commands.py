@@ -50,6 +50,23 @@ async def test_each_command_in_each_state(steered: Steered, verb: str):
             assert steered.column("asks_approval") == (verb == "plan")
 
 
+async def test_a_job_that_was_stopped_goes_on_where_it_was_while_its_journal_is_kept(steered: Steered):
+    for verb, gone, after in (("retry", False, ["coding"]), ("retry", True, ["cancelled", "queued"])):
+        steered.ask("DELETE FROM model_calls")
+        steered.forget()
+        await steered.in_state(S.CANCELLED, paused_from="coding", code="payment_overdue", reason="Pay.")
+        if gone:
+            steered.ask(
+                "INSERT INTO model_calls (org_id, job_id, step, number, request_hash, model, prompts, request_sha256, "
+                "reply_sha256, shared, request_pieces, reply_pieces) "
+                "SELECT org_id, id, 'plan/0', 0, '', 'a model', '[]', '', '', 0, '{}', '{}' FROM jobs"
+            )
+        await steered.say("/aicd help")
+        assert "takes it up again where it was" in steered.living()
+        await steered.say(f"/aicd {verb}")
+        assert steered.jobs() == after
+
+
 async def test_what_is_said_is_said_in_one_comment_and_names_nobody(steered: Steered):
     for text in ("/aicd help", "/aicd", "/aicd dance", "/aicd budget x", "/aicd go", "/aicd help", "/aicd go now"):
         await steered.say(text)

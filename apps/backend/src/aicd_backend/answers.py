@@ -32,7 +32,7 @@ class JobAnswer(Answer):
     priority: int
     code: str | None = Field(description="Why it is so: a stable name. Null where nothing need be said.")
     reason: str | None = Field(description="The same in a sentence.")
-    paused_from: JobState | None = Field(description="The state that a paused job goes back to.")
+    paused_from: JobState | None = Field(description="What a job that is paused, or was stopped, goes back to.")
     seconds_worked: float
     time_limit_seconds: float
     cost_limit_micro_usd: int | None = Field(description="Null: no limit of its own.")

@@ -1,6 +1,7 @@
 """The application: routes, and around them what holds for every route."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -49,9 +50,11 @@ from aicd_backend.routes import ROUTERS
 from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_backend.time_limit import TimeLimitMiddleware
+from aicd_cli.logs import REMEMBERED
 from aicd_cli.readiness import ReadyCheck
 from aicd_cli.watching import WatchingMiddleware
 from aicd_core.errors import AicdError, UnavailableError
+from aicd_core.orchestrator import redaction_of
 from aicd_core.orchestrator.lease import end
 from aicd_core.tenancy.permissions import DESCRIPTIONS
 
@@ -122,6 +125,7 @@ def create_app(stores: Stores, *, ready: ReadyCheck) -> Api:
         },
     )
     app.state.stores = stores
+    app.state.redaction = redaction_of(settings, os.environ, remembered=REMEMBERED)
     app.state.logins = Logins(settings)
     app.state.access_tokens = AccessTokens(settings)
     app.state.plans = Plans.load(settings.billing_plans)
@@ -156,6 +160,7 @@ def _routed(ready: ReadyCheck, ready_timeout: float, **given: Any) -> Api:
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
         responses={"default": described_default()},
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         **given,
     )
     routers = (health_router(ready, ready_timeout), *ROUTERS)
@@ -215,6 +220,8 @@ def _middleware(settings: BackendSettings, counts: Counts) -> list[Middleware]:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     problem = problem_of(error, request_id_of(request.scope))
+    # An error's text may quote what failed, and with it a password of that place.
+    problem = problem.model_copy(update={"detail": request.app.state.redaction.text(problem.detail)})
     if problem.status == 500:
         log_unexpected(error, request.scope)
     return problem_response(problem, headers_of(error))

@@ -1,7 +1,6 @@
 """`aicd billing`: plans and prices at Stripe, the exporter, and what to do when the books differ."""
 
 import importlib
-import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +20,7 @@ RECONCILE_EXAMPLE = "Example:  aicd billing reconcile --day 2026-11-25"
 RESEND_EXAMPLE = "Example:  aicd billing resend --org acme --all"
 CANCEL_EXAMPLE = "Example:  aicd billing cancel --org acme --event 01a2… --reason 'charged by mistake'"
 CREDIT_EXAMPLE = "Example:  aicd billing credit --org acme --micro-usd 5000000 --for ticket-17 --reason 'an outage'"
+RELEASE_EXAMPLE = "Example:  aicd billing release --org acme --reason 'settled by bank transfer'"
 PLAN_EXAMPLE = "Example:  aicd billing plan --org acme per_token"
 
 Slug = Annotated[str, typer.Option("--org", metavar="SLUG", help="The organization.")]
@@ -64,9 +64,7 @@ def export_command(
             _say([f"{sent} meter event(s) sent"])
         return ExitCode.OK
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    _run(data_dir, work)
+    _run(data_dir, work, logs=True)
 
 
 @app.command("reconcile", epilog=RECONCILE_EXAMPLE)
@@ -149,6 +147,20 @@ def credit_command(
     _run(data_dir, work)
 
 
+@app.command("release", epilog=RELEASE_EXAMPLE)
+def release_command(org: Slug, reason: Reason, data_dir: DataDir = None) -> None:
+    """Have work done again for an organization whose payment was disputed, also where the dispute was lost.
+
+    Only disputes until now are released; the next one stops its jobs again. They go on with the server's next look.
+    """
+
+    async def work(billing: Any) -> ExitCode:
+        await billing.release(org, reason)
+        return ExitCode.OK
+
+    _run(data_dir, work)
+
+
 @app.command("plan", epilog=PLAN_EXAMPLE)
 def plan_command(org: Slug, plan: Annotated[str, typer.Argument(metavar="PLAN")], data_dir: DataDir = None) -> None:
     """Put an organization on a plan from now on, with the trial and credit of a first account."""
@@ -160,9 +172,9 @@ def plan_command(org: Slug, plan: Annotated[str, typer.Argument(metavar="PLAN")]
     _run(data_dir, work)
 
 
-def _run(data_dir: Path | None, work: Callable[[Any], Awaitable[ExitCode]]) -> None:
+def _run(data_dir: Path | None, work: Callable[[Any], Awaitable[ExitCode]], *, logs: bool = False) -> None:
     async def whole() -> ExitCode:
-        async with _operating().opened(data_dir) as billing:
+        async with _operating().opened(data_dir, logs=logs) as billing:
             return await work(billing)
 
     run_process(whole, as_json=False)

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import logging
 import sys
 from typing import Annotated
 
@@ -91,5 +90,4 @@ def up_command(
         await together.run(host, port, concurrency, drain_timeout, data_dir)
         return ExitCode.OK
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     run_process(work, as_json=False)

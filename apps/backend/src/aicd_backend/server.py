@@ -19,9 +19,11 @@ from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
 from aicd_cli.http import listening, url_of
+from aicd_cli.logs import begin_to_log
 from aicd_cli.metering import metered
 from aicd_cli.readiness import ReadyCheck
 from aicd_cli.runtime import LOCAL_ORGANIZATION
+from aicd_cli.tracing import traced
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.errors import AicdError, InvalidInputError, UnavailableError
 from aicd_core.tenancy.organizations.repository import find_by_slug
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         system = SystemDatabase.connect(settings.system_database_url)
     except InvalidInputError as error:
         parser.error(error.message)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    begin_to_log(settings)
     # uvicorn raises the signal again once it has shut down; by default that would kill us by SIGTERM.
     signal.signal(signal.SIGTERM, _exit_cleanly)
     # A shell that starts us in the background has SIGINT ignored; whoever sends one all the same means it.
@@ -95,6 +97,7 @@ async def _opened(app: Api, stores: Stores, ready: ReadyCheck, listener: socket.
         UnavailableError: the port for the figures cannot be had.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(traced(stores.settings, "aicd-api"))
         stack.push_async_callback(stores.system.close)
         stack.push_async_callback(stores.database.close)
         with suppress(UnavailableError):  # a database that is away is waited for, and /readyz says so

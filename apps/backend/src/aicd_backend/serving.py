@@ -20,6 +20,7 @@ def configure(app: Api, settings: BackendSettings) -> uvicorn.Config:
         lifespan="on",
         ws="none",
         log_config=None,
+        access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),

@@ -97,6 +97,10 @@ class BackendSettings(Settings):
     login_providers: Providers = Field(
         default=(), description="Where people log in, as a JSON list; needs AICD_PUBLIC_URL and AICD_SECRET_KEYS."
     )
+    portal: Path | None = Field(
+        default=None,
+        description="Folder of the developer portal, shown at /docs/; not set: where `make portal` puts it.",
+    )
     local_repositories: bool = Field(
         default=False,
         description="Repositories may be paths on the server's machines: only where all organizations are one.",

@@ -20,6 +20,7 @@ from aicd_backend.settings import BackendSettings
 from aicd_backend.stores import Stores
 from aicd_cli.hosts import Hosts
 from aicd_cli.http import listening, url_of
+from aicd_cli.logs import begin_to_log
 from aicd_cli.metering import metered
 from aicd_cli.runtime import (
     LOCAL_ORGANIZATION,
@@ -31,6 +32,7 @@ from aicd_cli.runtime import (
     require_disk_space,
 )
 from aicd_cli.serving import POOL_SPARE, StopBy, log_progress, once_there, store_once_there, until_told_to_stop
+from aicd_cli.tracing import traced
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.orchestrator.lease import end
 
@@ -48,6 +50,7 @@ async def run(host: str, port: int, concurrency: int, drain_timeout: float, data
         UnavailableError: the port cannot be had, or something that a worker needs is missing.
     """
     settings = BackendSettings.load(data_dir=data_dir)
+    begin_to_log(settings)
     refuse_unsafe(settings)
     with listening(host, port) as listener:
         options = WorkerOptions(drain_timeout)
@@ -59,6 +62,7 @@ async def _serve_and_work(
 ) -> None:
     hosts = Hosts(settings)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(traced(settings, "aicd-up"))
         pool_size = concurrency + POOL_SPARE + REQUESTS
         store = await stack.enter_async_context(store_once_there(settings, pool_size))
         await stack.enter_async_context(metered(settings, store.system, probes_of(settings)))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from aicd_cli.commands import (
+    backup,
     control,
     demo,
     doctor,
@@ -67,6 +68,8 @@ app.command("verify", epilog=verify.EXAMPLE)(verify.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("demo", epilog=demo.EXAMPLE)(demo.command)
 app.command("migrate", epilog=migrate.EXAMPLE)(migrate.command)
+app.command("restore", epilog=backup.RESTORE_EXAMPLE)(backup.restore_command)
+app.add_typer(backup.app, name="backup")
 app.add_typer(journal.app, name="journal")
 github.app.command("setup", epilog=github_setup.EXAMPLE)(github_setup.command)
 app.add_typer(github.app, name="github")

@@ -3,24 +3,25 @@
 import importlib
 import math
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, TypeAlias, cast
 
 from aicd_core.db.database import SystemDatabase
 from aicd_core.monitoring.probes import PROBES
+from aicd_core.monitoring.service import Exposition
 from aicd_core.monitoring.values import Probe
 from aicd_core.settings import Settings
 from aicd_core.telemetry.metrics import DATA_FREE, DATA_SIZE
+
+FiguresText: TypeAlias = Callable[[], Awaitable[bytes]]
 
 
 class _MetricsServer(Protocol):
     """What `aicd_cli.metrics_server` offers."""
 
-    def serving(
-        self, host: str, port: int, system: SystemDatabase, probes: Sequence[Probe]
-    ) -> AbstractAsyncContextManager[None]: ...
+    def serving(self, host: str, port: int, text: FiguresText) -> AbstractAsyncContextManager[None]: ...
 
 
 @asynccontextmanager
@@ -33,6 +34,14 @@ async def metered(settings: Settings, system: SystemDatabase, probes: Sequence[P
     Raises:
         UnavailableError: the port cannot be had.
     """
+    exposition = Exposition(system, probes, settings.resolved_data_dir())
+    async with served(settings, exposition.text):
+        yield
+
+
+@asynccontextmanager
+async def served(settings: Settings, text: FiguresText) -> AsyncIterator[None]:
+    """As `metered`, of whatever `text` tells."""
     if settings.metrics_port is None:
         yield
         return
@@ -40,7 +49,7 @@ async def metered(settings: Settings, system: SystemDatabase, probes: Sequence[P
     DATA_SIZE.set_function(lambda: _disk(place)[0])
     DATA_FREE.set_function(lambda: _disk(place)[1])
     server = cast("_MetricsServer", importlib.import_module("aicd_cli.metrics_server"))
-    async with server.serving(settings.metrics_host, settings.metrics_port, system, probes):
+    async with server.serving(settings.metrics_host, settings.metrics_port, text):
         yield
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -12,9 +12,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aicd_cli.http import Server, listening, plain_config, url_of
-from aicd_core.db.database import SystemDatabase
-from aicd_core.monitoring.service import Exposition
-from aicd_core.monitoring.values import Probe
 
 PATH = "/metrics"
 ENDING_SECONDS = 1
@@ -23,16 +20,18 @@ _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def serving(host: str, port: int, system: SystemDatabase, probes: Sequence[Probe]) -> AsyncIterator[None]:
+async def serving(host: str, port: int, text: Callable[[], Awaitable[bytes]]) -> AsyncIterator[None]:
     """Serves for as long as the block lasts.
+
+    Args:
+        text: the figures as they are now.
 
     Raises:
         UnavailableError: the port cannot be had.
     """
-    exposition = Exposition(system, probes)
 
     async def metrics(_: Request) -> Response:
-        return Response(await exposition.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(await text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     server = Server(plain_config(Starlette(routes=[Route(PATH, metrics)]), ENDING_SECONDS))
     with listening(host, port, "AICD_METRICS_HOST and AICD_METRICS_PORT") as listener:

@@ -239,6 +239,7 @@ def make_parts(
         settings=settings,
         observe=observe,
         dispatch=dispatch or Dispatch(),
+        redact=redaction_of(settings, os.environ, remembered=0).text,
     )
 
 

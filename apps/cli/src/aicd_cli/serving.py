@@ -103,17 +103,17 @@ def stopped_by_signals(begin_to_stop: Callable[[], None]) -> Iterator[None]:
 
 def log_progress(progress: Progress) -> None:
     """One line of the log for each thing that happens to a job."""
-    log = logging.getLogger("aicd.jobs")
+    log, about = logging.getLogger("aicd.jobs"), {"job": str(progress.job_id)}
     match progress:
         case StateChanged():
             log.info(
                 "job %s: %s (round %d)%s",
-                progress.job_id,
-                progress.state.value,
-                progress.round,
+                *(progress.job_id, progress.state.value, progress.round),
                 f": {one_line(progress.reason, 200)}" if progress.reason else "",
+                extra=about,
             )
         case Message():
-            log.info("job %s: %s", progress.job_id, one_line(progress.text, 300))
+            log.info("job %s: %s", progress.job_id, one_line(progress.text, 300), extra=about)
         case CommandEnded():
-            log.info("job %s: $ %s: %s", progress.job_id, one_line(progress.command, 200), progress.outcome)
+            shown = one_line(progress.command, 200)
+            log.info("job %s: $ %s: %s", progress.job_id, shown, progress.outcome, extra=about)

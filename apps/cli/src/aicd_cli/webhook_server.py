@@ -8,10 +8,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aicd_cli.http import Server, listening, plain_config
+from aicd_cli.logs import begin_to_log
 from aicd_cli.metering import metered
 from aicd_cli.readiness import ReadyCheck, SharedCheck
 from aicd_cli.receiving import open_route, secrets_of
 from aicd_cli.serving import StopBy, store_once_there, until_told_to_stop
+from aicd_cli.tracing import traced
 from aicd_cli.watching import WatchingMiddleware
 from aicd_core.settings import Settings
 from aicd_github.webhooks.app import PATH, PROBLEM_TYPE
@@ -48,11 +50,13 @@ async def serve(settings: Settings, host: str, port: int) -> None:
         InvalidInputError: there is no webhook secret.
         UnavailableError: the port cannot be had.
     """
+    begin_to_log(settings)
     secrets_of(settings)
     with listening(host, port) as listener:
 
         async def run(stop_by: StopBy) -> None:
             async with (
+                traced(settings, "aicd-webhooks"),
                 store_once_there(settings, POOL) as store,
                 metered(settings, store.system),
                 open_route(settings, store.system) as route,

@@ -1,6 +1,7 @@
 """Everything that an operator may set, declared once; each field is the environment variable `AICD_<NAME>`."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -15,6 +16,16 @@ MIB = 1024 * KIB
 
 SECRETS_DIR = Path("/run/secrets")
 """Where Docker and Kubernetes put secrets by custom."""
+
+
+def secret_files() -> dict[str, str]:
+    """The text of each of those files that can be read, by its name."""
+    found = {}
+    for folder in _secret_files().values():
+        for file in folder.glob("aicd_*"):
+            with suppress(OSError):
+                found[file.name] = file.read_text(errors="replace").strip()
+    return found
 
 
 def _secret_files() -> dict[str, Any]:
@@ -127,6 +138,41 @@ class Settings(EnvironmentSettings):
         "Whoever reaches it sees figures of all organizations.",
     )
     metrics_host: str = Field(default="127.0.0.1", min_length=1, description="Address that `/metrics` listens on.")
+    backup_repository: str | None = Field(
+        default=None, description="Where backups are kept, as restic names it: a path, `sftp:…`, `s3:…`, `rest:…`."
+    )
+    backup_password: SecretStr | None = Field(
+        default=None, description="What backups are encrypted with. Keep a copy elsewhere: without it they are lost."
+    )
+    backup_database_url: str | None = Field(
+        default=None,
+        description="The same Postgres as a role that reads every row, for backups only. Not set: "
+        "AICD_MIGRATION_DATABASE_URL.",
+    )
+    backup_also: tuple[Path, ...] = Field(
+        default=(), description="Files and folders to be kept in backups besides, as a JSON list."
+    )
+    backup_keep_daily: int = Field(default=7, ge=0, description="Of so many days the last backup is kept.")
+    backup_keep_weekly: int = Field(default=5, ge=0, description="Of so many weeks the last backup is kept.")
+    backup_keep_monthly: int = Field(default=12, ge=0, description="Of so many months the last backup is kept.")
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto",
+        description="How servers and workers write their logs: `json`, one object a line, or `text`; `auto` is "
+        "`text` on a terminal, else `json`.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is below this is not logged."
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        validation_alias=AliasChoices("AICD_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Where traces go by OTLP over HTTP, without `/v1/traces`: http://collector:4318; "
+        "OTEL_EXPORTER_OTLP_ENDPOINT will do, too. Not set: nothing is traced.",
+    )
+    trace_ratio: float = Field(
+        default=1, ge=0, le=1, description="So many of all traces are kept, each from its beginning to its end."
+    )
     agent: str = Field(default="dummy", description="The agent for jobs that name none.")
     issue_max_bytes: int = Field(default=8 * MIB, gt=0, description="Largest issue text taken.")
     job_time_limit: float = Field(default=7200, gt=0, description="A job pauses after so long at work.")

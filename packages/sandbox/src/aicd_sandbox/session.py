@@ -11,6 +11,8 @@ from pathlib import Path
 from aicd_core.contracts import CacheMount, CommandResult, SandboxLimits
 from aicd_core.errors import UnavailableError
 from aicd_core.telemetry.metrics import SANDBOX_COMMANDS
+from aicd_core.telemetry.tracing import span
+from aicd_core.text import one_line
 from aicd_sandbox.arguments import (
     CACHE_ENVIRONMENT,
     CACHE_SETUP_ENVIRONMENT,
@@ -29,6 +31,8 @@ from aicd_sandbox.tree_watch import TreeWatch
 MOST_OUTPUT = 1024**3
 """Bytes that a command may print before it is ended: far beyond any test run, and before an endless loop
 has kept the worker busy for the whole of its time."""
+SHOWN = 200
+"""Characters of a command in its span."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,18 @@ class CommandSession:
             call = Call(command, variables, stdin, timeout, sink, self._watch.watch)
             async with self._turn:
                 try:
-                    return await self._take_turn(call, output, ways_out)
+                    return await self._traced(call, output, ways_out)
                 finally:
                     if not self._alive:
                         await to_the_end(self._clear_up())
+
+    async def _traced(self, call: Call, output: CommandOutput, ways_out: WaysOut) -> CommandResult:
+        with span("command", {"aicd.command": one_line(call.command, SHOWN)}) as told:
+            result = await self._take_turn(call, output, ways_out)
+            told.set_attribute("aicd.outcome", result.outcome())
+            if result.exit_code is not None:
+                told.set_attribute("process.exit.code", result.exit_code)
+        return result
 
     async def _take_turn(self, call: Call, output: CommandOutput, ways_out: WaysOut) -> CommandResult:
         if not self._alive:

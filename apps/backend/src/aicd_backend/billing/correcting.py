@@ -14,8 +14,10 @@ from aicd_core.ids import ExportId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.service import record
 from aicd_core.tenancy.audit.values import JSON, Actor
+from aicd_core.text import require_text
 from aicd_core.usage.billing.models import AdjustmentState, ExportState
 
+REASON_MOST = 500
 CANCELLABLE = timedelta(hours=24)
 """https://docs.stripe.com/api/billing/meter-event-adjustment: so long an event can be cancelled."""
 
@@ -77,6 +79,21 @@ class Corrector:
                 raise NotFoundError("The organization has no billing account.", code="no_billing_account")
             detail: dict[str, JSON] = {"pico_usd": pico_usd, "subject": subject, "reason": reason}
             await record(session, tenant, self.actor, "billing.credited", "organization", str(tenant.org_id), detail)
+
+    async def release_disputes(self, tenant: Tenant, reason: str) -> None:
+        """Has work done again for an organization whose payment was disputed, whatever came of that.
+
+        Raises:
+            InvalidInputError: no reason is given.
+            ConflictError: `not_disputed`: nothing of its is disputed.
+        """
+        require_text(reason, "The reason", most=REASON_MOST, least=1)
+        async with self.database.write(tenant) as session:
+            if not await accounts.release_disputes(session, tenant):
+                raise ConflictError("No payment of the organization is disputed; nothing to do.", code="not_disputed")
+            told: dict[str, JSON] = {"reason": reason}
+            target = ("organization", str(tenant.org_id))
+            await record(session, tenant, self.actor, "billing.disputes_released", *target, told)
 
     async def resend(self, tenant: Tenant, export_id: ExportId | None, now: datetime) -> int:
         """Has one dead meter event sent again, or all of them; how many.

@@ -16,6 +16,7 @@ from aicd_backend.billing.plans import PICO_PER_MICRO, Plans
 from aicd_backend.billing.stripe_faults import StripeFault
 from aicd_backend.billing.syncing import sync
 from aicd_backend.settings import BackendSettings
+from aicd_cli.logs import begin_to_log
 from aicd_cli.runtime import open_store
 from aicd_cli.serving import stopped_by_signals
 from aicd_core.errors import InvalidInputError, UnavailableError
@@ -86,6 +87,10 @@ class Operations:
         """As `Corrector.give_credit`."""
         await self.corrector.give_credit(await self.tenant(slug), subject, micro_usd * PICO_PER_MICRO, reason)
 
+    async def release(self, slug: str, reason: str) -> None:
+        """As `Corrector.release_disputes`."""
+        await self.corrector.release_disputes(await self.tenant(slug), reason)
+
     async def put_on(self, slug: str, plan: str) -> None:
         """Puts an organization on a plan; its account is made if it has none."""
         charger, tenant = self.exporter.charger, await self.tenant(slug)
@@ -102,13 +107,18 @@ class Operations:
 
 
 @asynccontextmanager
-async def opened(data_dir: Path | None) -> AsyncIterator[Operations]:
+async def opened(data_dir: Path | None, *, logs: bool = False) -> AsyncIterator[Operations]:
     """Settings, database and Stripe, of one mode.
+
+    Args:
+        logs: whether this process logs what it does, as those that run until they are stopped do.
 
     Raises:
         InvalidInputError: billing is off, or keys, modes and plans do not fit together.
     """
     settings = BackendSettings.load(data_dir=data_dir)
+    if logs:
+        begin_to_log(settings)
     async with open_store(settings) as store, open_api(settings) as api:
         exporter = Exporter.of(store.database, store.system, api, settings)
         await exporter.require_one_mode()

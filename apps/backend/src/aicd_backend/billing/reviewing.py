@@ -11,7 +11,7 @@ from aicd_backend.billing.caps.values import Caps, CapWarning, due_warnings
 from aicd_backend.billing.charging import Charger
 from aicd_backend.billing.plans import PICO_PER_MICRO
 from aicd_backend.billing.spending import repository as spending
-from aicd_backend.billing.standings import STOPS, Position, counted_from, month_begin, next_month, standing_of
+from aicd_backend.billing.standings import ENDS, STOPS, Position, counted_from, month_begin, next_month, standing_of
 from aicd_backend.billing.subscribing import BILLING
 from aicd_backend.billing.values import Account
 from aicd_core.db.database import Database, SystemDatabase
@@ -111,12 +111,13 @@ class Reviewer:
         await record(session, tenant, BILLING, action, "organization", str(tenant.org_id), {"code": code})
 
     async def _carry_out(self, tenant: Tenant, stopped: Why | None) -> None:
-        """Jobs of an organization that stands still are paused, whenever there are any; of others gone on with once."""
+        """Jobs of an organization that stands still end or are paused, whenever there are any; of others gone on with
+        once."""
         control = Control(self.parts, tenant, BILLING.id)
         if stopped is not None:
-            paused = await control.pause_all(stopped)
-            if paused:
-                log.warning("billing: %d job(s) of %s are paused: %s", len(paused), tenant.org_id, stopped.code)
+            jobs = await control.stop_all(stopped, ends=stopped.code in ENDS)
+            if jobs:
+                log.warning("billing: %d job(s) of %s are stopped: %s", len(jobs), tenant.org_id, stopped.code)
         elif self._done.get(tenant.org_id, True):
             await control.resume_those_at(STOPS)
         self._done[tenant.org_id] = stopped is not None

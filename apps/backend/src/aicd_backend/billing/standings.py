@@ -11,6 +11,8 @@ from aicd_core.usage.billing.models import AccountStatus
 OVERDUE, DISPUTED, CAP, PLAN_LIMIT = "payment_overdue", "payment_disputed", "spending_cap", "plan_limit"
 STOPS = frozenset({OVERDUE, DISPUTED, CAP})
 """The codes of jobs that were paused since their organization stands still."""
+ENDS = frozenset({OVERDUE})
+"""Those of them at which jobs that were begun end."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,10 @@ def _stopped(position: Position, now: datetime) -> Why | None:
     if is_overdue(account, now):
         return Why(
             OVERDUE,
-            "A payment for this organization is overdue, so no work is done for it. Pay the open invoice or change the "
-            "card in the billing portal; jobs then go on by themselves.",
+            "A payment for this organization is overdue, so no work is done for it: jobs that were begun have ended, "
+            "the others wait. Pay the open invoice or change the card in the billing portal. What waits then goes on "
+            "by itself; what has ended goes on where it was when it is resumed (`/aicd retry` on GitHub), and nothing "
+            "is paid twice.",
         )
     if account.disputed_at is not None:
         return Why(

@@ -76,7 +76,7 @@ class StripeCustomers(StripeApi):
         params: Any = {"customer": customer, "status": "all", "limit": 100}
         subscribed = await self._told(self._client.v1.subscriptions.list_async(params))
         subscriptions = tuple([_subscription(_plain(one)) async for one in self._all(subscribed)])
-        return CustomerAt(subscriptions, await self._unpaid_since(customer), await self._disputed_at(customer))
+        return CustomerAt(subscriptions, await self._unpaid_since(customer), await self._disputes(customer))
 
     async def _unpaid_since(self, customer: str) -> datetime | None:
         params: Any = {"customer": customer, "status": "open", "limit": 100}
@@ -84,14 +84,14 @@ class StripeCustomers(StripeApi):
         tried = [_plain(one) async for one in self._all(listed)]
         return min((_at(one["created"]) for one in tried if one.get("attempt_count")), default=None)
 
-    async def _disputed_at(self, customer: str) -> datetime | None:
+    async def _disputes(self, customer: str) -> tuple[datetime, ...]:
         """Of the last 100 payments; older ones cannot be disputed any more at most banks (120 days)."""
         listed = await self._told(self._client.v1.charges.list_async({"customer": customer, "limit": 100}))
         disputed: list[datetime] = []
         for charge in (one for one in map(_plain, listed.data) if one.get("disputed")):
             found = await self._told(self._client.v1.disputes.list_async({"charge": charge["id"], "limit": 100}))
             disputed += [_at(one["created"]) for one in map(_plain, found.data) if one["status"] not in DECIDED_FOR_US]
-        return min(disputed, default=None)
+        return tuple(disputed)
 
     async def customer_of_charge(self, charge: str) -> str | None:
         """Whose payment something was."""

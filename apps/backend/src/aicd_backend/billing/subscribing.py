@@ -53,7 +53,7 @@ class Subscriber:
             if account is None or account.customer is None or account.mode is not self.api.mode:
                 return None
             found = await self.api.customer_at(account.customer)
-            state = state_of(found, self.charger.plans.default, self.grace)
+            state = state_of(found, self.charger.plans.default, self.grace, account.disputes_released_at)
             if state.plan != account.plan:
                 self.charger.plans.of(state.plan)
                 await self.charger.charge(tenant, datetime.now(UTC))

@@ -29,7 +29,7 @@ class Account:
     hard_cap: int | None
     billed_from: datetime
     charged_until: datetime | None
-    provider_as_of: datetime | None
+    disputes_released_at: datetime | None
     revision: int
 
 

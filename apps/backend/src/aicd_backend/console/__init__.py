@@ -7,6 +7,7 @@ and whatever a form does, that function does.
 from aicd_backend.console import (
     assets,
     audit,
+    billing,
     changes,
     entry,
     job,
@@ -15,6 +16,7 @@ from aicd_backend.console import (
     logs,
     people,
     policy,
+    portal,
     repositories,
     steering,
     usage,
@@ -22,6 +24,22 @@ from aicd_backend.console import (
 
 CONSOLE = tuple(
     module.router
-    for module in (assets, entry, jobs, job, changes, logs, steering, repositories, policy, people, keys, audit, usage)
+    for module in (
+        assets,
+        entry,
+        jobs,
+        job,
+        changes,
+        logs,
+        steering,
+        repositories,
+        policy,
+        people,
+        keys,
+        audit,
+        usage,
+        billing,
+        portal,
+    )
 )
 """All routers of pages, in the order in which a path is looked for."""

@@ -13,7 +13,9 @@ from aicd_backend.console.results import history, if_there, log_from
 from aicd_backend.console.routing import console_router, sees
 from aicd_backend.routes.billing import KeeperHere, PlansHere
 from aicd_backend.routes.job_results import (
+    CostAnswer,
     get_evidence,
+    get_job_cost,
     get_job_usage,
     get_plan,
     get_policy_report,
@@ -67,7 +69,8 @@ async def show_usage(request: Request, here: Here, job_id: UUID) -> Response:
     """The figures alone, as they grow."""
     job = await get_job(here, job_id)
     status = STOP_ASKING if job.state in TERMINAL else 200
-    return page(request, "job_usage.html", status, job=job, usage=await get_job_usage(here, job_id))
+    usage, cost = await get_job_usage(here, job_id), await cost_of(request, here, job_id)
+    return page(request, "job_usage.html", status, job=job, usage=usage, charged=cost)
 
 
 @router.get(f"{JOB}/calls", **sees(Permission.JOBS_READ))
@@ -102,8 +105,13 @@ async def job_page(
     """A page in a job's frame, which shows where its repository is and what it cost."""
     async with here.read() as session:
         source = (await require_repository(session, here.tenant, RepositoryId(job.repository_id))).source
-    usage = await get_job_usage(here, job.id)
-    return page(request, template, status, tab=tab, job=job, source=source, usage=usage, **given)
+    usage, cost = await get_job_usage(here, job.id), await cost_of(request, here, job.id)
+    return page(request, template, status, tab=tab, job=job, source=source, usage=usage, charged=cost, **given)
+
+
+async def cost_of(request: Request, here: TenantCaller, job_id: UUID) -> CostAnswer | None:
+    """What the organization was charged for a job; None where nothing is charged at all."""
+    return await get_job_cost(here, job_id) if request.app.state.billing else None
 
 
 def _name(key: str) -> str:

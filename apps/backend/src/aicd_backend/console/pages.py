@@ -34,6 +34,7 @@ NAVIGATION = (
     ("repositories", "Repositories", Permission.REPOSITORIES_READ),
     ("policy", "Policy", Permission.POLICIES_READ),
     ("usage", "Usage", Permission.USAGE_READ),
+    ("billing", "Billing", Permission.BILLING_READ),
     ("members", "Members", Permission.MEMBERS_READ),
     ("keys", "API keys", Permission.KEYS_EDIT),
     ("audit", "Audit log", Permission.AUDIT_READ),

@@ -9,10 +9,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aicd_backend.console.pages import PLAIN, page
-from aicd_backend.console.routing import LOGIN
+from aicd_backend.console.routing import LOGIN, PORTAL
 from aicd_backend.problems import MEDIA_TYPE, Problem
 
-PLACES = ("/console", LOGIN, "/logout")
+PLACES = ("/console", LOGIN, "/logout", PORTAL)
 """What all paths of pages begin with, but `/`."""
 OF_THE_PROBLEM = frozenset({"content-length", "content-type", "www-authenticate"})
 """Headers that say nothing of a page."""

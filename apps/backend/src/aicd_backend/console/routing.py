@@ -12,6 +12,7 @@ from aicd_backend.console.forms import Posted
 from aicd_core.tenancy.permissions import Permission
 
 LOGIN = "/login"
+PORTAL = "/docs"
 
 
 class ConsoleRoute(SecuredRoute):

@@ -199,7 +199,7 @@ async def send_back_plan(here: Here, job_id: UUID, what: SendBackBody) -> JobAns
     return await get_job(here, job_id)
 
 
-@router.post(f"{JOB}/resume", summary="Let a paused job go on, its limits raised", **_STEERS)
+@router.post(f"{JOB}/resume", summary="Let a paused or stopped job go on, its limits raised", **_STEERS)
 async def resume_job(here: Here, job_id: UUID, limits: LimitsBody) -> JobAnswer:
     control = steering.control_of(here, "job.resumed", **limits.model_dump(exclude_none=True))
     await control.resume(JobId(job_id), time_limit=limits.time_limit_seconds, cost_limit=limits.cost_limit_micro_usd)

@@ -72,6 +72,7 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
 _DEAD = "UPDATE billing_exports SET state = 'dead', sent_at = NULL WHERE org_id = :org"
 BEFORE = {
     f"{_BILLING}.accounts.insert_account": "DELETE FROM billing_accounts WHERE org_id = :org",
+    f"{_BILLING}.accounts.release_disputes": "UPDATE billing_accounts SET disputed_at = now() WHERE org_id = :org",
     f"{_BILLING}.subscriptions.set_customer": "UPDATE billing_accounts SET customer = NULL WHERE org_id = :org",
     f"{_BILLING}.exports.revive": _DEAD,
 }

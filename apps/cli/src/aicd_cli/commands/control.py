@@ -93,9 +93,9 @@ def resume_command(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a paused job back to the state that it left, with its limits raised.
+    """Take a paused or stopped job back to the state that it left, with its limits raised.
 
-    Exit codes: 0 it goes on, 1 it is not paused, or something went wrong, 2 usage, such as no such job.
+    Exit codes: 0 it goes on, 1 it is neither paused nor stopped, or something went wrong, 2 usage, such as no such job.
     """
 
     async def work() -> ExitCode:

@@ -1,8 +1,6 @@
 """`aicd github`: what belongs to GitHub."""
 
 import importlib
-import logging
-import sys
 from typing import Annotated
 
 import typer
@@ -32,5 +30,4 @@ def serve_command(
         await importlib.import_module("aicd_cli.webhook_server").serve(Settings.load(data_dir=data_dir), host, port)
         return ExitCode.OK
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     run_process(work, as_json=False)

@@ -1,7 +1,6 @@
 """`aicd worker`: takes jobs of all organizations until it is told to stop."""
 
 import logging
-import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,11 +8,13 @@ import typer
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.hosts import Hosts
+from aicd_cli.logs import begin_to_log
 from aicd_cli.metering import metered
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
 from aicd_cli.runtime import load_settings, load_workers, make_parts, observing, require_disk_space
 from aicd_cli.serving import POOL_SPARE, StopBy, log_progress, store_once_there, until_told_to_stop
+from aicd_cli.tracing import traced
 from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import WorkerOptions
 from aicd_core.settings import Settings
@@ -61,16 +62,16 @@ def command(
         await serve(settings, options, concurrency)
         return ExitCode.OK
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     run_process(work, as_json=False)
 
 
 async def serve(settings: Settings, options: WorkerOptions, concurrency: int) -> None:
     """Runs a worker until a stop signal, also one that comes while it still waits for its database."""
+    begin_to_log(settings)
     hosts = Hosts(settings)
 
     async def run(stop_by: StopBy) -> None:
-        async with store_once_there(settings, concurrency + POOL_SPARE) as store:
+        async with traced(settings, "aicd-worker"), store_once_there(settings, concurrency + POOL_SPARE) as store:
             require_disk_space(settings)
             await hosts.sandbox.check()
             hosts.guard(store.database, store.tenant)

@@ -10,11 +10,9 @@ import fcntl
 import hashlib
 import importlib.util
 import os
-import pwd
 import shlex
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 import time
@@ -24,11 +22,11 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from aicd_core.db.embedded_account import in_mount_namespace, own_folder
 from aicd_core.db.embedded_faults import setup_fault, start_fault
 from aicd_core.db.embedded_options import switches
-from aicd_core.errors import UnavailableError
+from aicd_core.errors import ConflictError, UnavailableError
 
-SERVICE_USER = "aicd-postgres"
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 CLAIM_TIMEOUT = 5.0
@@ -53,6 +51,16 @@ class EmbeddedPostgres:
         self._initialised = root / "initialised"
         self._durable = durable
         self._user: IO[bytes] | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a cluster, running or not."""
+        return self._initialised.exists()
+
+    @property
+    def cluster(self) -> Path:
+        """The server's data folder."""
+        return self._cluster
 
     @property
     def socket_dir(self) -> Path:
@@ -103,6 +111,47 @@ class EmbeddedPostgres:
                 self._shut_down()
                 if self.socket_dir.parent != self._root:
                     shutil.rmtree(self.socket_dir, ignore_errors=True)
+
+    def require_unused(self) -> None:
+        """Makes sure that no process uses this server.
+
+        Raises:
+            ConflictError: `database_in_use`.
+        """
+        with self._alone():
+            return
+
+    def take_over(self, made: Path) -> Path | None:
+        """Puts a cluster that another server made, and that is stopped, in the place of this one's.
+
+        Returns:
+            Where the one that was here is now; None when there was none.
+
+        Raises:
+            ConflictError: as `require_unused`.
+        """
+        with self._alone():
+            aside = self._root / f"cluster-before-{time.strftime('%Y%m%dT%H%M%S')}"
+            there = self._cluster.exists()
+            if there:
+                self._cluster.rename(aside)
+            made.rename(self._cluster)
+            self._initialised.touch()
+            return aside if there else None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps everybody else from starting the server."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o711)
+        with self._exclusive(), (self._root / "users.lock").open("ab") as user:
+            if not _locked(user):
+                raise ConflictError(
+                    f"The embedded Postgres under {self._root} is in use. Stop every aicd process with this data "
+                    "directory, then say the same again.",
+                    code="database_in_use",
+                )
+            self._shut_down()  # one whose users were all killed
+            yield
 
     def pid(self) -> int | None:
         """Process id of the running server, None when there is none."""
@@ -241,50 +290,3 @@ def binaries_dir() -> Path:
 def _major_version(postgres: Path) -> int:
     """18 for `pginstall18`; the bare `pginstall` is the wheel's older server."""
     return int(postgres.parents[1].name.removeprefix("pginstall") or 0)
-
-
-def own_folder(folder: Path) -> None:
-    """Makes a private folder of the server's; refuses one that somebody else put there."""
-    owner = service_account().pw_uid if os.geteuid() == 0 else os.geteuid()
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if found.st_uid not in {owner, os.geteuid()} or not stat.S_ISDIR(found.st_mode):
-        raise UnavailableError(
-            f"{folder} belongs to another user, and the embedded Postgres will not use it. Remove it."
-        )
-    folder.chmod(0o700)
-    os.chown(folder, owner, -1)
-
-
-def service_account() -> pwd.struct_passwd:
-    """The account that root runs the server as; made when it is not there."""
-    try:
-        return pwd.getpwnam(SERVICE_USER)
-    except KeyError:
-        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SERVICE_USER]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        try:
-            return pwd.getpwnam(SERVICE_USER)
-        except KeyError:
-            raise UnavailableError(
-                f"The embedded Postgres needs the account {SERVICE_USER}, and it could not be made: "
-                f"{done.stderr.strip()}. Make it, run aicd as a normal user, or set AICD_DATABASE_URL."
-            ) from None
-
-
-def in_mount_namespace(binaries: Path, cluster: Path, socket: Path, words: list[str]) -> list[str]:
-    """The command line that runs `words` as the service account with only the named folders added to /mnt.
-
-    The programs look for their libraries beside the wheel's own folder, so the folder above that is shown.
-    """
-    account = service_account()
-    packages = binaries.parents[2]
-    script = (
-        "mount -t tmpfs -o mode=755 aicd /mnt && mkdir /mnt/install /mnt/data /mnt/socket && "
-        'mount --bind "$1" /mnt/install && mount --bind "$2" /mnt/data && mount --bind "$3" /mnt/socket && '
-        "cd /mnt/data && shift 3 && "
-        f'exec setpriv --reuid {account.pw_uid} --regid {account.pw_gid} --clear-groups -- "$@"'
-    )
-    inside = [f"/mnt/install/{binaries.relative_to(packages)}/{Path(words[0]).name}", *words[1:]]
-    prefix = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
-    return [*prefix, str(packages), str(cluster), str(socket), *inside]

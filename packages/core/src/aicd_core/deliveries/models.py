@@ -25,7 +25,8 @@ class Delivery(Base):
 
     `installation` is the code host's number of the installation that it came through, `subject` names what it is about:
     deliveries of one subject are handled one after the other, in the order of `id`. From `due_at` on it may be taken;
-    taking it moves that time on. `code` and `reason` say why it was ignored, or what went wrong last.
+    taking it moves that time on. `code` and `reason` say why it was ignored, or what went wrong last. `traceparent` is
+    the span that took it in (W3C Trace Context), where that is traced.
     """
 
     __tablename__ = "deliveries"
@@ -46,6 +47,7 @@ class Delivery(Base):
     received_at: Mapped[Created]
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     handled_at: Mapped[datetime | None]
+    traceparent: Mapped[str | None]
 
     __table_args__ = (
         UniqueConstraint("source", "external_id"),

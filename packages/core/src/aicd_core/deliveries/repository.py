@@ -53,6 +53,7 @@ def _insert(_: Tenant) -> Executable:
         body_hash=bindparam("of_body_hash", type_=LargeBinary()),
         state=literal(DeliveryState.RECEIVED.value, String()),
         attempts=text("0"),
+        traceparent=bindparam("of_traceparent", type_=String()),
     )
     return new.on_conflict_do_nothing().returning(Delivery.id)
 
@@ -72,6 +73,7 @@ async def insert_delivery(session: SystemSession | SystemCourier, new: NewDelive
         "of_subject": new.subject,
         "of_body": new.body,
         "of_body_hash": new.body_hash,
+        "of_traceparent": new.traceparent,
     }
     return bool(await session.call(Call(_INSERT, values)))
 
@@ -83,7 +85,14 @@ async def reopen_delivery(session: SystemSession, new: NewDelivery) -> bool:
         update(Delivery)
         .where(Delivery.source == new.source, Delivery.external_id == new.external_id)
         .where(Delivery.body_hash == new.body_hash, or_(Delivery.state == DeliveryState.FAILED, unwanted))
-        .values(state=DeliveryState.RECEIVED, attempts=0, received_at=func.now(), due_at=func.now(), handled_at=None)
+        .values(
+            state=DeliveryState.RECEIVED,
+            attempts=0,
+            received_at=func.now(),
+            due_at=func.now(),
+            handled_at=None,
+            traceparent=new.traceparent,
+        )
         .returning(Delivery.id)
     )
     return found.first() is not None
@@ -103,7 +112,7 @@ def _take(_: Tenant) -> Executable:
         ) c
         WHERE d.id = c.id
         RETURNING d.id, d.org_id, d.source, d.external_id, d.event, d.installation, d.subject, d.body, d.attempts,
-            d.received_at
+            d.received_at, d.traceparent
     """).bindparams(bindparam("sources", type_=ARRAY(String())), bindparam("seconds", type_=Float()))
 
 

@@ -5,7 +5,11 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from structlog.contextvars import bound_contextvars
 
 from aicd_core.contracts import Bell
 from aicd_core.db.database import SystemDatabase
@@ -13,6 +17,7 @@ from aicd_core.deliveries import repository
 from aicd_core.deliveries.values import DeliveryView, Handle, NewDelivery, Outcome, Stored, failed
 from aicd_core.errors import AicdError, ErrorKind, UnavailableError
 from aicd_core.telemetry.metrics import DELIVERIES, DELIVERIES_STORED, DELIVERY_LAG
+from aicd_core.telemetry.tracing import SpanKind, span, traceparent
 from aicd_core.text import one_line
 
 TAKEN_SECONDS = 120.0
@@ -44,7 +49,7 @@ async def store(system: SystemDatabase, new: NewDelivery) -> Stored:
     Raises:
         UnavailableError: Postgres is away, and nothing is known to be stored.
     """
-    stored = await _insert_or_reopen(system, new)
+    stored = await _insert_or_reopen(system, replace(new, traceparent=traceparent()))
     DELIVERIES_STORED.labels(new.source, stored.value).inc()
     return stored
 
@@ -129,7 +134,8 @@ class DeliveryWorker:
             delivery = await repository.take_delivery(self._system.courier(), sources, TAKEN_SECONDS)
             if delivery is None:
                 return
-            await self._handle(delivery)
+            with bound_contextvars(delivery=delivery.external_id):
+                await self._handle(delivery)
 
     async def _handle(self, delivery: DeliveryView) -> None:
         if delivery.attempts > 1 and _is_old(delivery):  # whoever took it was killed again and again
@@ -138,7 +144,7 @@ class DeliveryWorker:
         began = time.monotonic()
         try:
             async with asyncio.timeout(HANDLING_SECONDS):
-                outcome = await self._handlers[delivery.source](delivery)
+                outcome = await self._traced(delivery)
         except asyncio.CancelledError:
             with suppress(AicdError):
                 await asyncio.shield(self._postpone(delivery, 0.0, None, None))
@@ -152,6 +158,14 @@ class DeliveryWorker:
                 *(delivery.external_id, delivery.event, outcome.state.value, 1000 * (time.monotonic() - began)),
                 f": {outcome.reason}" if outcome.reason else "",
             )
+
+    async def _traced(self, delivery: DeliveryView) -> Outcome:
+        about: dict[str, Any] = {"aicd.delivery": delivery.external_id, "aicd.attempt": delivery.attempts}
+        name = f"delivery {delivery.event}"
+        with span(name, about, kind=SpanKind.CONSUMER, parent=delivery.traceparent) as told:
+            outcome = await self._handlers[delivery.source](delivery)
+            told.set_attribute("aicd.outcome", outcome.code or outcome.state.value)
+        return outcome
 
     async def _mind(self, delivery: DeliveryView, error: Exception) -> None:
         """Decides whether a delivery whose handling raised is tried again."""

@@ -27,6 +27,7 @@ class NewDelivery:
         host: the sender's API as `installations.host` has it.
         installation: the sender's number of the installation; None where it names none.
         subject: what it is about, for the order of handling; None where any order will do.
+        traceparent: the span that took it in, where that is traced.
     """
 
     source: str
@@ -36,6 +37,7 @@ class NewDelivery:
     host: str
     installation: int | None = None
     subject: str | None = None
+    traceparent: str | None = None
 
     @cached_property
     def body_hash(self) -> bytes:
@@ -65,6 +67,7 @@ class DeliveryView:
     body: bytes
     attempts: int
     received_at: datetime
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,8 @@ TRANSITIONS: MappingProxyType[tuple[JobState, JobEvent], JobState] = MappingProx
         # The job stays where it is; another worker, or the same one later, goes on with it.
         **{(state, _E.RETRY_SCHEDULED): state for state in AT_WORK},
         **{(state, _E.HANDED_OVER): state for state in AT_WORK},
-        # RESUMED leads back to the state that the job left: see `decide`.
-        (_S.PAUSED, _E.RESUMED): _S.PAUSED,
+        # RESUMED leads back to the state that the job left: see `decide`. Of what has ended, only what was stopped.
+        **{(state, _E.RESUMED): state for state in (_S.PAUSED, _S.CANCELLED)},
     }
 )
 
@@ -94,9 +94,10 @@ class JobStatus:
     """All of a job that decides what may happen next.
 
     `round` counts reviews from 1 (0 before coding); `plan_attempts` counts the plans that were invalid or sent back;
-    `paused_from` is set exactly while the job is paused; `failures` counts the attempts at the present step that
-    failed for a reason outside of the job. `feedback_rounds` counts how often feedback on the pull request was taken
-    up; `first_round` is the round that began with the last of it, 1 before there was any.
+    `paused_from`, the state that it left, is set exactly while the job is paused or stopped;
+    `failures` counts the attempts at the present step that failed for a reason outside of the job. `feedback_rounds`
+    counts how often feedback on the pull request was taken up; `first_round` is the round that began with the last of
+    it, 1 before there was any.
     """
 
     state: JobState
@@ -117,11 +118,21 @@ class JobStatus:
         """The rounds since the last feedback, or since the beginning: what `max_rounds` limits."""
         return self.round - self.first_round + 1
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has ended and can be taken up again all the same."""
+        return self.state is JobState.CANCELLED and self.paused_from is not None
+
 
 class IllegalTransitionError(ConflictError):
     """The event cannot happen to a job in this state."""
 
     default_code = "illegal_transition"
+
+
+def can_happen(job: JobStatus, event: JobEvent) -> bool:
+    """Whether the table has it, and, of going back, whether the job left something."""
+    return (job.state, event) in TRANSITIONS and (event is not JobEvent.RESUMED or job.paused_from is not None)
 
 
 def decide(job: JobStatus, event: JobEvent) -> JobStatus:
@@ -130,12 +141,12 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
     Raises:
         IllegalTransitionError: the table has no such transition.
     """
-    target = TRANSITIONS.get((job.state, event))
-    if target is None:
-        fit = ", ".join(state.value for state, possible in TRANSITIONS if possible is event)
+    if not can_happen(job, event):
+        fit = ", ".join(of.value for of, possible in TRANSITIONS if possible is event and of is not job.state)
         raise IllegalTransitionError(
             f"A job that is {job.state.value} cannot be {event.value.replace('_', ' ')}; one of these can: {fit}."
         )
+    target = TRANSITIONS[job.state, event]
     if event is JobEvent.HANDED_OVER:
         return job
     if event is JobEvent.RETRY_SCHEDULED:
@@ -147,7 +158,7 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
         case JobEvent.LIMIT_REACHED:
             return replace(moved, paused_from=job.state)
         case JobEvent.RESUMED:
-            assert job.paused_from is not None, "a paused job knows what it left"
+            assert job.paused_from is not None, "it was looked at above"
             return replace(moved, state=job.paused_from, paused_from=None)
         case JobEvent.FEEDBACK:
             begun = job.round + 1
@@ -156,3 +167,12 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
             return replace(moved, round=job.round + 1)
         case _:
             return replace(moved, paused_from=None)
+
+
+def stop(job: JobStatus) -> JobStatus:
+    """What a job at work becomes that is cancelled since no more work is done for its organization: RESUMED leads back.
+
+    Raises:
+        IllegalTransitionError: it is not at work.
+    """
+    return replace(decide(job, JobEvent.CANCELLED), paused_from=decide(job, JobEvent.LIMIT_REACHED).paused_from)

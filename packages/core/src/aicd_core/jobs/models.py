@@ -61,7 +61,10 @@ class Job(TenantOwned, Base):
     `version` grows by one with every transition and is the fencing token: whoever holds an older one can
     write nothing. `issue_key` says which issue this is; at most one open job of a repository has it. `issue_number` is
     the issue's number on its code host, if it has one there. `asks_approval`: a person approves this job's plan,
-    whatever repository and organization say. `note` is what people were answered last, in Markdown.
+    whatever repository and organization say. `paused_from` is the state that a paused job left, and
+    one that was stopped, which has ended and can be taken up again. `note` is what people were answered last, in
+    Markdown. `traceparent` is the span that took the job in (W3C Trace Context), where that is traced: all work on
+    the job is of its trace.
     """
 
     __tablename__ = "jobs"
@@ -96,13 +99,18 @@ class Job(TenantOwned, Base):
     cost_limit: Mapped[int | None] = mapped_column(BigInteger)
     asks_approval: Mapped[bool] = mapped_column(default=False, server_default="false")
     note: Mapped[str | None]
+    traceparent: Mapped[str | None]
     created_at: Mapped[Created]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
         ForeignKeyConstraint(["org_id", "repository_id"], ["repositories.org_id", "repositories.id"]),
         UniqueConstraint("org_id", "id"),
-        CheckConstraint("(state = 'paused') = (paused_from IS NOT NULL)", name="paused_from_when_paused"),
+        CheckConstraint(
+            "CASE state WHEN 'paused' THEN paused_from IS NOT NULL WHEN 'cancelled' THEN true "
+            "ELSE paused_from IS NULL END",
+            name="paused_from_when_paused",
+        ),
         CheckConstraint("version >= 0 AND round >= 0 AND plan_attempts >= 0 AND failures >= 0", name="counts"),
         CheckConstraint("feedback_rounds >= 0 AND first_round >= 1", name="feedback_counts"),
         CheckConstraint("cost_limit >= 0", name="cost_limit"),

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import aliased
 
 from aicd_core.db.calls import Call, Prepared
 from aicd_core.db.pages import Page, PageRequest, cursor_of
@@ -54,11 +55,11 @@ def _new_job(_: Tenant) -> Executable:
             INSERT INTO jobs (
                 id, org_id, repository_id, state, version, round, plan_attempts, agent, title, body, issue_key,
                 issue_number, base_branch, base_sha, seconds_worked, time_limit, priority, cost_limit, woken_at,
-                asks_approval
+                asks_approval, traceparent
             ) VALUES (
                 :job_id, :of_tenant, :repository_id, 'queued', 0, 0, 0, :agent, :title, :body, :issue_key,
                 :issue_number, :base_branch, :base_sha, 0, :time_limit, :priority, :cost_limit, now(),
-                :asks_approval
+                :asks_approval, :traceparent
             )
             ON CONFLICT DO NOTHING
             RETURNING org_id, id
@@ -105,6 +106,19 @@ async def find_open(
     )
     row = (await session.execute(query)).scalar_one_or_none()
     return view_of(row) if row else None
+
+
+async def find_rival(session: ReadSession, tenant: Tenant, job_id: JobId) -> JobId | None:
+    """The open job of the same issue as a job that has ended, if there is one."""
+    rival = aliased(Job)
+    query = select(rival.id).join_from(
+        Job, rival, (rival.repository_id == Job.repository_id) & (rival.issue_key == Job.issue_key)
+    )
+    return (
+        await session.execute(
+            query.where(mine(Job, tenant), mine(rival, tenant), Job.id == job_id, rival.state.not_in(TERMINAL))
+        )
+    ).scalar_one_or_none()
 
 
 async def find_newest(

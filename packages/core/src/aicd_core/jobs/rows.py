@@ -50,6 +50,7 @@ def view_of(row: Job) -> JobView:
         updated_at=row.updated_at,
         asks_approval=row.asks_approval,
         note=row.note,
+        traceparent=row.traceparent,
     )
 
 

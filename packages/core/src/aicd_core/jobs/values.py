@@ -14,7 +14,7 @@ from aicd_core.jobs.machine import JobEvent, JobState, JobStatus
 class NewJob:
     """What it takes to make a job. Sizes are checked by whoever takes the issue in.
 
-    `origin` says on the job's record who asked for it, and by what.
+    `origin` says on the job's record who asked for it, and by what; `traceparent`, which span takes it in.
     """
 
     repository_id: RepositoryId
@@ -29,6 +29,7 @@ class NewJob:
     issue_number: int | None = None
     asks_approval: bool = False
     origin: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
 
     @property
     def issue_key(self) -> str:
@@ -83,6 +84,7 @@ class JobView:
     updated_at: datetime
     asks_approval: bool = False
     note: str | None = None
+    traceparent: str | None = None
 
     @property
     def state(self) -> JobState:

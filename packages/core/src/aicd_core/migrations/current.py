@@ -11,7 +11,7 @@ from aicd_core.errors import ConflictError, UnavailableError
 from aicd_core.migrations.repository import read_oldest_code, read_queue_mark, read_revision
 from aicd_core.migrations.wakes import QUEUE_MARK
 
-HEAD = "0017"
+HEAD = "0020"
 """The revision this code works with; a test holds it equal to the newest script."""
 
 

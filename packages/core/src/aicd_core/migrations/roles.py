@@ -109,7 +109,16 @@ def grants_of(table: str) -> Iterator[str]:
         yield f"GRANT {SYSTEM_GRANTS[table]} ON {table} TO {SYSTEM}"
 
 
+INSTALLATION = "aicd installation "
+"""How the comment on the schema begins that names the installation, so that a backup is not taken for another's."""
+
 SCHEMA_GRANTS = (
+    f"""
+    DO $$ BEGIN
+        IF obj_description('public'::regnamespace, 'pg_namespace') LIKE '{INSTALLATION}%' THEN RETURN; END IF;
+        EXECUTE format('COMMENT ON SCHEMA public IS %L', '{INSTALLATION}' || gen_random_uuid());
+    END $$
+    """,
     # A temporary table outlives its transaction on a pooled connection, and could stand in the way of a real one.
     "DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
     "REVOKE ALL ON SCHEMA public FROM PUBLIC",

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -11,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from aicd_core.db.database import SystemDatabase
 from aicd_core.errors import UnavailableError
 from aicd_core.monitoring.values import Figure, Probe, Reading, Samples
+from aicd_core.telemetry.backups import BackupFigures
 from aicd_core.telemetry.metrics import REGISTRY
 
 FRESH_SECONDS = 5.0
@@ -22,13 +24,23 @@ UP = Figure("aicd_database_up", "1 if Postgres answered when the figures of the 
 _log = logging.getLogger(__name__)
 
 
+async def tell_of_backups(data_dir: Path) -> bytes:
+    """As `Exposition.text`, of a process that makes backups: of the installation it tells nothing else."""
+    backups = CollectorRegistry(auto_describe=False)
+    backups.register(BackupFigures(data_dir))
+    return generate_latest(REGISTRY) + generate_latest(backups)
+
+
 class Exposition:
     """All figures of a process and of the installation, as Prometheus reads them.
 
     While Postgres is away, the figures of the installation are left out: old ones would look like news.
+
+    Args:
+        data_dir: whose backups are told of; None for none.
     """
 
-    def __init__(self, system: SystemDatabase, probes: Sequence[Probe]) -> None:
+    def __init__(self, system: SystemDatabase, probes: Sequence[Probe], data_dir: Path | None = None) -> None:
         self._system = system
         self._probes = probes
         self._reading: Reading = {UP: {(): 0.0}}
@@ -36,6 +48,8 @@ class Exposition:
         self._turn = asyncio.Lock()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
+        if data_dir is not None:
+            self._registry.register(BackupFigures(data_dir))
 
     async def text(self) -> bytes:
         """The text format of Prometheus, version 0.0.4."""

@@ -3,7 +3,7 @@
 from aicd_core.orchestrator.budget import LIMIT_CODES
 from aicd_core.orchestrator.cassette import Cassette, read_cassette
 from aicd_core.orchestrator.cassette_format import LONGEST
-from aicd_core.orchestrator.control import Control
+from aicd_core.orchestrator.control import JOURNAL_GONE, Control
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
 from aicd_core.orchestrator.exporting import export_cassette
 from aicd_core.orchestrator.foreground import Foreground, ForegroundQueue
@@ -26,6 +26,7 @@ from aicd_core.orchestrator.verification import read_bundle, read_stored_facts
 from aicd_core.orchestrator.worker import Worker, WorkerOptions
 
 __all__ = [
+    "JOURNAL_GONE",
     "LIMIT_CODES",
     "LONGEST",
     "Cassette",

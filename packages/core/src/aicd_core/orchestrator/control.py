@@ -19,6 +19,8 @@ from aicd_core.orchestrator.clearing import clear_away
 from aicd_core.orchestrator.moves import Along, Mover
 from aicd_core.orchestrator.ports import Parts
 from aicd_core.orchestrator.progress import Message
+from aicd_core.orchestrator.records import is_let_go
+from aicd_core.orchestrator.standing import require_standing
 from aicd_core.orchestrator.steps.context import StepResult
 from aicd_core.orchestrator.telling import tell
 from aicd_core.tenancy import Tenant
@@ -26,6 +28,8 @@ from aicd_core.tenancy.repositories import repository as repositories
 from aicd_core.tenancy.standings.repository import find_standing
 from aicd_core.tenancy.standings.values import Why
 
+JOURNAL_GONE = "journal_gone"
+"""The code of a job that was stopped too long ago to be taken up again."""
 COMMENT_MAX = 10_000
 """Characters of a comment that sends a plan back."""
 
@@ -79,9 +83,12 @@ class Control:
                 return now
         return job
 
-    async def _end(self, job: JobView, event: JobEvent, code: str, reason: str) -> JobView | None:
+    async def _end(
+        self, job: JobView, event: JobEvent, code: str, reason: str, *, way_back: bool = False
+    ) -> JobView | None:
         """The job, ended and cleared away; None when it moved on at this very moment."""
-        now = await self._mover.push(self.tenant, job, StepResult(event, code, reason, self._detail()), self.along)
+        result = StepResult(event, code, reason, self._detail())
+        now = await self._mover.push(self.tenant, job, result, self.along, way_back=way_back)
         if now is not None:
             await self._clear_away(now)
             await self.tell(now)
@@ -134,19 +141,38 @@ class Control:
     async def resume(self, job_id: JobId, *, time_limit: float | None = None, cost_limit: int | None = None) -> JobView:
         """Takes a paused job back to the state that it left, its limits raised: in seconds at work, in micro-USD.
 
+        So too a job that was stopped; what it paid for then is in its journal.
+
         Raises:
-            ConflictError: the job is not paused.
-            StoppedError: no work is done for the organization now.
+            ConflictError: the job is neither paused nor stopped; of one that was stopped, its issue has another job
+                by now (`job_open`), or its journal is let go of (`JOURNAL_GONE`).
+            StoppedError: no work is done for the organization now, or it may have no more pull requests.
         """
         await self._require_standing()
         job = await self._job(job_id)
 
         async def raised(session: WriteSession, job: JobView) -> None:
             await jobs.raise_limits(session, self.tenant, job.id, time_limit, cost_limit)
+            if job.status.is_stopped:
+                await require_standing(session, self.tenant)
             if self.along is not None:
                 await self.along(session, job)
 
+        if job.status.is_stopped:
+            await self._require_way_back(job)
         return await self._push(job, StepResult(JobEvent.RESUMED, detail=self._detail()), raised)
+
+    async def _require_way_back(self, job: JobView) -> None:
+        async with self.parts.database.read(self.tenant) as session:
+            other = await jobs.find_rival(session, self.tenant, job.id)
+            is_gone = await is_let_go(session, self.tenant, job.id)
+        if other is not None:
+            raise ConflictError(f"Job {other} is open for the same issue by now. End that one first.", code="job_open")
+        if is_gone:
+            raise ConflictError(
+                f"Job {job.id} ended so long ago that its journal is let go of. Retry it: that begins a new job.",
+                code=JOURNAL_GONE,
+            )
 
     async def resume_those_at(self, limits: Collection[str]) -> list[JobView]:
         """Takes back every job that is paused for one of these codes; one that still does not fit pauses again."""
@@ -161,20 +187,27 @@ class Control:
                 return resumed
             page = PageRequest(cursor=found.next_cursor)
 
-    async def pause_all(self, why: Why) -> list[JobView]:
-        """Pauses every job that a worker has something to do for, and has its issue say why; its worker stops."""
-        paused = []
+    async def stop_all(self, why: Why, *, ends: bool) -> list[JobView]:
+        """Has no worker do anything any more; the jobs that there was something to do for, whose issues say why.
+
+        Args:
+            ends: a job that was begun ends, as `cancelled`; it can be resumed all the same. Else it is paused, as in
+                any case one that only waits, and one whose pull request is open, which lives as long as that.
+        """
+        stopped = []
         for state in sorted(AT_WORK):
             page: PageRequest | None = PageRequest()
             while page is not None:
                 async with self.parts.database.read(self.tenant) as session:
                     found = await jobs.list_jobs(session, self.tenant, page, state=state)
-                paused += [now for job in found.items if (now := await self._pause(job, why)) is not None]
+                stopped += [now for job in found.items if (now := await self._stop(job, why, ends=ends)) is not None]
                 page = PageRequest(cursor=found.next_cursor) if found.next_cursor else None
-        return paused
+        return stopped
 
-    async def _pause(self, job: JobView, why: Why) -> JobView | None:
-        """The job, paused; None when it moved on at this very moment, and whoever looks again finds it."""
+    async def _stop(self, job: JobView, why: Why, *, ends: bool) -> JobView | None:
+        """The job, stopped; None when it moved on at this very moment, and whoever looks again finds it."""
+        if ends and job.state is not JobState.QUEUED and not job.status.is_published:
+            return await self._end(job, JobEvent.CANCELLED, why.code, why.reason, way_back=True)
         result = StepResult(JobEvent.LIMIT_REACHED, why.code, why.reason, self._detail())
         now = await self._mover.push(self.tenant, job, result)
         if now is not None:

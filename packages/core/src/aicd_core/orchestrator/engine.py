@@ -5,8 +5,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+
+from structlog.contextvars import bound_contextvars
 
 from aicd_core.contracts import Agent, Checkout, CodeHost, Left, OutsideFeedback, Usage
 from aicd_core.errors import (
@@ -38,6 +40,7 @@ from aicd_core.orchestrator.steps import coding, planning, reviewing
 from aicd_core.orchestrator.steps.context import StepContext, StepResult, failed, step_name
 from aicd_core.orchestrator.telling import tell
 from aicd_core.orchestrator.work_tree import HeldTree
+from aicd_core.telemetry.tracing import JOB, ORG, span
 from aicd_core.tenancy.repositories import repository as repositories
 
 Step = Callable[[StepContext], Awaitable[StepResult]]
@@ -66,12 +69,18 @@ class Engine:
     steps: Mapping[JobState, Step] = field(default_factory=lambda: STEPS)
 
     async def work(self, held: Held) -> None:
-        """Goes on from step to step under one lease, with one work tree.
+        """Goes on from step to step under one lease, with one work tree, in the trace that the job belongs to.
 
         Raises:
             LeaseLostError: somebody else has the job, or it was ended.
             AicdError: without retries: something outside of the job is wrong (database, disk); the job can be resumed.
         """
+        about = {JOB: str(held.job_id), ORG: str(held.tenant.org_id)}
+        bound = bound_contextvars(job=about[JOB], org=about[ORG])
+        with bound, span("work", about, parent=held.taken.job.traceparent):
+            await self._work(held)
+
+    async def _work(self, held: Held) -> None:
         host = self.parts.hosts.at(held.taken.source, held.tenant)
         try:
             async with HeldTree(host, self.parts.observe) as tree:
@@ -111,6 +120,8 @@ class Engine:
                 result, delay = await self._after_error(held, job, error)
             if result.event is JobEvent.FAILED and job.status.is_published:
                 result, delay = await self._give_up(host, job, records, result)
+            if result.reason:
+                result = replace(result, reason=self.parts.redact(result.reason))
             job = await self.mover.move(held, job, result, delay=delay)
             await self._tell(host, job)
             if result.event in GIVES_BACK:
@@ -217,7 +228,7 @@ class Engine:
         )
         try:
             async with asyncio.timeout(min(left, settings.step_timeout)) as deadline:
-                return await timed_step(job.state, self.steps[job.state](step))
+                return await timed_step(job, self.steps[job.state](step))
         except TimeoutError:
             if not deadline.expired():
                 raise

@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aicd_core.contracts import ModelReply, Usage
 from aicd_core.contracts.usage import MICRO_USD
 from aicd_core.errors import AicdError
 from aicd_core.ids import OrgId
-from aicd_core.jobs.machine import JobEvent, JobState
+from aicd_core.jobs.machine import JobEvent
 from aicd_core.jobs.values import JobView
 from aicd_core.telemetry import metrics
+from aicd_core.telemetry.tracing import JOB, ORG, SpanKind, span
 
 
 class Ended(Protocol):
@@ -28,7 +29,7 @@ STOPS = frozenset({JobEvent.FAILED, JobEvent.GIVEN_UP, JobEvent.LIMIT_REACHED, J
 def count_move(job: JobView, event: JobEvent) -> None:
     """An event has led a job to where it is now."""
     metrics.TRANSITIONS.labels(event.value, job.state.value).inc()
-    if event in STOPS:
+    if event in STOPS or job.status.is_stopped:
         metrics.STOPS.labels(event.value, metrics.CODES.of(job.code or "none")).inc()
     if event is JobEvent.PUBLISHED and not job.status.feedback_rounds:
         metrics.ROUNDS.observe(job.status.round)
@@ -43,22 +44,28 @@ def count_cost(org_id: OrgId, usage: Usage) -> None:
         metrics.ORGANIZATION_COST.labels(org).inc(usage.cost_micro_usd / MICRO_USD)
 
 
-async def timed_step(state: JobState, step: Awaitable[EndedT]) -> EndedT:
-    """Does the step, and counts how long it took and how it ended."""
-    began, event = time.monotonic(), "error"
+async def timed_step(job: JobView, step: Awaitable[EndedT]) -> EndedT:
+    """Does the step of a job, and tells how long it took and how it ended."""
+    began, event, state = time.monotonic(), "error", job.state.value
+    about: dict[str, Any] = {JOB: str(job.id), ORG: str(job.org_id), "aicd.round": job.status.round}
     try:
-        result = await step
-        event = result.event.value
+        with span(f"step {state}", about) as told:
+            result = await step
+            event = result.event.value
+            told.set_attribute("aicd.event", event)
         return result
     finally:
-        metrics.STEP_SECONDS.labels(state.value, event).observe(time.monotonic() - began)
+        metrics.STEP_SECONDS.labels(state, event).observe(time.monotonic() - began)
 
 
 async def timed_call(model: str, call: Awaitable[ModelReply]) -> ModelReply:
-    """Makes the call, and counts how long it took, how it ended, and what it cost."""
+    """Makes the call, and tells how long it took, how it ended, and what it cost."""
     began, outcome, name = time.monotonic(), "error", metrics.MODELS.of(model)
+    about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
     try:
-        reply = await call
+        with span(f"chat {model}", about, kind=SpanKind.CLIENT) as told:
+            reply = await call
+            told.set_attributes(_told_of(reply.usage))
         outcome = "answered"
     except AicdError as error:
         outcome = metrics.CODES.of(error.code)
@@ -67,6 +74,20 @@ async def timed_call(model: str, call: Awaitable[ModelReply]) -> ModelReply:
         metrics.MODEL_CALL_SECONDS.labels(name, outcome).observe(time.monotonic() - began)
     _count_tokens(name, reply.usage)
     return reply
+
+
+def _told_of(usage: Usage) -> dict[str, int | float]:
+    """A call's tokens in the words of OpenTelemetry's conventions, where those of the cache are input as well.
+
+    https://github.com/open-telemetry/semantic-conventions-genai
+    """
+    return {
+        "gen_ai.usage.input_tokens": usage.input_tokens + usage.cached_input_tokens + usage.cache_write_tokens,
+        "gen_ai.usage.cache_read.input_tokens": usage.cached_input_tokens,
+        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+        "aicd.cost_usd": usage.cost_micro_usd / MICRO_USD,
+    }
 
 
 def _count_tokens(name: str, usage: Usage) -> None:

@@ -2,27 +2,27 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from aicd_core.contracts import Base, CodeHost
 from aicd_core.db.database import Database
-from aicd_core.db.sessions import WriteSession
+from aicd_core.db.sessions import Courier, WriteSession
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobEvent, JobState, decide
-from aicd_core.jobs.pull_requests.repository import count_pull_requests
 from aicd_core.jobs.values import JobView, NewJob, Transition
 from aicd_core.orchestrator.dispatch import NOBODY, Dispatch, wake_for
 from aicd_core.orchestrator.owners import is_gone
+from aicd_core.orchestrator.standing import require_standing
+from aicd_core.telemetry.tracing import JOB, ORG, span, traceparent
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.organizations.repository import get_settings
 from aicd_core.tenancy.repositories.service import take_up
-from aicd_core.tenancy.standings.repository import lock_standing
 from aicd_core.text import one_line
 
 HEADING = re.compile(r"^#{1,6}(?:\s+|$)")
@@ -204,27 +204,13 @@ class Intake:
             asks_approval=order.asks_approval,
             origin=order.origin,
         )
-        made = await jobs.insert_job(session, self.tenant, new, wake=self.dispatch.in_statement)
+        made = await self._insert(session, new)
         job = await jobs.find_open(session, self.tenant, repository_id, new.issue_key)
         if job is None:
             raise ConflictError("The job of this issue ended at this very moment. Ask once more.")
         if made is not None:
-            await self._require_standing(session)
+            await require_standing(session, self.tenant)
         return Taken(job, made=made is not None)
-
-    async def _require_standing(self, session: WriteSession) -> None:
-        """Does nothing if the organization may have the job that was just made; raising, it takes that back.
-
-        Those of one organization ask one after the other, so that two of them do not both have the last place.
-        """
-        standing = await lock_standing(session, self.tenant)
-        if standing is None:
-            return
-        if standing.stopped is not None:
-            raise standing.stopped.error()
-        limit = standing.limit
-        if limit is not None and await count_pull_requests(session, self.tenant, standing.since) > limit.pull_requests:
-            raise limit.why.error()
 
     async def send_for(self, taken: Taken) -> None:
         """Sends a worker to a job that was just made."""
@@ -245,12 +231,20 @@ class Intake:
     async def _make(self, new: NewJob) -> Taken | None:
         """The new job, for which a worker is sent; None when there is an open one for its issue."""
         courier = self.database.courier(self.tenant)
-        made = await jobs.insert_job(courier, self.tenant, new, wake=self.dispatch.in_statement)
+        made = await self._insert(courier, new)
         if made is None:
             return None
         taken = Taken(await self.get(made), made=True)
         await self.send_for(taken)
         return taken
+
+    async def _insert(self, session: WriteSession | Courier, new: NewJob) -> JobId | None:
+        with span("intake", {ORG: str(self.tenant.org_id)}) as told:
+            traced = replace(new, traceparent=traceparent())
+            made = await jobs.insert_job(session, self.tenant, traced, wake=self.dispatch.in_statement)
+            if made is not None:
+                told.set_attribute(JOB, str(made))
+        return made
 
     async def _join(self, found: JobView, new: NewJob) -> Taken:
         """The open job that was found where a new one was asked for, with the larger of their time limits."""

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from contextvars import Context
 from typing import Any, TypeVar
 
 from aicd_core.db.database import SystemDatabase
@@ -127,7 +128,8 @@ class LeaseKeeper:
 
     def _begin_to_beat(self) -> None:
         if self._beating is None or self._beating.done():
-            self._beating = asyncio.create_task(self._beat(), name="heartbeat")
+            # In a context of its own: what it logs is about no single job.
+            self._beating = asyncio.create_task(self._beat(), name="heartbeat", context=Context())
 
     async def _beat(self) -> None:
         """While Postgres is away nobody can take a job over, so nothing is given up; no error ends it."""

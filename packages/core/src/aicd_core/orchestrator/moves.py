@@ -8,7 +8,7 @@ from aicd_core.db.sessions import WriteSession
 from aicd_core.errors import UnavailableError
 from aicd_core.ids import JobId
 from aicd_core.jobs import repository as jobs
-from aicd_core.jobs.machine import AT_WORK, JobEvent, decide
+from aicd_core.jobs.machine import AT_WORK, JobEvent, decide, stop
 from aicd_core.jobs.service import require_job
 from aicd_core.jobs.values import JobView, Transition
 from aicd_core.orchestrator.dispatch import Dispatch, wake_for
@@ -70,17 +70,18 @@ class Mover:
         return await self._moved(change, replace(_after(change), seconds_worked=held.seconds_worked()))
 
     async def push(
-        self, tenant: Tenant, job: JobView, result: StepResult, along: Along | None = None
+        self, tenant: Tenant, job: JobView, result: StepResult, along: Along | None = None, *, way_back: bool = False
     ) -> JobView | None:
         """What somebody decided about a job from outside; None when it moved on at this very moment.
 
         Args:
             along: what else is written, in the very transaction of the change.
+            way_back: what is cancelled here can be resumed.
 
         Raises:
             IllegalTransitionError: nothing of the kind can happen to the job as it is.
         """
-        status = decide(job.status, result.event)
+        status = stop(job.status) if way_back else decide(job.status, result.event)
         change = Transition(
             *(job, result.event, status, result.code, result.reason, result.detail),
             wake=self.dispatch.in_statement and status.state in AT_WORK,

@@ -26,7 +26,10 @@ class CodeHosts(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything a job needs from outside. `agents` finds an agent by name, or raises InvalidInputError."""
+    """Everything a job needs from outside.
+
+    `agents` finds an agent by name, or raises InvalidInputError; `redact` takes secrets out of why a job stopped.
+    """
 
     database: Database
     system: SystemDatabase
@@ -35,3 +38,4 @@ class Parts:
     settings: Settings
     observe: Observer
     dispatch: Dispatch = NOBODY
+    redact: Callable[[str], str] = str

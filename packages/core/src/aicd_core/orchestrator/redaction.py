@@ -1,22 +1,27 @@
-"""Masking what must not leave this installation in a file: credentials by their look, secrets by their value. Pure."""
+"""Masking what must not leave this installation: credentials by their look, secrets by their value."""
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from pydantic import BaseModel, SecretStr
 
 from aicd_core.contracts.values import Value
 from aicd_core.errors import InvalidInputError
-from aicd_core.policy.credential_formats import Format, all_formats
-from aicd_core.settings import Settings
+from aicd_core.policy.credential_formats import Format, all_formats, passwords_of_urls
+from aicd_core.settings import Settings, secret_files
 
 ValueT = TypeVar("ValueT", bound=Value)
 
 SHORTEST = 8
 """Characters of a secret that is looked for; a shorter one stands in half of all texts by chance."""
 REMEMBERED = 1 << 16
+"""Lines whose masked form is kept: of the texts of a job, each call of a model repeats those of the calls before."""
 _SECRET_NAME = re.compile(r"(?:KEYS?|TOKEN|SECRETS?|PASSWORD|PASSWD|CREDENTIALS?)$")
+_HEADERS_NAME = re.compile(r"OTEL_EXPORTER_OTLP_(?:TRACES_)?HEADERS")
 _KEY_BLOCK = re.compile(
     r"-----BEGIN ([A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----(?:(?!-----).){0,20000}-----END \1-----", re.DOTALL
 )
@@ -33,17 +38,20 @@ class Redaction:
         secrets: values that are masked wherever they stand, also as JSON writes them, or JSON within JSON.
         patterns: regular expressions of what is masked besides the formats of known credentials; they see a line at a
             time.
+        remembered: lines whose masked form is kept.
 
     Raises:
         InvalidInputError: code `bad_pattern`: one is no regular expression, or matches nothing at all.
     """
 
-    def __init__(self, secrets: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
+    def __init__(
+        self, secrets: Iterable[str] = (), patterns: Iterable[str] = (), *, remembered: int = REMEMBERED
+    ) -> None:
         self.patterns = tuple(patterns)
         self._own = tuple(map(_compiled, self.patterns))
         written = {form for secret in secrets if len(secret) >= SHORTEST for form in _as_written(secret)}
         self._secrets = sorted(written, key=lambda form: (-len(form), form))
-        self._line = lru_cache(REMEMBERED)(self._masked_line)
+        self._line = lru_cache(remembered)(self._masked_line)
 
     def text(self, text: str) -> str:
         """A text without what is masked."""
@@ -83,17 +91,53 @@ class Redaction:
         return line
 
 
-def redaction_of(settings: Settings, environment: Mapping[str, str], patterns: Iterable[str] = ()) -> Redaction:
-    """What this process masks: secrets of its environment and settings, and the patterns of AICD_REDACT_PATTERNS.
+def redaction_of(
+    settings: Settings, environment: Mapping[str, str], patterns: Iterable[str] = (), *, remembered: int = REMEMBERED
+) -> Redaction:
+    """What this process masks: secrets of its environment, settings and secret files, and AICD_REDACT_PATTERNS.
+
+    Passwords in URLs are secrets, too, unless they are such as everybody has.
 
     Args:
         environment: variables of the process; those are secret whose name ends like that of a key, token or password.
         patterns: more of them, such as those that a cassette was masked with.
+        remembered: as `Redaction` has it.
     """
-    named = [value for name, value in environment.items() if _SECRET_NAME.search(name.upper())]
-    keys = [key.get_secret_value() for key in (settings.secret_keys, settings.signing_keys) if key is not None]
-    single = [part.rpartition(":")[2] for value in keys for part in value.split(",")]
-    return Redaction([*named, *keys, *single], dict.fromkeys([*settings.redact_patterns, *patterns]))
+    variables = [*environment.items(), *secret_files().items()]
+    named = [value for name, value in variables if _SECRET_NAME.search(name.upper())]
+    sent = [word for name, value in variables if _HEADERS_NAME.fullmatch(name.upper()) for word in _sent_in(value)]
+    others = [*_secrets_in([value for _, value in variables]), *_secrets_in(settings)]
+    masked = dict.fromkeys([*settings.redact_patterns, *patterns])
+    return Redaction([*named, *sent, *others], masked, remembered=remembered)
+
+
+def _sent_in(headers: str) -> Iterator[str]:
+    """What `name=value,…` has a request carry: each value, and what follows such a word as `Bearer` in it."""
+    for header in headers.split(","):
+        value = unquote(header.partition("=")[2]).strip()
+        yield value
+        yield value.rpartition(" ")[2]
+
+
+def _secrets_in(value: Any) -> Iterator[str]:
+    """Of a setting's value: what is declared as secret, as a whole and each of several, and passwords of URLs."""
+    match value:
+        case SecretStr():
+            text = value.get_secret_value()
+            yield text
+            for part in text.split(","):
+                yield part
+                yield part.rpartition(":")[2]
+        case str():
+            for word in passwords_of_urls(value):
+                yield word
+                yield unquote(word)
+        case BaseModel():
+            for _, inner in value:
+                yield from _secrets_in(inner)
+        case list() | tuple():
+            for inner in value:
+                yield from _secrets_in(inner)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

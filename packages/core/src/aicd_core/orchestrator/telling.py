@@ -33,6 +33,7 @@ _WORDS = {
     JobState.FAILED: "failed",
     JobState.CANCELLED: "was cancelled",
 }
+STOPPED = "has ended: no more work is done"
 _REASON_MAX = 2000
 _PLAN_MAX = 20_000
 
@@ -51,7 +52,8 @@ def status_text(story: Story) -> str:
     """The comment, in Markdown. Pure."""
     job, opened = story.job, story.opened
     rounds = f" (round {job.status.round})" if job.status.round else ""
-    lines = [f"**AI-CD:** this issue {_WORDS[job.state]}{rounds}."]
+    how = STOPPED if job.status.is_stopped else _WORDS[job.state]
+    lines = [f"**AI-CD:** this issue {how}{rounds}."]
     if opened is not None:
         draft = " (a draft: a person must decide)" if opened.draft else ""
         lines.append(f"Pull request: {opened.url}{draft}")

@@ -88,8 +88,11 @@ _OWN: tuple[tuple[str, str, Genuine], ...] = (
     ("an npm token", r"(?<!\w)npm_[A-Za-z0-9]{36}(?!\w)", _not_a_placeholder),
     ("an npm token", r":_authToken=[A-Fa-f0-9]{8}(?:-[A-Fa-f0-9]{4}){3}-[A-Fa-f0-9]{12}", _not_a_placeholder),
     ("a JSON Web Token", r"(?<![\w.-])eyJ[\w-]{8,}\.eyJ[\w-]{2,}\.[\w-]+", _a_real_web_token),
+    ("a token of AI-CD", r"(?<!\w)aicd_(?:key|inv|ses)_\w{8}_\w{38}(?!\w)", _not_a_placeholder),
     ("a password in a URL", rf"://(?P<user>{_URL_PART}):(?P<word>{_URL_PART})@(?P<host>\[?[\w.:-]*)", _a_real_login),
 )
+
+_URL_LOGIN = re.compile(_OWN[-1][1], re.ASCII)
 
 KEY_HEADER = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d:")
 """The first line of a private key's file (RFC 7468, RFC 9580, PuTTY)."""
@@ -110,6 +113,12 @@ def all_formats() -> tuple[Format, ...]:
     )
     own = (Format(kind, (re.compile(pattern, re.ASCII),), True, genuine) for kind, pattern, genuine in _OWN)
     return (*library, *own)
+
+
+def passwords_of_urls(text: str) -> tuple[str, ...]:
+    """The passwords that stand in the text's URLs, unless they are such as everybody has."""
+    found = _URL_LOGIN.finditer(text)
+    return tuple(match["word"] for match in found if not is_placeholder_login(match["user"], match["word"], "host"))
 
 
 def _library_patterns(module: str, name: str) -> tuple[re.Pattern[str], ...]:

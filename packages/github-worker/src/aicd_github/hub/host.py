@@ -10,6 +10,7 @@ from aicd_core.contracts.sandbox import Sandbox
 from aicd_core.errors import InvalidInputError
 from aicd_core.ids import JobId
 from aicd_core.policy import require_own_branch
+from aicd_core.telemetry.tracing import SpanKind, span
 from aicd_github.hosting.host import RepositoryHost, branch_of
 from aicd_github.hosting.pushing import BranchPusher
 from aicd_github.hub.address import RepositoryAddress
@@ -97,10 +98,11 @@ class GitHubCodeHost(RepositoryHost):
         require_own_branch(branch, base.branch)
         repository = await self._ready_to_push(job_id, base)
         evidence = await self._commit_evidence(repository.path, head_sha, draft)
-        await (await self._refs(job_id)).push(repository.path, head_sha, evidence, onto)
+        with span("git push", kind=SpanKind.CLIENT):
+            await (await self._refs(job_id)).push(repository.path, head_sha, evidence, onto)
         await confirm()
         url = None if evidence is None else f"{self.address.page}/blob/{evidence}/{EVIDENCE_FILE}"
-        pull = await self._effects.open_pull(branch, base, draft, pull_body(draft, url))
+        pull = await self._open_pull(branch, base, draft, url)
         is_draft = await self._effects.set_draft(pull, draft=draft.draft) if onto else pull["draft"]
         if self._tokens.is_app:
             await self._effects.check(job_id, head_sha, draft)
@@ -164,6 +166,12 @@ class GitHubCodeHost(RepositoryHost):
         if draft.evidence is None:
             return None
         return await evidence_commit(self._git, repository, head_sha, draft.evidence)
+
+    async def _open_pull(self, branch: str, base: Base, draft: PullRequestDraft, url: str | None) -> dict[str, Any]:
+        with span("pull request", kind=SpanKind.CLIENT) as told:
+            pull = await self._effects.open_pull(branch, base, draft, pull_body(draft, url))
+            told.set_attribute("aicd.pull_request", pull["html_url"])
+        return pull
 
     async def _refs(self, job_id: JobId) -> JobRefs:
         source, remote = await self._open_source()

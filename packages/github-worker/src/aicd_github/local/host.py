@@ -5,6 +5,7 @@ from aicd_core.contracts.outside import HostFeedback
 from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.ids import JobId
 from aicd_core.policy import require_own_branch
+from aicd_core.telemetry.tracing import SpanKind, span
 from aicd_github.hosting.host import RepositoryHost, branch_of
 from aicd_github.hosting.pushing import BranchPusher
 from aicd_github.hosting.source import LocalSource, Source
@@ -53,13 +54,14 @@ class LocalCodeHost(RepositoryHost):
         book.note_push(job_id, head_sha)
         repository = await self._ready_to_push(job_id, base)
         pusher = BranchPusher(self._git, source, remote)
-        try:
-            await pusher.push(repository.path, branch, head_sha, ours)
-        except StepFailedError as error:
-            made = await self._made_before(pusher, job_id, base) if error.code == "branch_taken" else None
-            if made is None:
-                raise
-            await pusher.push(repository.path, branch, head_sha, [made])
+        with span("git push", kind=SpanKind.CLIENT):
+            try:
+                await pusher.push(repository.path, branch, head_sha, ours)
+            except StepFailedError as error:
+                made = await self._made_before(pusher, job_id, base) if error.code == "branch_taken" else None
+                if made is None:
+                    raise
+                await pusher.push(repository.path, branch, head_sha, [made])
         if head_sha not in book.pushed(job_id):
             # Whoever withdrew it did not see this push.
             await pusher.delete(repository.path, branch, [head_sha])

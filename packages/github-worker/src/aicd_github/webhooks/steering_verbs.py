@@ -11,7 +11,7 @@ from aicd_core.jobs.artifacts import repository as artifacts
 from aicd_core.jobs.machine import OPEN, JobEvent, JobState
 from aicd_core.jobs.models import ArtifactKind
 from aicd_core.jobs.values import JobView
-from aicd_core.orchestrator import LIMIT_CODES
+from aicd_core.orchestrator import JOURNAL_GONE, LIMIT_CODES
 from aicd_core.usage.budgets.values import Scope
 from aicd_github.webhooks import steering_words
 from aicd_github.webhooks.commands import Command, Verb
@@ -74,6 +74,16 @@ class Verbs:
         except NotStartedError as error:
             return Done(obeyed=False, words=f"{error}", job=before)
         return Done(obeyed=True, words="A job has begun.", job=job)
+
+    async def go_on(self, act: Act, command: Command, story: Story) -> Done:
+        """A job that was stopped goes on where it was; any other that was cancelled begins anew."""
+        if _job(story).status.is_stopped:
+            try:
+                return await self.resume(act, command, story)
+            except ConflictError as error:
+                if error.code != JOURNAL_GONE:
+                    raise
+        return await self.begin(act, command, story)
 
     async def ask_approval(self, act: Act, command: Command, story: Story) -> Done:
         del command
@@ -154,6 +164,7 @@ DEEDS: Mapping[tuple[Verb, JobState | None], Deed] = MappingProxyType(
         (Verb.GO, JobState.AWAITING_APPROVAL): Verbs.approve,
         **{(Verb.STOP, state): Verbs.stop for state in OPEN},
         **{(Verb.RETRY, state): Verbs.begin for state in _ENDED},
+        (Verb.RETRY, JobState.CANCELLED): Verbs.go_on,
         (Verb.RETRY, JobState.PAUSED): Verbs.resume,
         **{(Verb.BUDGET, state): Verbs.raise_budget for state in OPEN},
     }

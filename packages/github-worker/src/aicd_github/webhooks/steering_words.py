@@ -15,7 +15,7 @@ HELP = """\
 | `/aicd plan` | starts a job whose plan waits for approval |
 | `/aicd go` | approves the plan that waits; starts a job where there is none |
 | `/aicd stop` | ends the job; a pull request that is open stays as it is |
-| `/aicd retry` | starts anew after an end, and takes a paused job up again |
+| `/aicd retry` | starts anew after an end, and takes up again what was paused or stopped |
 | `/aicd budget 5` | raises what the job may cost to 5 US dollars, and takes it up again if it had paused there |
 | `/aicd help` | shows this |
 
@@ -43,6 +43,8 @@ NO_JOB = "**AI-CD:** no job works on this issue."
 
 def now(job: JobView | None) -> str:
     """How things are, and what can be done about them."""
+    if job is not None and job.status.is_stopped:
+        return "The job has ended. `/aicd retry` takes it up again where it was, `/aicd go` starts anew."
     return _NOW[None if job is None else job.state]
 
 

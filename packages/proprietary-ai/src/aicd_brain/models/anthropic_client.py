@@ -59,6 +59,8 @@ class AnthropicProvider:
                 api_key=self._access.secret(),
                 base_url=self._access.base_url or BASE_URL,
                 max_retries=0,
+                # Calls are traced where they are journaled; nothing in the environment has the SDK do so as well.
+                open_telemetry={"traces": False, "propagation": False},
                 timeout=httpx2.Timeout(self._access.stall, connect=min(self._access.stall, 10.0)),
             )
         return self._client

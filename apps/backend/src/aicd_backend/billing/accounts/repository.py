@@ -80,6 +80,13 @@ async def add_credit(session: WriteSession, tenant: Tenant, pico_usd: int) -> bo
     return (await session.execute(change.returning(BillingAccount.org_id))).first() is not None
 
 
+async def release_disputes(session: WriteSession, tenant: Tenant) -> bool:
+    """Has what is disputed until now stop nothing any more; False when nothing is, or the tenant has no account."""
+    change = update(BillingAccount).where(mine(BillingAccount, tenant), BillingAccount.disputed_at.is_not(None))
+    values = {"disputed_at": None, "disputes_released_at": func.now(), "revision": BillingAccount.revision + 1}
+    return (await session.execute(change.values(**values).returning(BillingAccount.org_id))).first() is not None
+
+
 async def set_plan(session: WriteSession, tenant: Tenant, plan: str, now: datetime) -> bool:
     """Puts the tenant on a plan, which prices what happens from now on; False when it has no account.
 

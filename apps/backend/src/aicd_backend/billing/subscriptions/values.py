@@ -22,13 +22,13 @@ class SubscriptionAt:
 class CustomerAt:
     """A customer at Stripe, all of it read just now.
 
-    `unpaid_since`: when the oldest invoice was made that is open although paying it was tried. `disputed_at`: when the
-    oldest payment was disputed that is not decided for us.
+    `unpaid_since`: when the oldest invoice was made that is open although paying it was tried. `disputes`: when
+    payments were disputed, of those that are not decided for us.
     """
 
     subscriptions: tuple[SubscriptionAt, ...] = ()
     unpaid_since: datetime | None = None
-    disputed_at: datetime | None = None
+    disputes: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,21 +62,24 @@ def newest(subscriptions: tuple[SubscriptionAt, ...]) -> SubscriptionAt | None:
     )
 
 
-def state_of(customer: CustomerAt, default_plan: str, grace: timedelta) -> ProviderState:
+def state_of(
+    customer: CustomerAt, default_plan: str, grace: timedelta, released_at: datetime | None = None
+) -> ProviderState:
     """What the account of a customer is. One who never subscribed and one who left are on the default plan.
 
-    Whoever left and owes something still owes it.
+    Whoever left and owes something still owes it. Disputes until `released_at` do not count.
     """
     found = newest(customer.subscriptions)
+    disputed_at = min((at for at in customer.disputes if released_at is None or at > released_at), default=None)
     grace_until = None if customer.unpaid_since is None else customer.unpaid_since + grace
     if found is None:
         left = AccountStatus.CANCELLED if customer.subscriptions else AccountStatus.ACTIVE
         status = AccountStatus.PAST_DUE if grace_until else left
-        return ProviderState(None, default_plan, status, grace_until, disputed_at=customer.disputed_at)
+        return ProviderState(None, default_plan, status, grace_until, disputed_at=disputed_at)
     status, period = STATUSES[found.status], (found.period_start, found.period_end)
     if status is AccountStatus.PAST_DUE and grace_until is None:
         grace_until = (found.period_start or found.created) + grace
     if status in {AccountStatus.ACTIVE, AccountStatus.TRIALING} and grace_until is not None:
         status = AccountStatus.PAST_DUE
     late = grace_until if status is AccountStatus.PAST_DUE else None
-    return ProviderState(found.id, found.plan or default_plan, status, late, *period, customer.disputed_at)
+    return ProviderState(found.id, found.plan or default_plan, status, late, *period, disputed_at)

@@ -11,6 +11,17 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   event.detail.selectOverride = "unset";
 });
 
+// Whoever logs out is shown that he has: an answer of 401 to what the page had asked meanwhile leads nowhere any more.
+let leaving = false;
+document.addEventListener("submit", (event) => {
+  leaving ||= event.target.action.endsWith("/logout");
+});
+for (const name of ["htmx:beforeRequest", "htmx:beforeOnLoad"]) {
+  document.addEventListener(name, (event) => {
+    if (leaving) event.preventDefault();
+  });
+}
+
 function follow(place) {
   const source = new EventSource(place.dataset.stream);
   const waiting = new Set();

@@ -24,7 +24,7 @@ _JOB_COLUMNS = (
     *("id", "org_id", "repository_id", "state", "paused_from", "version", *COUNTS),
     *("agent", "title", "body", "base_branch", "base_sha", "code", "reason", "seconds_worked", "time_limit"),
     *("lease_owner", "lease_until", "priority", "not_before", "cost_limit", "issue_number"),
-    *("created_at", "updated_at"),
+    *("created_at", "updated_at", "traceparent"),
 )
 
 _LOCK = Prepared(lambda _: text("SELECT pg_advisory_xact_lock(:key)").bindparams(bindparam("key", type_=BigInteger())))

@@ -29,6 +29,7 @@ from aicd_core.orchestrator.pull_request import Outcome, commit_message, draft
 from aicd_core.orchestrator.steps.asking import answer
 from aicd_core.orchestrator.steps.context import StepContext, StepResult
 from aicd_core.telemetry.metrics import REVIEWS
+from aicd_core.telemetry.tracing import span
 
 ValueT = TypeVar("ValueT", bound=Value)
 
@@ -146,7 +147,8 @@ async def _publish(step: StepContext, plan: Plan, evidence: Evidence, review: Re
         head, commit = outside.head_sha, None
     await step.confirm()
     wanted, onto = draft(outcome, bundle.file()), outside.head_sha if outside else None
-    opened = await step.host.publish(step.job.id, step.checkout, head, step.base, wanted, step.confirm, onto=onto)
+    with span("publish"):
+        opened = await step.host.publish(step.job.id, step.checkout, head, step.base, wanted, step.confirm, onto=onto)
     if outside is not None:
         words = done(evidence.change, commit)
         await answer_all(step.host, step.job.id, outside.threads, outside.unheard, words)

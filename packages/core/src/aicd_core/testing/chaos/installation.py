@@ -76,6 +76,7 @@ class Installation:
             "PATH": os.environ["PATH"],
             "HOME": str(self.root),
             "PYTHONPATH": str(self.root / "plugins"),
+            "AICD_LOG_FORMAT": "text",
             "AICD_DATABASE_URL": self.urls.app,
             "AICD_SYSTEM_DATABASE_URL": self.urls.system,
             **redis,

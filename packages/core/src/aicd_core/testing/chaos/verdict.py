@@ -4,8 +4,9 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
-from aicd_core.jobs.machine import IllegalTransitionError, JobEvent, JobState, JobStatus, decide
+from aicd_core.jobs.machine import IllegalTransitionError, JobEvent, JobState, JobStatus, decide, stop
 from aicd_core.testing.chaos.installation import Installation
 from aicd_core.testing.chaos.repository import EventRow, JobRow, count_calls, list_events, list_jobs, list_replies
 from aicd_core.testing.journaled import DIARY, Script
@@ -69,10 +70,11 @@ def _of_events(job: JobRow, events: Sequence[EventRow]) -> Iterator[str]:
     status = JobStatus(JobState.QUEUED)
     if [event.version for event in events] != list(range(job.version + 1)):
         yield f"its events have the versions {[event.version for event in events]}, and it has {job.version}"
-    for event in events[1:]:
+    for event, after in zip_longest(events[1:], events[2:]):
         assert event.event is not None, "only the first has none"
+        stopped = event.event is JobEvent.CANCELLED and after is not None  # what goes on had only been stopped
         try:
-            status = decide(status, event.event)
+            status = stop(status) if stopped else decide(status, event.event)
         except IllegalTransitionError as error:
             yield str(error)
         if status.state is not event.state:

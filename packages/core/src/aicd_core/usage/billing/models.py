@@ -88,7 +88,8 @@ class BillingAccount(Base):
     One without a row is on the free plan. What was used before `billed_from` is never charged; what was used before
     `charged_until` has its charges. `credit_pico_usd` is left to be used up before anything is sent. Caps are of a
     month of UTC, in micro-USD; `warned_percent` of the hard one, and `soft_warned_percent` of the soft one, was warned
-    of in the month that begins on `warned_month`.
+    of in the month that begins on `warned_month`. Payments disputed until `disputes_released_at` stop nothing any more.
+    `provider_as_of` has no use, but older code reads it.
     """
 
     __tablename__ = "billing_accounts"
@@ -114,6 +115,7 @@ class BillingAccount(Base):
     billed_from: Mapped[datetime] = mapped_column(server_default=func.now())
     charged_until: Mapped[datetime | None]
     provider_as_of: Mapped[datetime | None]
+    disputes_released_at: Mapped[datetime | None]
     revision: Mapped[Revision]
     created_at: Mapped[Created]
 

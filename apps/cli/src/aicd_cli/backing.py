@@ -1,0 +1,132 @@
+"""The composition of what makes and restores backups: from settings to a repository, a database and a place to work."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from aicd_cli.metering import served
+from aicd_cli.runtime import prepare_data_dir
+from aicd_core.backups.restic import Restic
+from aicd_core.backups.taking import Source, Taken, take_backup
+from aicd_core.backups.targets import EmbeddedTarget, ServerTarget, Target
+from aicd_core.backups.values import Retention, Tell
+from aicd_core.db.embedded import EmbeddedPostgres
+from aicd_core.errors import AicdError, InvalidInputError
+from aicd_core.migrations import migrate
+from aicd_core.monitoring.service import tell_of_backups
+from aicd_core.settings import Settings
+from aicd_core.telemetry.backups import Record
+
+RETRY_SECONDS = 900.0
+"""After a backup that failed, at the latest."""
+_log = logging.getLogger(__name__)
+
+
+def open_repository(settings: Settings) -> Restic:
+    """The repository of the settings; nothing is looked at yet.
+
+    Raises:
+        InvalidInputError: `no_backup_repository`, `no_backup_password`.
+    """
+    if not settings.backup_repository:
+        raise InvalidInputError(
+            "AICD_BACKUP_REPOSITORY is not set: where are the backups? A path, or sftp:…, s3:…, as restic names it.",
+            code="no_backup_repository",
+        )
+    if settings.backup_password is None or not settings.backup_password.get_secret_value():
+        raise InvalidInputError(
+            "AICD_BACKUP_PASSWORD is not set, and backups are encrypted with it. Put it into a file "
+            "aicd_backup_password in AICD_SECRETS_DIR, and keep a copy where the machine is not.",
+            code="no_backup_password",
+        )
+    cache = prepare_data_dir(settings) / "backup" / "cache"
+    return Restic(settings.backup_repository, settings.backup_password.get_secret_value(), cache)
+
+
+@asynccontextmanager
+async def open_source(settings: Settings) -> AsyncIterator[Source]:
+    """What is to be backed up; an embedded server runs meanwhile, and is migrated before.
+
+    Raises:
+        InvalidInputError: `backup_database_missing`.
+        UnavailableError: the embedded server does not start.
+    """
+    place = prepare_data_dir(settings)
+    url = settings.backup_database_url or settings.migration_database_url
+    if url is not None:
+        yield Source(url, place, settings.backup_also)
+        return
+    _require_embedded(settings, "AICD_BACKUP_DATABASE_URL", "that reads every row")
+    if not EmbeddedPostgres(place / "postgres").exists:
+        raise InvalidInputError(
+            f"There is no database under {place} yet, so nothing to back up. Name its data directory with --data-dir.",
+            code="no_database",
+        )
+    embedded = EmbeddedPostgres(place / "postgres")
+    try:
+        admin = await asyncio.to_thread(embedded.start)
+        await migrate(admin)
+        yield Source(admin, place, settings.backup_also)
+    finally:
+        await asyncio.to_thread(embedded.stop)
+
+
+def open_target(settings: Settings) -> Target:
+    """Where a backup is to be restored.
+
+    Raises:
+        InvalidInputError: `backup_database_missing`.
+    """
+    if settings.migration_database_url:
+        return ServerTarget(settings.migration_database_url)
+    _require_embedded(settings, "AICD_MIGRATION_DATABASE_URL", "that may make databases and roles")
+    return EmbeddedTarget(prepare_data_dir(settings))
+
+
+def _require_embedded(settings: Settings, variable: str, role: str) -> None:
+    if settings.database_url:
+        raise InvalidInputError(
+            f"AICD_DATABASE_URL is set, and {variable} is not. Set it to the same database as a role {role}.",
+            code="backup_database_missing",
+        )
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]  # libpq would follow the person's own settings to another server
+
+
+async def back_up(settings: Settings, source: Source, restic: Restic, tell: Tell, *, deep: bool) -> Taken:
+    """Makes one backup, and writes it down for `/metrics`; raises as `take_backup`."""
+    kept = Retention(settings.backup_keep_daily, settings.backup_keep_weekly, settings.backup_keep_monthly)
+    taken = await take_backup(source, restic, kept, tell, deep=deep)
+    before = Record.read(source.data_dir)
+    Record(time.time(), taken.seconds, taken.size, before.wal if before else None).write(source.data_dir)
+    return taken
+
+
+async def keep_backing_up(settings: Settings, restic: Restic, every: float, *, deep: bool) -> None:
+    """Makes a backup whenever the last one is `every` seconds old, until it is cancelled; tells `/metrics`.
+
+    One that fails is logged and tried again; it holds up nothing else.
+    """
+    place = prepare_data_dir(settings)
+    async with served(settings, partial(tell_of_backups, place)):
+        while True:
+            await asyncio.sleep(max(0.0, due_in(Record.read(place), every, time.time())))
+            try:
+                async with open_source(settings) as source:
+                    taken = await back_up(settings, source, restic, _log.info, deep=deep)
+                _log.info(
+                    "backup %s: %d bytes, %d of them new, in %.1f s", taken.id, taken.size, taken.added, taken.seconds
+                )
+            except AicdError as error:
+                pause = min(every, RETRY_SECONDS)
+                _log.error("no backup was made (%s): %s Trying again in %.0f s.", error.code, error, pause)
+                await asyncio.sleep(pause)
+
+
+def due_in(record: Record | None, every: float, now: float) -> float:
+    """Seconds until the next backup; not above 0 when it is due."""
+    return 0.0 if record is None else record.last_success + every - now

@@ -1,0 +1,232 @@
+"""The one module that knows restic, which encrypts, and stores once: https://restic.readthedocs.io/en/stable/."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from aicd_core.backups.programs import Call, Ended, run
+from aicd_core.backups.values import DAMAGED, Retention
+from aicd_core.errors import ConflictError, InvalidInputError, UnavailableError
+
+PASSED = ("AWS_", "AZURE_", "B2_", "GOOGLE_", "OS_", "ST_", "RCLONE_", "RESTIC_", "SSH_", "SSL_")
+"""How the variables begin that restic's back ends read (their credentials, mostly)."""
+PASSED_WHOLE = (
+    "HOME",
+    "PATH",
+    "TMPDIR",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+)
+OURS = ("RESTIC_PASSWORD", "RESTIC_PASSWORD_FILE", "RESTIC_PASSWORD_COMMAND", "RESTIC_REPOSITORY", "RESTIC_CACHE_DIR")
+HOST = "aicd"
+"""Instead of the machine's name, which is another one after a disaster."""
+_DAMAGE = (
+    "ciphertext verification failed",
+    "invalid data returned",
+    "hash mismatch",
+    "does not match",
+    "not found in index",
+)
+_NONE_THERE = (
+    "unable to open config file",
+    "Is there a repository at the following location",
+    "repository does not exist",
+)
+_LOCKED = ("already locked", "unable to create lock")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What restic says of one thing stored; tags are `name` or `name=value`."""
+
+    id: str
+    short_id: str
+    time: datetime
+    tags: tuple[str, ...] = ()
+
+    def tag(self, name: str) -> str:
+        """The value of a tag; empty without one."""
+        return next((tag.partition("=")[2] for tag in self.tags if tag.startswith(f"{name}=")), "")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What storing came to; sizes in bytes, `added` is what was not in the repository yet."""
+
+    id: str
+    size: int
+    added: int
+
+
+class Restic:
+    """One repository.
+
+    Args:
+        repository: as restic names it: a path, `sftp:…`, `s3:…`, `rest:…`.
+        cache: a folder for its cache, which may be lost.
+    """
+
+    def __init__(self, repository: str, password: str, cache: Path) -> None:
+        self.repository = repository
+        self._password = password
+        self._cache = cache
+
+    async def init(self) -> bool:
+        """Makes the repository; False when it is there already.
+
+        Raises:
+            UnavailableError: the place cannot be reached or written to.
+            InvalidInputError: as `snapshots`.
+        """
+        try:
+            await self._do("cat", "config")
+        except InvalidInputError as error:
+            if error.code != "no_repository":
+                raise
+        else:
+            return False
+        await self._do("init")
+        return True
+
+    async def unlock(self) -> None:
+        """Removes the locks of processes that are gone, which would keep everybody out."""
+        await self._do("unlock")
+
+    async def store(self, folder: Path, names: Sequence[str], tags: Sequence[str], at: datetime) -> Summary:
+        """Stores files and folders of a folder, under their names there.
+
+        Args:
+            at: the moment that they are of.
+        """
+        when = at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        marks = [part for tag in tags for part in ("--tag", tag)]
+        output = await self._do("backup", "--json", "--host", HOST, "--time", when, *marks, "--", *names, folder=folder)
+        summary = next(line for line in map(json.loads, output.splitlines()) if line["message_type"] == "summary")
+        return Summary(summary["snapshot_id"][:8], summary["total_bytes_processed"], summary["data_added"])
+
+    async def snapshots(self, tag: str) -> list[Snapshot]:
+        """Everything stored with a tag, oldest first.
+
+        Raises:
+            InvalidInputError: `no_repository`, `wrong_backup_password`.
+            UnavailableError: the repository cannot be reached; `backup_damaged`.
+            ConflictError: `backup_locked`: another process removes old backups just now.
+        """
+        output = await self._do("snapshots", "--json", "--tag", tag)
+        try:
+            found = TypeAdapter(list[Snapshot]).validate_json(output)
+        except ValidationError as error:
+            raise UnavailableError(f"restic's list of backups cannot be understood: {error}", code="restic") from error
+        return sorted(found, key=lambda one: one.time)
+
+    async def fetch(self, snapshot: str, target: Path) -> None:
+        """Lays everything of a snapshot into a folder; each part is held against its checksum on the way.
+
+        Raises:
+            UnavailableError: `backup_damaged`, or the repository cannot be reached; or as `snapshots`.
+        """
+        await self._do("restore", snapshot, "--target", str(target), damage=True)
+
+    async def fetch_file(self, snapshot: str, name: str, into: IO[bytes]) -> None:
+        """Writes one file of a snapshot into an open file; raises as `fetch`."""
+        await self._do("dump", snapshot, f"/{name}", into=into, damage=True)
+
+    async def check(self) -> None:
+        """Makes sure that the repository is whole, as far as that can be seen without reading all of its data.
+
+        Raises:
+            UnavailableError: `backup_damaged`; or as `snapshots`.
+        """
+        await self._do("check", damage=True)
+
+    async def forget(self, tags: Sequence[str], kept: Retention) -> None:
+        """Forgets what carries all of the tags, but for what is to be kept, and removes what nothing needs any more."""
+        numbers = {"--keep-daily": kept.daily, "--keep-weekly": kept.weekly, "--keep-monthly": kept.monthly}
+        policy = [part for name, number in numbers.items() if number for part in (name, str(number))]
+        await self._do("forget", "--prune", "--group-by", "", "--tag", ",".join(tags), "--keep-last", "1", *policy)
+
+    async def drop(self, snapshots: Sequence[str]) -> None:
+        """Forgets these; their data is removed by the next `forget`."""
+        if snapshots:
+            await self._do("forget", *snapshots)
+
+    async def _do(
+        self, *arguments: str, folder: Path | None = None, into: IO[bytes] | None = None, damage: bool = False
+    ) -> bytes:
+        password = os.memfd_create("password")
+        try:
+            os.write(password, self._password.encode())
+            os.lseek(password, 0, os.SEEK_SET)
+            environment = {
+                **_environment(),
+                "RESTIC_REPOSITORY": self.repository,
+                "RESTIC_PASSWORD_FILE": f"/dev/fd/{password}",
+                "RESTIC_CACHE_DIR": str(self._cache),
+            }
+            ended = await run(Call((_program(), *arguments), environment, folder, (password,), into))
+        finally:
+            os.close(password)
+        if ended.code != 0:
+            raise self._fault(arguments[0], ended, damage=damage)
+        return ended.output
+
+    def _fault(self, command: str, ended: Ended, *, damage: bool) -> Exception:
+        said = ended.said
+        if "wrong password" in said:
+            return InvalidInputError(
+                f"The password does not open the backups in {self._shown}. Mend AICD_BACKUP_PASSWORD.",
+                code="wrong_backup_password",
+            )
+        if any(words in said for words in _NONE_THERE):
+            return InvalidInputError(
+                f"There are no backups in {self._shown}: it is no restic repository. Mend AICD_BACKUP_REPOSITORY, or "
+                "make it with `aicd backup run --init`.",
+                code="no_repository",
+            )
+        if any(words in said for words in _LOCKED):
+            return ConflictError(
+                f"Another process works on the backups in {self._shown}. Try again when it is done. ({said})",
+                code="backup_locked",
+            )
+        if damage or any(words in said for words in _DAMAGE):
+            return UnavailableError(
+                f"The backups in {self._shown} are damaged, or could not be read whole; nothing was restored. "
+                f"restic {command} says: {said}",
+                code=DAMAGED,
+            )
+        return UnavailableError(f"restic {command} failed on {self._shown}: {said}", code="backup_unavailable")
+
+    @property
+    def _shown(self) -> str:
+        """The repository without a password that its URL may hold."""
+        head, at, tail = self.repository.rpartition("@")
+        return f"{head.partition('://')[0]}://…@{tail}" if at and "://" in head else self.repository
+
+
+def _program() -> str:
+    found = shutil.which("restic")
+    if found is None:
+        raise UnavailableError(
+            "restic is not installed, and backups are kept in its form. Install it: apt install restic",
+            code="no_restic",
+        )
+    return found
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED_WHOLE or (name.startswith(PASSED) and name not in OURS)
+    }

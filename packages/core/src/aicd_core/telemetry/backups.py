@@ -1,0 +1,72 @@
+"""What the last backup of a data directory came to: kept in a file, told by every process that has the directory."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from aicd_core.telemetry.metrics import DECLARED, Declared
+
+RECORD = Path("backup/record.json")
+"""Below the data directory."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The last backup that was stored and read back. Times since 1970, in seconds; the size in bytes, before restic."""
+
+    last_success: float
+    duration: float
+    size: int
+    wal: float | None = None
+
+    @classmethod
+    def read(cls, data_dir: Path) -> "Record | None":
+        """The record of a data directory; None without one that can be read."""
+        try:
+            return cls(**json.loads((data_dir / RECORD).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, data_dir: Path) -> None:
+        """Replaces the record of a data directory, whole."""
+        half = data_dir / RECORD.with_name(".record.new")
+        half.write_text(json.dumps(asdict(self)))
+        half.replace(data_dir / RECORD)
+
+
+_FIGURES = {
+    "last_success": (
+        "aicd_backup_last_success_timestamp_seconds",
+        "When the last backup was whole in the repository, read back and held against its checksums.",
+    ),
+    "duration": ("aicd_backup_duration_seconds", "How long it took."),
+    "size": ("aicd_backup_size_bytes", "How large it is, before it was compressed and told apart from what was there."),
+    "wal": (
+        "aicd_backup_wal_timestamp_seconds",
+        "Up to when the database can be restored to any moment; only where its log is kept.",
+    ),
+}
+DECLARED.extend(Declared(name, "gauge", (), f"{about} Where a backup was made.") for name, about in _FIGURES.values())
+
+
+class BackupFigures:
+    """A collector of `prometheus_client`.
+
+    Args:
+        data_dir: whose backups are told of.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def collect(self) -> Iterator[Metric]:
+        """The record's figures; none before the first backup."""
+        record = Record.read(self._data_dir)
+        for field, (name, about) in _FIGURES.items() if record else ():
+            value = getattr(record, field)
+            if value is not None:
+                yield GaugeMetricFamily(name, about, value=value)
