@@ -117,6 +117,7 @@ SCENES = [
     fires("AicdRequestErrors", "one in ten", {REQUESTS.format(200): "0+90x120", REQUESTS.format(503): "0+10x120"}),
     quiet("AicdRequestErrors", "one in fifty", {REQUESTS.format(200): "0+490x120", REQUESTS.format(503): "0+10x120"}),
     quiet("AicdRequestErrors", "the only request at night", {REQUESTS.format(500): "0x118 1 1"}),
+    quiet("AicdRequestErrors", "all of them, and few", {REQUESTS.format(503): "0+0.9x120"}),
     quiet("AicdRequestErrors", "what callers did wrong", {REQUESTS.format(404): "0+100x120"}),
     fires(
         "AicdRequestsSlow",
@@ -139,6 +140,7 @@ SCENES = [
         {CALLS.format("answered"): "0+18x120", CALLS.format("rate_limit"): "0+2x120"},
     ),
     fires("AicdSandboxDenials", "a hundred at once", {DENIALS: "0x110 100x9"}),
+    quiet("AicdSandboxDenials", "48 at once", {DENIALS: "0x110 48x9"}),
     quiet("AicdSandboxDenials", "as ever", {DENIALS: "0+0.5x120"}),
 ]
 

@@ -11,11 +11,13 @@ import pytest
 
 from aicd_backend.billing.charges import repository as charges
 from aicd_backend.billing.correcting import Corrector
+from aicd_backend.billing.figures import PROBE
 from aicd_backend.billing.plans import PULL_REQUESTS, PullRequestTerms
 from aicd_backend.testing.desk import NOON, PLANS, Desk
 from aicd_backend.testing.stripe.books import Fault
 from aicd_core.db.pages import PageRequest
 from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
+from aicd_core.telemetry.metrics import REGISTRY
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.repository import list_entries
 from aicd_core.tenancy.audit.values import Actor, AuditFilter
@@ -77,6 +79,9 @@ async def test_a_limit_is_waited_for_as_long_as_stripe_asks(desk: Desk) -> None:
     desk.books.plan("POST", EVENTS, Fault.LIMITED)
     asked = len(desk.books.exchanges)
     assert await desk.send() == 0
+    told = await desk.told()
+    assert (told["aicd_billing_exports_waiting"], told["aicd_billing_exports_dead"]) == (2, 0)
+    assert told["aicd_billing_exports_oldest_seconds"] > 0
     assert len(desk.books.exchanges) == asked + 1  # the other one is not even tried
     desk.ahead = timedelta(seconds=290)
     assert await desk.send() == 1
@@ -104,6 +109,8 @@ async def test_what_stripe_will_not_take_is_dead_with_a_reason_until_it_is_sent_
     with pytest.raises(NotFoundError):
         await corrector.resend(desk.tenant, refused.id, desk.now())
     assert [one.code for one in await desk.listed(ExportState.DEAD)] == ["too_old"]
+    nothing = dict.fromkeys((figure.name for figure in PROBE.figures), 0)
+    assert await desk.told() == {**nothing, "aicd_billing_exports_dead": 1}
 
 
 async def test_what_may_have_been_counted_longer_ago_than_stripe_remembers_is_not_sent_blindly(desk: Desk) -> None:
@@ -210,6 +217,8 @@ async def test_the_books_are_compared_and_a_difference_raises_the_alarm(desk: De
     found = await desk.exporter.reconcile(NOON.date())
     (wrong,) = (one for _, one in found if one.differs)
     assert (wrong.meter, wrong.sent - (wrong.provider or 0)) == (lost.meter, lost.value)
+    await desk.exporter.tell_books(NOON.date())
+    assert REGISTRY.get_sample_value("aicd_billing_books_differing") == 1
     async with desk.exporter.database.read(desk.tenant) as session:
         page = await list_entries(session, desk.tenant, PageRequest(), AuditFilter(actions=("billing.books_differ",)))
     assert [entry.target_id for entry in page.items] == [lost.meter]

@@ -20,9 +20,12 @@ from aicd_backend.testing.world import FRONT_END, SYSTEM, OpenWorld
 from aicd_core.errors import ConflictError, InvalidInputError
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.orchestrator.admission import Admission
+from aicd_core.telemetry.metrics import REGISTRY
 from aicd_core.tenancy.permissions import Role
 from aicd_core.testing.databases import TestUrls
 from aicd_core.usage.billing.models import AccountStatus, BillingMode, ExportState
+
+ENDED = "aicd_billing_events_total"
 
 
 async def test_checkout_leads_to_an_active_subscription_invoices_and_the_portal(shop: Shop) -> None:
@@ -103,7 +106,10 @@ async def test_an_event_is_stored_once_and_only_if_stripe_signed_it_just_now_in_
     strange = sign({"id": "evt_x"}, NEW)
     assert (await shop.post(strange.body, strange.signature)).json()["code"] == "bad_event"
     assert (await shop.post(b"x" * (1024 * 1024 + 1), good.signature)).status_code == 413
+    before = [REGISTRY.get_sample_value(ENDED, {"outcome": outcome}) or 0 for outcome in ("handled", "ignored")]
     assert await shop.keeper.handler.work() == 1
+    after = [REGISTRY.get_sample_value(ENDED, {"outcome": outcome}) or 0 for outcome in ("handled", "ignored")]
+    assert sum(after) == sum(before) + 1
 
 
 async def test_whoever_is_past_due_may_work_until_the_grace_is_over_and_again_once_paid(

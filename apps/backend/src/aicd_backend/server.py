@@ -11,6 +11,7 @@ from types import FrameType
 import uvicorn
 
 from aicd_backend.app import Api, create_app
+from aicd_backend.billing.figures import probes_of
 from aicd_backend.ending import EndsStreamsAndCloses
 from aicd_backend.production import refuse_unsafe
 from aicd_backend.serving import beside, configure
@@ -101,7 +102,7 @@ async def _opened(app: Api, stores: Stores, ready: ReadyCheck, listener: socket.
         stack.push_async_callback(stores.database.close)
         with suppress(UnavailableError):  # a database that is away is waited for, and /readyz says so
             await ready()
-        await stack.enter_async_context(metered(stores.settings, stores.system))
+        await stack.enter_async_context(metered(stores.settings, stores.system, probes_of(stores.settings)))
         await stack.enter_async_context(beside(app, stores))
         log.info("listening on %s", url_of(listener))
         yield

@@ -11,6 +11,7 @@ from pathlib import Path
 from socket import socket
 
 from aicd_backend.app import create_app
+from aicd_backend.billing.figures import probes_of
 from aicd_backend.bootstrap import make_first_key
 from aicd_backend.ending import EndsStreamsWithin
 from aicd_backend.production import refuse_unsafe
@@ -64,7 +65,7 @@ async def _serve_and_work(
         await stack.enter_async_context(traced(settings, "aicd-up"))
         pool_size = concurrency + POOL_SPARE + REQUESTS
         store = await stack.enter_async_context(store_once_there(settings, pool_size))
-        await stack.enter_async_context(metered(settings, store.system))
+        await stack.enter_async_context(metered(settings, store.system, probes_of(settings)))
         require_disk_space(settings)
         await once_there(lambda: _show_first_key(settings, store))
         await hosts.sandbox.check()

@@ -12,6 +12,7 @@ from uuid import UUID
 from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.charging import Charger
 from aicd_backend.billing.exports import repository as exports
+from aicd_backend.billing.figures import DIFFERING
 from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.reconciliations import repository as reconciliations
 from aicd_backend.billing.reconciling import Reconciler
@@ -34,7 +35,8 @@ SETTLED = timedelta(hours=2)
 
 
 LATEST_HOUR = 12
-"""The hour of UTC from which on they are compared even while meter events wait, which is a difference."""
+"""The hour of UTC from which on they are compared even while meter events wait, which is a difference. Each hour
+what came of it is read again, since somebody may have compared once more."""
 
 
 def open_api(settings: BackendSettings) -> StripeApi:
@@ -63,7 +65,7 @@ class Exporter:
     reconciler: Reconciler
     interval: float
     _checked: bool = False
-    _compared: date | None = None
+    _compared: tuple[date, int] | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
@@ -112,7 +114,7 @@ class Exporter:
                 await asyncio.wait_for(self._stop.wait(), self.interval)
 
     async def work_once(self) -> int:
-        """Charges, bundles, sends, and once a day compares; how many meter events were sent.
+        """Charges, bundles, sends, and compares the day before; how many meter events were sent.
 
         Raises:
             AicdError: the database.
@@ -129,17 +131,26 @@ class Exporter:
         sent = await self.sender.send_due(self._stop.is_set)
         now = datetime.now(UTC)
         day = (now - SETTLED).date() - timedelta(days=1)
-        if self._compared != day and (now.hour >= LATEST_HOUR or not await self._is_behind()):
-            await self.reconcile(day, again=False)
-            self._compared = day
+        if self._compared != (day, now.hour) and (now.hour >= LATEST_HOUR or not await self._is_behind()):
+            await self.tell_books(day)
+            self._compared = (day, now.hour)
         return sent
+
+    async def tell_books(self, day: date) -> None:
+        """Compares what is not compared of that day, and counts what differs.
+
+        Raises:
+            AicdError: the plans, or the database.
+            StripeFault: Stripe did not say what it counted.
+        """
+        DIFFERING.set(sum(one.differs for _, one in await self.reconcile(day, again=False)))
 
     async def _is_behind(self) -> bool:
         async with self.system.read() as session:
             return await exports.count_pending(session, self.api.mode) > 0
 
     async def reconcile(self, day: date, *, again: bool = True) -> list[tuple[OrgId, Comparison]]:
-        """Compares a day's books of every organization; what was compared before only if it is to be `again`.
+        """Compares a day's books of every organization; what was compared before is read, unless it is to be `again`.
 
         What of that day has no charge yet, however it came about, gets it first.
 
@@ -152,7 +163,9 @@ class Exporter:
         async for tenant in self.billed():
             async with self.database.read(tenant) as session:
                 known = await reconciliations.list_comparisons(session, tenant, day)
-            if again or not known:
+            if known and not again:
+                found += [(tenant.org_id, one) for one in known]
+            else:
                 begin = datetime.combine(day, datetime.min.time(), UTC)
                 await self.charger.charge(tenant, datetime.now(UTC), begin)
                 found += [(tenant.org_id, one) for one in await self.reconciler.compare(tenant, day, meters)]

@@ -10,6 +10,7 @@ from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.events import repository as events
 from aicd_backend.billing.events.values import HANDLED_KINDS, METER_REPORT, Ended, EventView, object_of
 from aicd_backend.billing.exports import repository as exports
+from aicd_backend.billing.figures import EVENTS
 from aicd_backend.billing.reviewing import Reviewer
 from aicd_backend.billing.stripe_customers import rejected_of
 from aicd_backend.billing.stripe_faults import StripeFault
@@ -77,7 +78,9 @@ class EventHandler:
             await self._mind(event, "internal", f"Unexpected {type(error).__name__}; the log has more.")
         else:
             async with self.system.write() as session:
-                await events.end_event(session, event, org_id, ended)
+                ours = await events.end_event(session, event, org_id, ended)
+            if ours:
+                EVENTS.labels(ended.state.value).inc()
             log.info("billing: the event %s (%s) is %s", event.external_id, event.kind, ended.state.value)
 
     async def _done(self, event: EventView) -> tuple[OrgId | None, Ended]:
@@ -118,7 +121,8 @@ class EventHandler:
         with suppress(AicdError):  # it is due again in a while in any case
             async with self.system.write() as session:
                 if event.attempts >= MOST_ATTEMPTS:
-                    await events.end_event(session, event, None, Ended(EventState.FAILED, code, reason))
+                    if await events.end_event(session, event, None, Ended(EventState.FAILED, code, reason)):
+                        EVENTS.labels(EventState.FAILED.value).inc()
                 else:
                     pause = min(FIRST_PAUSE * 2 ** (event.attempts - 1), LONGEST_PAUSE)
                     await events.postpone_event(session, event, pause, code, reason)

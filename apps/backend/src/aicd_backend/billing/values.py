@@ -165,3 +165,11 @@ class Comparison:
         """Whether two books say different things."""
         told = self.provider is not None and self.provider != self.sent
         return self.ledger != self.charged or self.billable != self.sent or told
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """Meter events that wait to be sent; the oldest was made `oldest` seconds ago."""
+
+    events: int
+    oldest: float

@@ -9,6 +9,7 @@ from aicd_backend.billing.accounts import repository as accounts
 from aicd_backend.billing.charging import Charger
 from aicd_backend.billing.exporter import Exporter
 from aicd_backend.billing.exports import repository as exports
+from aicd_backend.billing.figures import PROBE
 from aicd_backend.billing.plans import Plans
 from aicd_backend.billing.reconciling import Reconciler
 from aicd_backend.billing.sending import Sender
@@ -72,6 +73,11 @@ class Desk:
 
     async def send(self) -> int:
         return await self.exporter.sender.send_due()
+
+    async def told(self) -> dict[str, float]:
+        """Billing's figures of the installation."""
+        async with self.exporter.system.read() as session:
+            return {figure.name: value[()] for figure, value in (await PROBE.read(session)).items()}
 
     async def listed(self, state: ExportState) -> list[ExportView]:
         async with self.exporter.database.read(self.tenant) as session:

@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from aicd_backend.billing.events.values import Ended, EventView, NewEvent
-from aicd_core.db.sessions import SystemSession
+from aicd_core.db.sessions import SystemReadSession, SystemSession
 from aicd_core.ids import OrgId
 from aicd_core.usage.billing.models import EventState, StripeEvent
 
@@ -62,6 +62,12 @@ async def postpone_event(session: SystemSession, event: EventView, seconds: floa
         .returning(StripeEvent.id)
     )
     return given.first() is not None
+
+
+async def oldest_waiting(session: SystemReadSession) -> float:
+    """For how many seconds the oldest event that is not handled has been here; 0 if there is none."""
+    age = func.coalesce(func.extract("epoch", func.now() - func.min(StripeEvent.received_at)), 0.0)
+    return float((await session.execute(select(age).where(_WAITING))).scalar_one())
 
 
 async def delete_handled(session: SystemSession, before: datetime, most: int) -> int:

@@ -7,7 +7,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
-from aicd_backend.billing.values import Export, ExportView, NewExport, Setback
+from aicd_backend.billing.values import Export, ExportView, NewExport, Setback, Unsent
 from aicd_core.db.sessions import ReadSession, SystemReadSession, SystemSession, WriteSession
 from aicd_core.ids import ExportId, OrgId
 from aicd_core.tenancy import Tenant, mine
@@ -110,6 +110,20 @@ async def count_pending(session: SystemReadSession, mode: BillingMode) -> int:
     """How many meter events wait to be sent."""
     pending = (BillingExport.state == ExportState.PENDING, BillingExport.mode == mode)
     return (await session.execute(select(func.count()).select_from(BillingExport).where(*pending))).scalar_one()
+
+
+async def count_unsent(session: SystemReadSession) -> Unsent:
+    """The meter events that wait to be sent, whatever their mode: a database is of one."""
+    age = func.coalesce(func.extract("epoch", func.now() - func.min(BillingExport.created_at)), 0.0)
+    pending = select(func.count(), age).where(BillingExport.state == ExportState.PENDING)
+    count, oldest = (await session.execute(pending)).one()
+    return Unsent(count, float(oldest))
+
+
+async def count_dead(session: SystemReadSession) -> int:
+    """How many meter events are not sent again by themselves."""
+    dead = select(func.count()).select_from(BillingExport).where(BillingExport.state == ExportState.DEAD)
+    return (await session.execute(dead)).scalar_one()
 
 
 async def list_exports(session: ReadSession, tenant: Tenant, only: ExportState) -> list[ExportView]:
