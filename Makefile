@@ -1,6 +1,6 @@
 # AI-CD. `make demo` and `make test` need nothing but python3, git and make; everything else is brought along.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format generate portal portal-tools bench lock clean
+.PHONY: help install demo test check format generate portal portal-tools bench lock deploy rollback clean
 BIN := .venv/bin
 # What tests run beside the locked packages: a program, or a file of Debian's, and the package that brings it.
 DEBIAN_TOOLS := \
@@ -10,7 +10,10 @@ DEBIAN_TOOLS := \
 	usr/share/nginx/modules-available/mod-http-modsecurity.conf:libnginx-mod-http-modsecurity \
 	usr/share/modsecurity-crs/owasp-crs.load:modsecurity-crs \
 	amtool:prometheus-alertmanager \
-	restic:restic
+	restic:restic \
+	sshd:openssh-server \
+	ssh:openssh-client \
+	cloud-init:cloud-init
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +73,12 @@ bench: install ## measure, as ratios against a floor in the same run
 
 lock: install ## lock the newest packages that fit
 	@scripts/lock.sh --upgrade
+
+deploy: ## a release onto a machine: HOST=… [VERSION=1.2.3 IMAGES=… | REVISION=…] [DRY_RUN=1] (docs/deploy-hetzner.md)
+	@deploy/hetzner/deploy.sh deploy
+
+rollback: ## the release before that again: HOST=… [DRY_RUN=1]
+	@deploy/hetzner/deploy.sh rollback
 
 clean: ## remove what make brought along
 	rm -rf build .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

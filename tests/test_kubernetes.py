@@ -1,0 +1,111 @@
+"""The Kubernetes manifests are what Kubernetes' own schemas accept, and no pod has more than it needs."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+KUBERNETES = Path(__file__).parents[1] / "deploy/kubernetes"
+VALIDATE = Path(__file__).parents[1] / ".venv/bin/kubernetes-validate"
+FILES = [path for path in sorted(KUBERNETES.rglob("*.yaml")) if path.name != "kustomization.yaml"]
+BASE = [path for path in FILES if path.parent.name == "base"]
+OLDEST = "1.33"
+"""docs/deploy-kubernetes.md names it."""
+UNWALLED = {"appArmorProfile", "procMount", "hostUsers"}
+"""What only the worker's sandbox is allowed."""
+
+
+def documents(*paths: Path) -> Iterator[dict]:
+    for path in paths:
+        yield from yaml.safe_load_all(path.read_text())
+
+
+def validated(path: Path) -> str:
+    done = subprocess.run([VALIDATE, "--kubernetes-version", OLDEST, "--strict", path], capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def pods() -> Iterator[tuple[str, dict]]:
+    for each in documents(*BASE):
+        if each["kind"] in {"Deployment", "Job"}:
+            yield each["metadata"]["name"], each
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_file_fits_the_schema_of_each_of_its_kinds(path: Path, tmp_path: Path):
+    said = validated(path)
+    # An overlay's patch is no whole resource; it is checked as part of what kustomize makes.
+    assert said == "" or (path.parent.name, path.stem) == ("production", "api"), said
+    worse = tmp_path / "worse.yaml"
+    worse.write_text(path.read_text().replace("\nspec:", "\nspecs:").replace("\ndata:", "\ndatas:"))
+    assert worse.read_text() == path.read_text() or validated(worse)
+
+
+def test_kustomize_makes_of_them_what_fits(tmp_path: Path):
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("no kubectl on this machine, which has kustomize in it")
+    done = subprocess.run(
+        [kubectl, "kustomize", KUBERNETES / "overlays/production"], capture_output=True, text=True, check=True
+    )
+    (tmp_path / "made.yaml").write_text(done.stdout)
+    assert validated(tmp_path / "made.yaml") == ""
+    made = list(yaml.safe_load_all(done.stdout))
+    named = {each["metadata"]["name"] for each in documents(*FILES)}
+    assert {each["metadata"]["name"] for each in made} == named
+    assert all(image.startswith("ghcr.io/example/aicd-") for image in images(made))
+
+
+def images(made: list[dict]) -> list[str]:
+    workloads = [each for each in made if each["kind"] in {"Deployment", "Job"}]
+    return [one["image"] for each in workloads for one in each["spec"]["template"]["spec"]["containers"]]
+
+
+def test_every_file_is_in_the_kustomization_beside_it():
+    for folder in (KUBERNETES / "base", KUBERNETES / "overlays/production"):
+        told = yaml.safe_load((folder / "kustomization.yaml").read_text())
+        listed = {name for name in told["resources"] if name.endswith(".yaml")}
+        listed |= {each["path"] for each in told.get("patches", ())}
+        assert listed | {"kustomization.yaml"} == {path.name for path in folder.glob("*.yaml")}
+
+
+def test_no_pod_is_root_writes_its_system_or_has_a_capability():
+    found = dict(pods())
+    assert {"worker", "migrate"} <= set(found)
+    for name, each in found.items():
+        pod = each["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"], name
+        assert pod["securityContext"]["seccompProfile"]["type"] != "Unconfined", name
+        assert pod["automountServiceAccountToken"] is False, name
+        assert container["securityContext"]["readOnlyRootFilesystem"], name
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False, name
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, name
+        assert {"requests", "limits"} <= set(container["resources"]), name
+        assert not [volume for volume in pod["volumes"] if "hostPath" in volume], name
+        if name != "worker":
+            assert not UNWALLED & {*pod, *pod["securityContext"], *container["securityContext"]}, name
+            assert each["metadata"]["namespace"] == "aicd", name
+
+
+def test_the_worker_may_make_sandboxes_and_has_time_to_drain():
+    worker = dict(pods())["worker"]["spec"]["template"]["spec"]
+    (container,) = worker["containers"]
+    assert worker["hostUsers"] is False, "an unmasked /proc is allowed in a user namespace only"
+    assert container["securityContext"]["procMount"] == "Unmasked"
+    drain = int(container["args"][container["args"].index("--drain-timeout") + 1])
+    assert worker["terminationGracePeriodSeconds"] > drain
+
+
+def test_every_namespace_denies_by_default_and_every_deployment_may_be_drained():
+    everything = list(documents(*BASE))
+    spaces = {each["metadata"]["name"] for each in everything if each["kind"] == "Namespace"}
+    for space in spaces:
+        ours = [each for each in everything if each["metadata"].get("namespace") == space]
+        (denied,) = [each["spec"] for each in ours if each["metadata"]["name"] == "default-deny"]
+        assert denied == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+        deployments = {each["metadata"]["name"] for each in ours if each["kind"] == "Deployment"}
+        assert deployments == {each["metadata"]["name"] for each in ours if each["kind"] == "PodDisruptionBudget"}

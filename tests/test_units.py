@@ -1,0 +1,65 @@
+"""The systemd units are what systemd accepts, and leave the sandbox and a drain what they need."""
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = sorted((Path(__file__).parents[1] / "deploy/systemd").glob("*.service"))
+BREAK_SANDBOXES = {
+    "RestrictNamespaces",
+    "ProtectProc",
+    "ProcSubset",
+    "ProtectKernelTunables",
+    "ProtectKernelLogs",
+    "PrivateDevices",
+    "SystemCallFilter",
+    "MemoryDenyWriteExecute",
+}
+
+
+def service(path: Path) -> dict[str, str]:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    parser.read_string(path.read_text())
+    return dict(parser["Service"])
+
+
+def verify(path: Path) -> str:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("no systemd on this machine")
+    done = subprocess.run([program, "verify", path], capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_systemd_accepts_the_unit(path: Path, tmp_path: Path):
+    place = tmp_path / path.name
+    # Where there is no installation, its program is not there either.
+    place.write_text(path.read_text().replace("/opt/aicd/venv/bin/aicd", "/bin/true"))
+    assert verify(place) == ""
+    place.write_text(place.read_text().replace("Restart=always", "Restart=often").replace("Type=oneshot", "Type=once"))
+    assert "Failed to parse" in verify(place)
+
+
+def test_a_worker_has_time_to_drain_and_may_make_sandboxes():
+    (path,) = [path for path in UNITS if "worker" in path.stem]
+    told = service(path)
+    drain = re.search(r"--drain-timeout (\d+)", told["ExecStart"])
+    assert drain
+    assert int(told["TimeoutStopSec"]) > int(drain[1])
+    assert told["KillMode"] == "mixed", "SIGTERM is for the worker alone: what it runs ends with its step"
+    assert not BREAK_SANDBOXES & set(told)
+
+
+def test_no_unit_is_root_or_has_a_secret_in_its_environment():
+    for path in UNITS:
+        told = service(path)
+        assert told["User"] == "aicd", path.name
+        assert told["NoNewPrivileges"] == "yes", path.name
+        assert told["CapabilityBoundingSet"] == "", path.name
+        assert not re.search(r"(URL|KEY|TOKEN)\w*=", told["Environment"]), path.name
