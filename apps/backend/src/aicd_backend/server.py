@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = BackendSettings.load()
         refuse_unsafe(settings)
+        begin_to_log(settings)
     except InvalidInputError as error:
         parser.error(error.message)
     if not settings.database_url or not settings.system_database_url:
@@ -58,7 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         system = SystemDatabase.connect(settings.system_database_url)
     except InvalidInputError as error:
         parser.error(error.message)
-    begin_to_log(settings)
     # uvicorn raises the signal again once it has shut down; by default that would kill us by SIGTERM.
     signal.signal(signal.SIGTERM, _exit_cleanly)
     # A shell that starts us in the background has SIGINT ignored; whoever sends one all the same means it.

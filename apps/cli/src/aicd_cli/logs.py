@@ -35,7 +35,8 @@ def begin_to_log(settings: Settings) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(settings, redaction_of(settings, os.environ, remembered=REMEMBERED), sys.stderr))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    logging.captureWarnings(capture=True)
     quiet = logging.NOTSET if settings.log_level == "debug" else logging.WARNING
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(quiet)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ from aicd_cli.exit_codes import ExitCode, of_error
 from aicd_core.errors import AicdError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_log = logging.getLogger(__name__)
 
 Work = Coroutine[Any, Any, ExitCode]
 
@@ -75,11 +78,16 @@ def _explain(error: BaseException | None, *, as_json: bool, job_id: str | None) 
     if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
         complain("Stopped before a job was taken on.", "cancelled", as_json=as_json)
         return ExitCode.CANCELLED
-    with suppress(OSError):
-        traceback.print_exception(error)
+    told = f"Unexpected {type(error).__name__}"
+    if logging.getLogger().handlers:  # a process that keeps a log, without secrets
+        _log.critical("%s ended the process", told, exc_info=error)
+    else:
+        told = f"{told}: {error}"
+        with suppress(OSError):
+            traceback.print_exception(error)
     complain(
-        f"Unexpected {type(error).__name__}: {error}. This is a defect of aicd; a job that had begun can be "
-        "resumed by the same command. Please report the lines above.",
+        f"{told}. This is a defect of aicd; a job that had begun can be resumed by the same command. Please report the "
+        "lines above.",
         "internal",
         as_json=as_json,
         job_id=job_id,

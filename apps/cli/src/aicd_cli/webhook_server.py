@@ -8,7 +8,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from aicd_cli.http import Server, listening, plain_config
-from aicd_cli.logs import begin_to_log
 from aicd_cli.metering import metered
 from aicd_cli.readiness import ReadyCheck, SharedCheck
 from aicd_cli.receiving import open_route, secrets_of
@@ -50,7 +49,6 @@ async def serve(settings: Settings, host: str, port: int) -> None:
         InvalidInputError: there is no webhook secret.
         UnavailableError: the port cannot be had.
     """
-    begin_to_log(settings)
     secrets_of(settings)
     with listening(host, port) as listener:
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.logs import begin_to_log
 from aicd_cli.options import DataDir
 from aicd_cli.process import run_process
 from aicd_core.settings import Settings
@@ -27,7 +28,9 @@ def serve_command(
     """
 
     async def work() -> ExitCode:
-        await importlib.import_module("aicd_cli.webhook_server").serve(Settings.load(data_dir=data_dir), host, port)
+        settings = Settings.load(data_dir=data_dir)
+        begin_to_log(settings)
+        await importlib.import_module("aicd_cli.webhook_server").serve(settings, host, port)
         return ExitCode.OK
 
     run_process(work, as_json=False)

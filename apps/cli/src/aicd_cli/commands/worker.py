@@ -53,6 +53,7 @@ def command(
 
     async def work() -> ExitCode:
         settings, taken = load_settings(data_dir), parse_queues(queues)
+        begin_to_log(settings)
         options = WorkerOptions(
             drain_timeout,
             jobs=QueueName.JOBS in taken,
@@ -67,7 +68,6 @@ def command(
 
 async def serve(settings: Settings, options: WorkerOptions, concurrency: int) -> None:
     """Runs a worker until a stop signal, also one that comes while it still waits for its database."""
-    begin_to_log(settings)
     hosts = Hosts(settings)
 
     async def run(stop_by: StopBy) -> None:

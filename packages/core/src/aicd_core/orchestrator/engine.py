@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from structlog.contextvars import bound_contextvars
-
 from aicd_core.contracts import Agent, Checkout, CodeHost, Left, OutsideFeedback, Usage
 from aicd_core.errors import (
     AicdError,
@@ -76,8 +74,7 @@ class Engine:
             AicdError: without retries: something outside of the job is wrong (database, disk); the job can be resumed.
         """
         about = {JOB: str(held.job_id), ORG: str(held.tenant.org_id)}
-        bound = bound_contextvars(job=about[JOB], org=about[ORG])
-        with bound, span("work", about, parent=held.taken.job.traceparent):
+        with span("work", about, parent=held.taken.job.traceparent):
             await self._work(held)
 
     async def _work(self, held: Held) -> None:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from aicd_core.contracts import Queue, Scheduler, Wake
 from aicd_core.deliveries.service import DeliveryWorker
 from aicd_core.errors import AicdError, UnavailableError
@@ -143,14 +145,15 @@ class Worker:
 
     async def _work(self, taken: Taken) -> None:
         """Works on one job; whatever goes wrong with it stays with it."""
-        try:
-            await self._keeper.hold(taken, self._work_or_hand_over)
-        except LeaseLostError as error:
-            LEASES_LOST.inc()
-            _log.info("%s", error)
-        except Exception:  # noqa: BLE001 # one job's trouble is no other's
-            # Not even its failure could be written down: the lease runs out, and another worker takes it.
-            _log.exception("job %s was left behind", taken.job.id)
+        with bound_contextvars(job=str(taken.job.id), org=str(taken.job.org_id)):
+            try:
+                await self._keeper.hold(taken, self._work_or_hand_over)
+            except LeaseLostError as error:
+                LEASES_LOST.inc()
+                _log.info("%s", error)
+            except Exception:  # noqa: BLE001 # one job's trouble is no other's
+                # Not even its failure could be written down: the lease runs out, and another worker takes it.
+                _log.exception("job %s was left behind", taken.job.id)
 
     async def _work_or_hand_over(self, held: Held) -> None:
         try:
