@@ -16,7 +16,7 @@ import psycopg
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.jobs.machine import JobState
 from aicd_core.migrations import migrate
-from aicd_core.testing.chaos.installation import Installation, new_source, wait_until
+from aicd_core.testing.chaos.installation import AicdProcess, Installation, new_source, wait_until
 from aicd_core.testing.chaos.repository import list_jobs
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.journaled import AGENT, NAME
@@ -54,20 +54,31 @@ class Vault:
 
     def aicd(self, *arguments: str, machine: str = MACHINE, **settings: str) -> tuple[int, dict[str, Any], str]:
         """Runs a command with `--json`; its exit code, what it says to programs, and to people."""
-        restic = debian_program("restic")
         before = dict(self.made.settings)
-        self.made.settings |= {
-            "PATH": f"{Path(restic.path).parent}:{os.environ['PATH']}",
-            "AICD_BACKUP_REPOSITORY": str(self.repository),
-            "AICD_BACKUP_PASSWORD": PASSWORD,
-            **self.extra,
-            **settings,
-        }
+        self.made.settings |= {**self.settings(), **settings}
         try:
             done = self.made.aicd(machine, *arguments, "--json")
         finally:
             self.made.settings = before
         return done.returncode, json.loads(done.stdout or "{}"), done.stderr.decode()
+
+    def begin(self, *arguments: str, machine: str = MACHINE) -> AicdProcess:
+        """Starts a command that stays."""
+        before = dict(self.made.settings)
+        self.made.settings |= self.settings()
+        try:
+            return self.made.begin(machine, *arguments)
+        finally:
+            self.made.settings = before
+
+    def settings(self) -> dict[str, str]:
+        """What `aicd` needs to find the repository."""
+        return {
+            "PATH": f"{Path(debian_program('restic').path).parent}:{os.environ['PATH']}",
+            "AICD_BACKUP_REPOSITORY": str(self.repository),
+            "AICD_BACKUP_PASSWORD": PASSWORD,
+            **self.extra,
+        }
 
     def succeed(self, *arguments: str, machine: str = MACHINE, **settings: str) -> dict[str, Any]:
         """As `aicd`, of one that must succeed; what it says to programs."""

@@ -3,11 +3,17 @@
 import asyncio
 import random
 import shutil
+import time
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
+from aicd_core.db.embedded import EmbeddedPostgres
+from aicd_core.telemetry.backups import Record
+from aicd_core.testing.chaos.installation import installation, wait_until
 from aicd_core.testing.chaos.verdict import Payment, breaches
 from aicd_core.testing.chaos.work import place, scripted
 from backup_world import MACHINE, OneMachine, Vault, destroy, listing, one_machine, opened, wait_for_open
@@ -16,11 +22,26 @@ JOBS = 8
 HELD = 30
 """From this call on the model answers nobody until the backup is made: of 44, so some jobs are at work then."""
 
+LATE = "SELECT count(*) FROM organizations WHERE name = 'Late'"
+
 
 def begin(made: OneMachine) -> None:
     """Two workers on the machine."""
     for _ in range(2):
         made.worker(MACHINE, "--concurrency", "2", "--drain-timeout", "30")
+
+
+def ask(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Runs one statement; its rows, if it has any."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(statement.encode())
+        return found.fetchall() if found.description else []
+
+
+def shipped(data_dir: Path) -> float:
+    """Up to when the log is in the repository."""
+    record = Record.read(data_dir)
+    return 0.0 if record is None else record.wal or 0.0
 
 
 def flip(repository: Path) -> None:
@@ -63,8 +84,7 @@ def test_a_busy_installation_that_was_destroyed_goes_on_from_its_backup(tmp_path
         assert all(before[name] <= found[name] for name in found)
         again = after - opened(made)
         assert again, "what was opened after the backup is not open in it"
-        with psycopg.connect(made.urls.admin) as connection:
-            assert connection.execute("SELECT count(*) FROM jobs WHERE lease_owner IS NOT NULL").fetchone() == (0,)
+        assert ask(made.urls.admin, "SELECT count(*) FROM jobs WHERE lease_owner IS NOT NULL") == [(0,)]
 
         assert made.redis is not None
         made.redis.start()
@@ -73,3 +93,91 @@ def test_a_busy_installation_that_was_destroyed_goes_on_from_its_backup(tmp_path
         lost = paid - len(found["model_calls"])
         assert list(breaches(made, at_risk=lost)) == []
         assert Payment.of(made).most <= 2
+
+
+@pytest.mark.timeout(600)
+def test_any_one_store_may_be_lost_alone(tmp_path: Path):
+    with installation(tmp_path, with_redis=True, delay=0.2) as made:
+        assert made.redis is not None
+        reader = made.urls.admin.replace("postgres@", "aicd_backup@")
+        ask(made.urls.admin, "CREATE ROLE aicd_backup LOGIN BYPASSRLS IN ROLE pg_read_all_data")
+        urls = {"AICD_BACKUP_DATABASE_URL": reader, "AICD_MIGRATION_DATABASE_URL": made.urls.admin}
+        vault = Vault(made, tmp_path / "vault", urls)
+        asyncio.run(place(made, list(scripted(made.model.url, JOBS, random.Random(7), ("alpha", "beta")))))
+        made.model.hold_from(HELD)
+        worker = made.worker(MACHINE, "--concurrency", "3")
+        wait_for_open(made, 1)
+        code, told, said = vault.aicd("backup", "run", "--init", AICD_BACKUP_DATABASE_URL=made.urls.app)
+        assert (code, told["code"]) == (2, "backup_role"), said
+        taken = vault.succeed("backup", "run")
+        code, told, said = vault.aicd("restore")
+        assert (code, told["code"]) == (1, "database_in_use"), said
+
+        made.redis.kill()
+        shutil.rmtree(made.redis.root)
+        made.redis.start()
+        made.model.release()
+        wait_for_open(made, len(opened(made)) + 1)
+
+        worker.kill()
+        for folder in ("mirrors", "jobs", "caches"):
+            shutil.rmtree(tmp_path / MACHINE / folder, ignore_errors=True)
+        worker = made.worker(MACHINE, "--concurrency", "3")
+        wait_for_open(made, len(opened(made)) + 1)
+
+        worker.kill()
+        code, told, said = vault.aicd("restore")
+        assert (code, told["code"]) == (1, "database_not_empty"), said
+        ask(made.urls.admin, f"COMMENT ON SCHEMA public IS 'aicd installation {uuid4()}'")
+        code, told, said = vault.aicd("restore", taken["id"], "--replace", "postgres")
+        assert (code, told["code"]) == (1, "foreign_backup"), said
+        paid = len(made.model.calls())
+        made.postgres.stop()
+        shutil.rmtree(tmp_path / "postgres")
+        made.postgres.start()
+        restored = vault.succeed("restore")
+        assert (restored["rows"], restored["installation"]) == (taken["rows"], taken["installation"])
+        assert ask(made.urls.app, "SELECT count(*) FROM jobs") == [(0,)], "the walls stand"
+        kept = len(listing(made.urls.admin)["model_calls"])
+        made.worker(MACHINE, "--concurrency", "3")
+        wait_for_open(made, JOBS)
+        assert list(breaches(made, at_risk=paid - kept)) == []
+
+
+@pytest.mark.timeout(600)
+def test_the_embedded_database_is_restored_to_any_moment_of_its_log(tmp_path: Path):
+    with one_machine(tmp_path, delay=0.1) as made:
+        vault = Vault(made, tmp_path / "vault")
+        service = vault.begin("backup", "run", "--init", "--every", "1h", "--wal-every", "1s")
+        wait_until(lambda: "the log is kept until now" in service.said(), "the log", 240)
+        asyncio.run(place(made, list(scripted(made.model.url, 4, random.Random(7), ("alpha", "beta")))))
+        made.model.hold_from(20)
+        begin(made)
+        wait_for_open(made, 1)
+        moment = ask(made.urls.admin, "SELECT now()")[0][0]
+        ask(made.urls.admin, "UPDATE organizations SET name = 'Late' WHERE slug = 'alpha'")
+        before, told = listing(made.urls.admin), time.time()
+        wait_until(lambda: shipped(tmp_path / MACHINE) > told, "its shipping", 240)
+        destroy(made)
+        paid = len(made.model.calls())
+
+        code, said, _ = vault.aicd("restore", "--at", "2999-01-01T00:00:00Z")
+        assert (code, said["code"]) == (1, "not_in_log")
+        vault.succeed("restore", "--at", moment.isoformat(), machine="other")
+        other = EmbeddedPostgres(tmp_path / "other" / "postgres")
+        try:
+            assert ask(other.start(), LATE) == [(0,)]
+        finally:
+            other.stop()
+        vault.succeed("restore", "--at", "latest")
+        made.postgres.start()
+        found = listing(made.urls.admin)
+        assert all(before[name] <= found[name] for name in found)
+        assert ask(made.urls.admin, LATE) == [(1,)]
+
+        assert made.redis is not None
+        made.redis.start()
+        made.model.release()
+        begin(made)
+        wait_for_open(made, 4)
+        assert list(breaches(made, at_risk=paid - len(found["model_calls"]))) == []

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from aicd_cli.metering import served
@@ -14,6 +15,7 @@ from aicd_core.backups.restic import Restic
 from aicd_core.backups.taking import Source, Taken, take_backup
 from aicd_core.backups.targets import EmbeddedTarget, ServerTarget, Target
 from aicd_core.backups.values import Retention, Tell
+from aicd_core.backups.wal import LogKeeper
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import AicdError, InvalidInputError
 from aicd_core.migrations import migrate
@@ -99,34 +101,80 @@ def _require_embedded(settings: Settings, variable: str, role: str) -> None:
 
 async def back_up(settings: Settings, source: Source, restic: Restic, tell: Tell, *, deep: bool) -> Taken:
     """Makes one backup, and writes it down for `/metrics`; raises as `take_backup`."""
-    kept = Retention(settings.backup_keep_daily, settings.backup_keep_weekly, settings.backup_keep_monthly)
-    taken = await take_backup(source, restic, kept, tell, deep=deep)
+    taken = await take_backup(source, restic, _retention(settings), tell, deep=deep)
     before = Record.read(source.data_dir)
     Record(time.time(), taken.seconds, taken.size, before.wal if before else None).write(source.data_dir)
     return taken
 
 
-async def keep_backing_up(settings: Settings, restic: Restic, every: float, *, deep: bool) -> None:
-    """Makes a backup whenever the last one is `every` seconds old, until it is cancelled; tells `/metrics`.
+def _retention(settings: Settings) -> Retention:
+    return Retention(settings.backup_keep_daily, settings.backup_keep_weekly, settings.backup_keep_monthly)
 
-    One that fails is logged and tried again; it holds up nothing else.
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How often, in seconds: a backup, and the log of the embedded database (None: never)."""
+
+    every: float
+    wal_every: float | None
+    deep: bool
+
+
+async def keep_backing_up(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:
+    """Makes a backup whenever the last one is old enough, until it is cancelled; tells `/metrics`.
+
+    What fails is logged and tried again; it holds up nothing else.
+
+    Raises:
+        InvalidInputError: `wal_needs_embedded`.
     """
     place = prepare_data_dir(settings)
+    if rhythm.wal_every is not None and (settings.backup_database_url or settings.migration_database_url):
+        raise InvalidInputError(
+            "--wal-every is for the embedded database. On a server of your own, keep its log with pgBackRest, or as "
+            "its provider does.",
+            code="wal_needs_embedded",
+        )
     async with served(settings, partial(tell_of_backups, place)):
         while True:
-            await asyncio.sleep(max(0.0, due_in(Record.read(place), every, time.time())))
             try:
-                async with open_source(settings) as source:
-                    taken = await back_up(settings, source, restic, _log.info, deep=deep)
-                _log.info(
-                    "backup %s: %d bytes, %d of them new, in %.1f s", taken.id, taken.size, taken.added, taken.seconds
-                )
+                await (_with_log(settings, restic, rhythm) if rhythm.wal_every else _one(settings, restic, rhythm))
             except AicdError as error:
-                pause = min(every, RETRY_SECONDS)
+                pause = min(rhythm.wal_every or rhythm.every, RETRY_SECONDS)
                 _log.error("no backup was made (%s): %s Trying again in %.0f s.", error.code, error, pause)
                 await asyncio.sleep(pause)
 
 
+async def _one(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:
+    """Waits until a backup is due, and makes it."""
+    await asyncio.sleep(due_in(Record.read(prepare_data_dir(settings)), rhythm.every, time.time()))
+    async with open_source(settings) as source:
+        await _log_backup(settings, source, restic, rhythm)
+
+
+async def _with_log(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:
+    """Keeps the log as well, until something fails."""
+    assert rhythm.wal_every is not None, "only where it is wanted"
+    async with open_source(settings) as source:
+        keeper = LogKeeper(source, restic, _retention(settings))
+        async with keeper.receiving():
+            while True:
+                if due_in(Record.read(source.data_dir), rhythm.every, time.time()) == 0:
+                    await _log_backup(settings, source, restic, rhythm)
+                    await keeper.renew(_log.info)
+                elif keeper.has_base:
+                    await keeper.ship()
+                else:
+                    await keeper.renew(_log.info)
+                _log.info("the log is kept until now")
+                await asyncio.sleep(rhythm.wal_every)
+
+
+async def _log_backup(settings: Settings, source: Source, restic: Restic, rhythm: Rhythm) -> None:
+    taken = await back_up(settings, source, restic, _log.info, deep=rhythm.deep)
+    _log.info("backup %s: %d bytes, %d of them new, in %.1f s", taken.id, taken.size, taken.added, taken.seconds)
+
+
 def due_in(record: Record | None, every: float, now: float) -> float:
-    """Seconds until the next backup; not above 0 when it is due."""
-    return 0.0 if record is None else record.last_success + every - now
+    """Seconds until the next backup; 0 when it is due."""
+    return 0.0 if record is None else max(0.0, record.last_success + every - now)

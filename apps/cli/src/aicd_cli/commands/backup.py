@@ -2,14 +2,15 @@
 
 import logging
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from aicd_cli.backing import back_up, keep_backing_up, open_repository, open_source, open_target
-from aicd_cli.durations import parse_duration
+from aicd_cli.backing import Rhythm, back_up, keep_backing_up, open_repository, open_source, open_target
+from aicd_cli.durations import parse_duration, parse_moment
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
@@ -17,7 +18,9 @@ from aicd_cli.runtime import load_settings, prepare_data_dir
 from aicd_cli.serving import StopBy, until_told_to_stop
 from aicd_core.backups.checking import check_snapshot
 from aicd_core.backups.restoring import LATEST, Restored, Wanted, choose, list_backups, restore
+from aicd_core.backups.rewinding import Rewound, restore_at
 from aicd_core.backups.taking import Taken, working
+from aicd_core.backups.targets import EmbeddedTarget
 from aicd_core.backups.values import Manifest, Stored
 from aicd_core.errors import InvalidInputError
 
@@ -42,6 +45,10 @@ def run_command(
     every: Annotated[
         str | None, typer.Option(metavar="TIME", help="Stay, and make one whenever the last is so old: 24h, 90m.")
     ] = None,
+    wal_every: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="With --every: keep the embedded database's log, too, for `restore --at`."),
+    ] = None,
     init: Annotated[bool, typer.Option("--init", help="Make the repository if there is none.")] = False,
     deep: Deep = False,
     data_dir: DataDir = None,
@@ -54,15 +61,15 @@ def run_command(
     """
 
     async def work() -> ExitCode:
-        settings, seconds = load_settings(data_dir), None if every is None else parse_duration(every, "--every")
+        settings, rhythm = load_settings(data_dir), _rhythm(every, wal_every, deep=deep)
         restic = open_repository(settings)
         if init:
             await restic.init()
-        if seconds is not None:
+        if rhythm is not None:
             _log_to_stderr()
 
             async def run(_: StopBy) -> None:
-                await keep_backing_up(settings, restic, seconds, deep=deep)
+                await keep_backing_up(settings, restic, rhythm)
 
             await until_told_to_stop(run)
             return ExitCode.OK
@@ -126,6 +133,10 @@ def restore_command(
             metavar="DATABASE", help="Restore in the place of this database, which is kept under another name."
         ),
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="The embedded database as of this moment, or `latest`, from its log."),
+    ] = None,
     installation: Installation = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -139,9 +150,17 @@ def restore_command(
     async def work() -> ExitCode:
         settings = load_settings(data_dir)
         wanted = Wanted(backup, replace, _uuid(installation))
-        target = open_target(settings)
-        done = await restore(open_repository(settings), target, prepare_data_dir(settings), wanted, _tell)
-        _show_restored(done, as_json=as_json)
+        target, restic, place = open_target(settings), open_repository(settings), prepare_data_dir(settings)
+        if at is None:
+            _show_restored(await restore(restic, target, place, wanted, _tell), as_json=as_json)
+        elif isinstance(target, EmbeddedTarget):
+            rewound = await restore_at(restic, target, place, parse_moment(at), wanted, _tell)
+            _show_rewound(rewound, as_json=as_json)
+        else:
+            raise InvalidInputError(
+                "--at is for the embedded database. A server of your own is taken back by what keeps its log.",
+                code="wal_needs_embedded",
+            )
         return ExitCode.OK
 
     run_process(work, as_json=as_json)
@@ -164,14 +183,34 @@ def _show_restored(done: Restored, *, as_json: bool) -> None:
         show({**done.backup.told(), **files, **_of_manifest(done.manifest)})
         return
     lines = [f"{_line(done.backup)}: restored, {_rows(done.manifest)}; {done.freed} job(s) go on once a worker runs."]
+    sys.stdout.write("\n".join([*lines, *_afterwards(done)]) + "\n")
+
+
+def _show_rewound(done: Rewound, *, as_json: bool) -> None:
+    told = {"log_until": done.log_until.isoformat(), "jobs_freed": done.freed, "kept_aside": done.aside}
+    if as_json:
+        show({**done.base.told(), **told, "files": list(done.files), "rows": dict(done.facts.tables)})
+        return
+    rows = sum(done.facts.tables.values())
+    first = f"Restored from the cluster {done.base.id} and its log: {rows} rows; {done.freed} job(s) go on."
+    sys.stdout.write("\n".join([first, *_afterwards(done)]) + "\n")
+
+
+def _afterwards(done: Restored | Rewound) -> Iterator[str]:
     if done.aside:
-        lines.append(f"What was there before is kept as {done.aside}; remove it when nothing is missing.")
+        yield f"What was there before is kept as {done.aside}; remove it when nothing is missing."
     if done.files:
-        lines.append(f"Put back into the data directory: {', '.join(done.files)}.")
-    lines.append(
-        "What was revoked or rotated since the backup (keys, logins, passwords) counts again: see docs/recovery.md."
-    )
-    sys.stdout.write("\n".join(lines) + "\n")
+        yield f"Put back into the data directory: {', '.join(done.files)}."
+    yield "What was revoked since then (API keys, logins, members) counts again: see docs/recovery.md."
+
+
+def _rhythm(every: str | None, wal_every: str | None, *, deep: bool) -> Rhythm | None:
+    if every is None:
+        if wal_every is not None:
+            raise InvalidInputError("--wal-every goes with --every.", code="wal_alone")
+        return None
+    log = None if wal_every is None else parse_duration(wal_every, "--wal-every")
+    return Rhythm(parse_duration(every, "--every"), log, deep)
 
 
 def _of_manifest(manifest: Manifest) -> dict[str, Any]:

@@ -130,13 +130,14 @@ class Restic:
             raise UnavailableError(f"restic's list of backups cannot be understood: {error}", code="restic") from error
         return sorted(found, key=lambda one: one.time)
 
-    async def fetch(self, snapshot: str, target: Path) -> None:
-        """Lays everything of a snapshot into a folder; each part is held against its checksum on the way.
+    async def fetch(self, snapshot: str, target: Path, name: str = "") -> None:
+        """Lays a snapshot, or a folder of it, into a folder; each part is held against its checksum on the way.
 
         Raises:
             UnavailableError: `backup_damaged`, or the repository cannot be reached; or as `snapshots`.
         """
-        await self._do("restore", snapshot, "--target", str(target), damage=True)
+        only = ("--include", f"/{name}") if name else ()
+        await self._do("restore", snapshot, "--target", str(target), *only, damage=True)
 
     async def fetch_file(self, snapshot: str, name: str, into: IO[bytes]) -> None:
         """Writes one file of a snapshot into an open file; raises as `fetch`."""

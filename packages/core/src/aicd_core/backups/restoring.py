@@ -47,7 +47,7 @@ class Restored:
 
 async def list_backups(restic: Restic) -> list[Stored]:
     """Every backup in the repository, oldest first; raises as `Restic.snapshots`."""
-    return [_stored(one) for one in await restic.snapshots(TAG)]
+    return [stored(one) for one in await restic.snapshots(TAG)]
 
 
 async def restore(restic: Restic, target: Target, data_dir: Path, wanted: Wanted, tell: Tell) -> Restored:
@@ -138,5 +138,6 @@ async def _rebuild(url: str, staging: Path, manifest: Manifest) -> int:
     return freed
 
 
-def _stored(snapshot: Snapshot) -> Stored:
+def stored(snapshot: Snapshot) -> Stored:
+    """A backup as its tags tell it."""
     return Stored(snapshot.short_id, UUID(snapshot.tag("installation")), snapshot.time, snapshot.tag("schema"))

@@ -14,10 +14,10 @@ from uuid import UUID
 from aicd_core.backups.checking import check_snapshot
 from aicd_core.backups.files import copy_aside, sha256_of
 from aicd_core.backups.programs import postgres_call, run_postgres
-from aicd_core.backups.repository import connected, read_facts, require_all_seeing, snapshot
+from aicd_core.backups.repository import connected, no_installation, read_facts, require_all_seeing, snapshot
 from aicd_core.backups.restic import Restic, Summary
 from aicd_core.backups.values import DUMP, FILES, FORMAT, MANIFEST, Dump, Facts, Manifest, Retention, Tell
-from aicd_core.errors import ConflictError, UnavailableError
+from aicd_core.errors import ConflictError
 from aicd_core.queues.schema import QUEUE_SCHEMA
 
 TAG = "aicd-backup"
@@ -116,10 +116,7 @@ async def _stage(source: Source, staging: Path) -> Manifest:
             facts = await read_facts(connection)
             await _dump(source.url, moment, staging / DUMP)
     if facts.installation is None:
-        raise UnavailableError(
-            "The database does not say which installation it is of. Run `aicd migrate`, which marks it.",
-            code="no_installation",
-        )
+        raise no_installation()
     # Later than the database: records of what was pushed are then never older than the jobs they are of.
     also = await asyncio.to_thread(copy_aside, source.data_dir, source.also, staging / FILES)
     digest = await asyncio.to_thread(sha256_of, staging / DUMP)

@@ -16,6 +16,7 @@ from aicd_core.backups.repository import (
     drop_database,
     has_content,
     has_database,
+    is_recovering,
     name_of,
     read_installation,
     require_unused,
@@ -24,6 +25,26 @@ from aicd_core.backups.repository import (
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import UnavailableError
 from aicd_core.ids import new_uuid
+
+RECOVERED_WAL = "recovered_wal"
+NOT_REACHED = "recovery ended before configured recovery target was reached"
+RECOVERY_LOOK = 0.2
+"""Seconds between two looks at whether the server has read its log."""
+
+
+def prepare_recovery(base: Path, wal: Path, until: datetime | None) -> None:
+    """Has a copy of a cluster read a log when it is started: https://www.postgresql.org/docs/18/continuous-archiving.html.
+
+    The file that was being written when the log was shipped counts as far as it goes.
+    """
+    for path in wal.glob("*.partial"):
+        path.rename(path.with_suffix(""))
+    wal.rename(base / RECOVERED_WAL)
+    settings = [f"restore_command = 'cp {RECOVERED_WAL}/%f \"%p\"'", "recovery_target_action = 'promote'"]
+    if until is not None:
+        settings.append(f"recovery_target_time = '{until.isoformat()}'")
+    (base / "postgresql.auto.conf").write_text("\n".join(settings) + "\n")
+    (base / "recovery.signal").touch()
 
 
 @dataclass(frozen=True)
@@ -86,6 +107,40 @@ class EmbeddedTarget:
     async def prepare(self) -> str:
         await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
         return await asyncio.to_thread(self._beside.start)
+
+    async def recover(self, base: Path, wal: Path, until: datetime | None) -> str:
+        """A server beside it on a copy of a cluster, which has read its log up to a moment, or to its end; its URL.
+
+        Args:
+            base, wal: the folders with the copy and the log; both are moved from there.
+
+        Raises:
+            UnavailableError: `not_in_log`: the log does not reach to that moment; or Postgres refuses.
+        """
+        await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
+        await asyncio.to_thread(prepare_recovery, base, wal, until)
+        await asyncio.to_thread(self._beside.adopt, base)
+        try:
+            url = await asyncio.to_thread(self._beside.start)
+            while True:
+                async with connected(url) as connection:
+                    if not await is_recovering(connection):
+                        return url
+                await asyncio.sleep(RECOVERY_LOOK)
+        except UnavailableError as error:
+            if NOT_REACHED in (self._beside.cluster / "server.log").read_text(errors="replace"):
+                raise UnavailableError(
+                    "The log that was kept ends before that moment. Nothing was restored. Name an earlier one, or say "
+                    "--at latest.",
+                    code="not_in_log",
+                ) from error
+            raise
+
+    async def finish_recovery(self) -> None:
+        """Leaves nothing of it behind in the cluster, which is stopped."""
+        await asyncio.to_thread(self._beside.stop)
+        await asyncio.to_thread(shutil.rmtree, self._beside.cluster / RECOVERED_WAL)
+        (self._beside.cluster / "postgresql.auto.conf").write_text("")
 
     async def adopt(self) -> str | None:
         await asyncio.to_thread(self._beside.stop)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from aicd_core.db.embedded_account import in_mount_namespace, own_folder
+from aicd_core.db.embedded_account import give_to_server, in_mount_namespace, own_folder
 from aicd_core.db.embedded_faults import setup_fault, start_fault
 from aicd_core.db.embedded_options import switches
 from aicd_core.errors import ConflictError, UnavailableError
@@ -111,6 +111,13 @@ class EmbeddedPostgres:
                 self._shut_down()
                 if self.socket_dir.parent != self._root:
                     shutil.rmtree(self.socket_dir, ignore_errors=True)
+
+    def adopt(self, folder: Path) -> None:
+        """Makes a data folder of Postgres's this server's cluster, of which there is none yet."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o711)
+        give_to_server(folder)
+        folder.rename(self._cluster)
+        self._initialised.touch()
 
     def require_unused(self) -> None:
         """Makes sure that no process uses this server.

@@ -24,6 +24,15 @@ def own_folder(folder: Path) -> None:
     os.chown(folder, owner, -1)
 
 
+def give_to_server(folder: Path) -> None:
+    """Makes a folder, with all that is in it, the server's own."""
+    owner = service_account().pw_uid if os.geteuid() == 0 else os.geteuid()
+    for place, _, names in os.walk(folder):
+        for path in (Path(place), *(Path(place, name) for name in names)):
+            os.chown(path, owner, -1, follow_symlinks=False)
+    folder.chmod(0o700)
+
+
 def service_account() -> pwd.struct_passwd:
     """The account that root runs the server as; made when it is not there."""
     try:

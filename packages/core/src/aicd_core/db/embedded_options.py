@@ -5,6 +5,8 @@ OPTIONS = {
     "shared_buffers": "64MB",
     "max_connections": "200",
     "log_min_messages": "warning",
+    # What is kept for a receiver of the log that is away: then its next copy begins anew, and no disk fills up.
+    "max_slot_wal_keep_size": "4GB",
 }
 FLEETING = {
     "fsync": "off",

@@ -1,0 +1,149 @@
+"""Restoring to any moment: a copy of the embedded server's cluster, and its log from then on, shipped every so often.
+
+The log (WAL) is received as it is written (`pg_receivewal`), so what is shipped ends where the server was a moment ago,
+and nothing about the server has to be configured.
+"""
+
+import asyncio
+import json
+import re
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aicd_core.backups.files import sha256_of
+from aicd_core.backups.programs import end, postgres_call, run_postgres
+from aicd_core.backups.repository import connected, has_received, make_slot, read_brief, read_position
+from aicd_core.backups.restic import Restic
+from aicd_core.backups.taking import Source, installation_tag, working
+from aicd_core.backups.values import DAMAGED, Retention, Tell
+from aicd_core.errors import UnavailableError
+from aicd_core.telemetry.backups import Record
+
+BASE_TAG, WAL_TAG = "aicd-base", "aicd-wal"
+BASE, WAL = "base", "wal"
+"""Folders in the repository: the cluster, and its log."""
+KNOWN = "base-id"
+"""A file beside the log: the name of the cluster in the repository that the log goes on from."""
+SLOT = "aicd_backup"
+"""Has the server keep what was not received yet, within `max_slot_wal_keep_size`."""
+PATIENCE = 30.0
+CHECKSUMS = "--manifest-checksums=SHA256"
+_FIRST = re.compile(r"^START WAL LOCATION: .* \(file ([0-9A-F]{24})\)$", re.MULTILINE)
+
+
+def check_cluster(cluster: Path) -> None:
+    """Holds a copy of a cluster against the manifest that `pg_basebackup` wrote (the wheel's own checker crashes).
+
+    Raises:
+        UnavailableError: `backup_damaged`.
+    """
+    for one in json.loads((cluster / "backup_manifest").read_bytes())["Files"]:
+        path = cluster / one["Path"]
+        if not path.is_file() or path.stat().st_size != one["Size"] or sha256_of(path) != one["Checksum"]:
+            raise UnavailableError(f"In the copy of the cluster, {one['Path']} is not as it was.", code=DAMAGED)
+
+
+@dataclass
+class LogKeeper:
+    """Keeps the log of one embedded server while it is `receiving`."""
+
+    source: Source
+    restic: Restic
+    kept: Retention
+
+    @property
+    def _spool(self) -> Path:
+        return self.source.folder / WAL
+
+    @asynccontextmanager
+    async def receiving(self) -> AsyncIterator[None]:
+        """Receives the log as long as the block lasts.
+
+        Raises:
+            UnavailableError: Postgres cannot be reached.
+        """
+        async with connected(self.source.url) as connection:
+            if await make_slot(connection, SLOT):
+                shutil.rmtree(self._spool, ignore_errors=True)  # there is a gap: a copy has to come first
+                (self.source.folder / KNOWN).unlink(missing_ok=True)
+        self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        arguments = ("--directory", str(self._spool), "--slot", SLOT, "--synchronous", "--status-interval=1")
+        call = postgres_call("pg_receivewal", self.source.url, *arguments)
+        # One that outlived this process would keep the slot from the next.
+        words = ("setpriv", "--pdeathsig", "KILL", *call.words)
+        process = await asyncio.create_subprocess_exec(
+            *words, env=dict(call.environment), stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            yield
+        finally:
+            await end(process)
+
+    @property
+    def has_base(self) -> bool:
+        """Whether there is a copy that the log goes on from."""
+        return (self.source.folder / KNOWN).exists()
+
+    async def renew(self, tell: Tell) -> None:
+        """Stores a copy of the cluster, from which the log goes on, and lets go of what lies further back.
+
+        Raises:
+            UnavailableError: Postgres, the repository or the disk refuses; `backup_damaged`: the copy is not whole.
+            ConflictError: `backup_running`.
+        """
+        with working(self.source.folder) as staging:
+            tell("copying the cluster")
+            base, first = await self._copy(staging)
+        if self.has_base:
+            await self.ship()  # the log of the one before reaches to here
+        (self.source.folder / KNOWN).write_text(base)
+        for path in self._spool.iterdir():
+            if path.name[:24] < first:
+                path.unlink()
+        await self.ship()
+        await self._let_go()
+
+    async def ship(self) -> None:
+        """Stores the log as it is now, all of it since the copy; raises as `renew`."""
+        async with connected(self.source.url) as connection:
+            installation, _ = await read_brief(connection)
+            now, position = time.time(), await read_position(connection)
+            deadline = time.monotonic() + PATIENCE
+            while not await has_received(connection, SLOT, position):
+                if time.monotonic() > deadline:
+                    raise UnavailableError("The log of Postgres is not received. Look at its log.", code="wal_behind")
+                await asyncio.sleep(0.1)
+        base = (self.source.folder / KNOWN).read_text()
+        tags = (WAL_TAG, installation_tag(installation), f"base={base}")
+        done = await self.restic.store(self.source.folder, (WAL,), tags, datetime.fromtimestamp(now, UTC))
+        shipped = await self.restic.snapshots(WAL_TAG)
+        await self.restic.drop([one.id for one in shipped if one.tag("base") == base and one.short_id != done.id])
+        if (record := Record.read(self.source.data_dir)) is not None:
+            replace(record, wal=now).write(self.source.data_dir)
+
+    async def _copy(self, staging: Path) -> tuple[str, str]:
+        """The copy's name in the repository, and the name of the first file of the log that it needs."""
+        target = staging / BASE
+        options = ("--pgdata", str(target), "--wal-method=fetch", "--checkpoint=fast", "--no-sync", CHECKSUMS)
+        await run_postgres(postgres_call("pg_basebackup", self.source.url, *options), "The cluster was not copied")
+        await asyncio.to_thread(check_cluster, target)
+        async with connected(self.source.url) as connection:
+            installation, revision = await read_brief(connection)
+        tags = (BASE_TAG, installation_tag(installation), f"schema={revision}")
+        found = _FIRST.search((target / "backup_label").read_text())
+        assert found is not None, "pg_basebackup writes it down"
+        done = await self.restic.store(staging, (BASE,), tags, datetime.now(UTC))
+        return done.id, found[1]
+
+    async def _let_go(self) -> None:
+        async with connected(self.source.url) as connection:
+            installation, _ = await read_brief(connection)
+        await self.restic.forget((BASE_TAG, installation_tag(installation)), Retention(self.kept.daily, 0, 0))
+        bases = {one.short_id for one in await self.restic.snapshots(BASE_TAG)}
+        shipped = await self.restic.snapshots(WAL_TAG)
+        await self.restic.drop([one.id for one in shipped if one.tag("base") not in bases])
