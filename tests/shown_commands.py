@@ -23,6 +23,7 @@ BEGINS = re.compile(r"(?:export |\.venv/bin/)?(?:aicd|AICD_|make|curl)\b")
 OTHERS = frozenset(
     (
         *("apt-get", "base64", "cat", "cd", "createdb", "date", "export", "git", "grep", "head", "id", "npm"),
+        *("cosign", "docker", "promtool", "redis-cli", "restic"),
         *("openssl", "podman", "printf", "psql", "sed", "sudo", "usermod"),
     )
 )
@@ -128,7 +129,7 @@ def _aicd_fault(arguments: list[str], *, whole: bool) -> str | None:
             if value is not None or whole:
                 parameter.process_value(context, value)
     except TyperException as error:
-        return str(error)
+        return str(error) if whole or "requires an argument" not in str(error) else None
     return None
 
 
@@ -136,7 +137,8 @@ def _curl_fault(arguments: list[str]) -> str | None:
     posts = any(word in {"-d", "--data"} for word in arguments)
     method = arguments[arguments.index("-X") + 1] if "-X" in arguments else "post" if posts else "get"
     url = next(word for word in arguments if word.startswith("http"))
-    return route_fault(method, re.sub(r"https?://[^/]+", "", url))
+    host, path = re.fullmatch(r"https?://([^/:]+)[^/]*(.*)", url).groups()
+    return route_fault(method, path) if host in {"api.example.com", "127.0.0.1", "localhost"} else None
 
 
 def route_fault(method: str, path: str) -> str | None:
