@@ -1,6 +1,7 @@
 """From ledger to Stripe's meters: what is charged, sent, refused, compared and corrected."""
 
 import asyncio
+import json
 import os
 import subprocess
 from dataclasses import replace
@@ -309,6 +310,12 @@ async def test_the_operators_commands(desk: Desk, tmp_path: Path) -> None:
     code, told = await aicd("reconcile", "--day", f"{NOON:%Y-%m-%d}")
     assert (code, "same    " in told) == (0, True), told
     assert await aicd("dead", "--org", "acme") == (0, "none is dead\n")
+    code, told = await aicd("reconcile", "--day", f"{NOON:%Y-%m-%d}", "--json")
+    compared = json.loads(told)["meters"]
+    assert (code, {(each["differs"], each["day"]) for each in compared}) == (0, {(False, f"{NOON:%Y-%m-%d}")})
+    assert await aicd("dead", "--org", "acme", "--json") == (0, '{"meter_events": []}\n')
+    code, told = await aicd("plans", "--json")
+    assert (code, json.loads(told)["default"] in json.loads(told)["plans"]) == (0, True)
     code, told = await aicd("sync", AICD_STRIPE_MODE="live")
     assert (code, "AICD_STRIPE_KEY" in told) == (2, True)
     code, told = await aicd("sync", AICD_STRIPE_KEY="")

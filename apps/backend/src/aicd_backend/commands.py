@@ -9,8 +9,8 @@ import typer
 
 from aicd_backend.billing_commands import app as billing
 from aicd_cli.exit_codes import ExitCode
-from aicd_cli.options import DataDir
-from aicd_cli.process import run_process
+from aicd_cli.options import AsJson, DataDir
+from aicd_cli.process import run_process, show
 
 UP_EXAMPLE = "Example:  aicd up --port 8080 --concurrency 2"
 
@@ -53,6 +53,7 @@ def bootstrap_command(
     email: Annotated[str, typer.Option(metavar="ADDRESS", help="The first owner's; he logs in with it.")],
     org: Annotated[str, typer.Option("--org", metavar="SLUG", help="The organization; made if there is none.")],
     name: Annotated[str, typer.Option(metavar="TEXT", help="The first owner's name.")] = "",
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make an organization's first owner, and an API key that may do everything there.
@@ -65,10 +66,13 @@ def bootstrap_command(
         bootstrap = importlib.import_module("aicd_backend.bootstrap")
         token = await bootstrap.bootstrap(data_dir, org, email, name)
         sys.stderr.write(f"{email} owns {org}. This API key may do everything there, and is not shown again:\n")
-        sys.stdout.write(f"{token.reveal()}\n")
+        if as_json:
+            show({"org": org, "email": email, "api_key": token.reveal()})
+        else:
+            sys.stdout.write(f"{token.reveal()}\n")
         return ExitCode.OK
 
-    run_process(work, as_json=False)
+    run_process(work, as_json=as_json)
 
 
 def up_command(

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from aicd_backend.billing.accounts import repository as accounts
@@ -53,25 +54,20 @@ class Operations:
                 await self.exporter.run()
             return 0
 
-    async def reconcile(self, day: date) -> list[str]:
-        """Compares a day; a line for each meter of each organization, those that differ marked."""
+    async def reconcile(self, day: date) -> list[dict[str, Any]]:
+        """Compares a day: each meter of each organization in all books, and whether two of them differ."""
         if day >= datetime.now(UTC).date():
             raise InvalidInputError(f"{day} is not over yet: name a day of UTC before today.", code="day_not_over")
         with _told():
             found = await self.exporter.reconcile(day)
-        return [
-            f"{'DIFFERS' if one.differs else 'same   '} {org_id} {one.day} {one.meter}: ledger {one.ledger}, charged "
-            f"{one.charged}, billable {one.billable}, sent {one.sent}, Stripe {one.provider}"
-            for org_id, one in found
-        ]
+        return [{"organization_id": str(org_id), "differs": one.differs, **_plain(one)} for org_id, one in found]
 
-    async def dead(self, slug: str) -> list[str]:
-        """A line for each dead meter event of an organization."""
+    async def dead(self, slug: str) -> list[dict[str, Any]]:
+        """The dead meter events of an organization."""
         async with self.exporter.database.read(tenant := await self.tenant(slug)) as session:
             found = await exports.list_exports(session, tenant, ExportState.DEAD)
-        return [
-            f"{one.id} {one.meter} {one.quantity} {one.occurred_at:%Y-%m-%d}: {one.code}: {one.reason}" for one in found
-        ]
+        names = ("id", "meter", "quantity", "occurred_at", "code", "reason")
+        return [{name: _value(getattr(one, name)) for name in names} for one in found]
 
     async def resend(self, slug: str, export_id: UUID | None) -> int:
         """As `Corrector.resend`."""
@@ -125,14 +121,30 @@ async def opened(data_dir: Path | None, *, logs: bool = False) -> AsyncIterator[
         yield Operations(exporter, Corrector(store.database, OPERATOR))
 
 
-def show_plans(data_dir: Path | None) -> list[str]:
-    """A line for each plan and each of its prices; raises InvalidInputError, `bad_plans`."""
+def show_plans(data_dir: Path | None) -> dict[str, Any]:
+    """The plans with their prices; raises InvalidInputError, `bad_plans`."""
     plans = Plans.load(BackendSettings.load(data_dir=data_dir).billing_plans)
-    lines = []
-    for name, plan in plans.plans.items():
-        lines.append(f"{name}: {plan.title}{' (default)' if name == plans.default else ''}")
-        lines += [f"  {meter.name}: {meter.unit_pico_usd / 1e12:.12f} USD" for meter in plan.meters()]
-    return lines
+    told = {
+        name: {
+            "title": plan.title,
+            "prices": [
+                {"meter": meter.name, "unit_usd": f"{meter.unit_pico_usd / 1e12:.12f}"} for meter in plan.meters()
+            ],
+        }
+        for name, plan in plans.plans.items()
+    }
+    return {"default": plans.default, "plans": told}
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """The fields of a frozen value, for JSON."""
+    return {each.name: _value(getattr(row, each.name)) for each in fields(row)}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from aicd_cli.exit_codes import ExitCode
-from aicd_cli.options import DataDir
-from aicd_cli.process import run_process
+from aicd_cli.options import AsJson, DataDir
+from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, prepare_data_dir
 
 EXAMPLE = "Example:  aicd github setup --organization acme --webhook-url https://ci.example.com/webhooks/github"
@@ -23,6 +23,7 @@ def command(
         str | None, typer.Option(metavar="URL", help="Where GitHub reaches this product; can be set later.")
     ] = None,
     wait: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="How long to wait for the browser.")] = 600,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make a GitHub App with the permissions it needs, in a browser on this machine.
@@ -34,7 +35,13 @@ def command(
         settings = load_settings(data_dir)
         folder = prepare_data_dir(settings) / "github-app"
         parts = (settings.github_api_url, name, organization, webhook_url, folder, wait)
-        made, place = await importlib.import_module("aicd_cli.github_setup").Setup(*parts).run(_say)
+        made, place = (
+            await importlib.import_module("aicd_cli.github_setup").Setup(*parts).run(_tell if as_json else _say)
+        )
+        if as_json:
+            install, key = f"{made.page}/installations/new", str(place / "key.pem")
+            show({"app": made.slug, "app_id": made.app_id, "install_at": install, "key_file": key})
+            return ExitCode.OK
         _say(f"The App {made.slug} is made. Install it on your repositories:  {made.page}/installations/new")
         _say("Then set for every process of AI-CD:")
         _say(f"  AICD_GITHUB_APP_ID={made.app_id}")
@@ -42,7 +49,11 @@ def command(
         _say(f'  AICD_GITHUB_WEBHOOK_SECRET="$(cat {place / "webhook-secret"})"')
         return ExitCode.OK
 
-    run_process(work, as_json=False)
+    run_process(work, as_json=as_json)
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 def _say(text: str) -> None:

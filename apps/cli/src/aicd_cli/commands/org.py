@@ -12,8 +12,8 @@ import typer
 
 from aicd_cli.commands.migrate import owner_url
 from aicd_cli.exit_codes import ExitCode
-from aicd_cli.options import DataDir
-from aicd_cli.process import run_process
+from aicd_cli.options import AsJson, DataDir
+from aicd_cli.process import run_process, show
 from aicd_cli.runtime import LOCAL_ORGANIZATION, Store, load_settings, open_store
 from aicd_core.db.database import Database
 from aicd_core.errors import InvalidInputError
@@ -74,6 +74,7 @@ def delete_command(
         bool, typer.Option("--yes-erase-everything", help="Say that it is meant; there is no way back.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Take jobs at work away from their workers.")] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Erase an organization for good; only the sums of its ledger are kept.
@@ -94,14 +95,17 @@ def delete_command(
             tenant = await _tenant(store, org)
             _ask_again(org)
             await erase(owner, tenant, now=datetime.now(UTC), force=force, observe=_tell)
-        sys.stdout.write(f"{org} is erased; the sums of its ledger are kept under {tenant.org_id}.\n")
+        if as_json:
+            show({"erased": org, "organization_id": str(tenant.org_id)})
+        else:
+            sys.stdout.write(f"{org} is erased; the sums of its ledger are kept under {tenant.org_id}.\n")
         return ExitCode.OK
 
-    run_process(work, as_json=False)
+    run_process(work, as_json=as_json)
 
 
 @app.command("reencrypt", epilog=REENCRYPT_EXAMPLE)
-def reencrypt_command(data_dir: DataDir = None) -> None:
+def reencrypt_command(as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Encrypt every organization's secrets with the first key of AICD_SECRET_KEYS; then the others may go."""
 
     async def work() -> ExitCode:
@@ -112,10 +116,13 @@ def reencrypt_command(data_dir: DataDir = None) -> None:
             async for tenant in _all_tenants(store):
                 async with store.database.write(tenant) as session:
                     changed += await reencrypt(session, tenant, OPERATOR, keyring)
-        sys.stdout.write(f"{changed} secret(s) were encrypted anew; all are under the key {newest} now.\n")
+        if as_json:
+            show({"changed": changed, "key": newest})
+        else:
+            sys.stdout.write(f"{changed} secret(s) were encrypted anew; all are under the key {newest} now.\n")
         return ExitCode.OK
 
-    run_process(work, as_json=False)
+    run_process(work, as_json=as_json)
 
 
 async def _tenant(store: Store, slug: str) -> Tenant:

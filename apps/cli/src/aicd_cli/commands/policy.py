@@ -58,6 +58,7 @@ def publish_command(
         int | None,
         typer.Option("--expected", min=0, metavar="N", help="Refuse unless this is the newest version; 0: none yet."),
     ] = None,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make rules an organization's policy, as its next version. It holds for jobs at work, too, from their next step.
@@ -71,10 +72,13 @@ def publish_command(
             newest = await policies.newest(session, tenant)
             on_top_of = expected if expected is not None else newest.version if newest else 0
             made = await publish_rules(session, tenant, OPERATOR, rules, expected=on_top_of, note=note)
-        sys.stdout.write(f"The policy of {org} is at version {made.version}.\n")
+        if as_json:
+            show({"org": org, "version": made.version})
+        else:
+            sys.stdout.write(f"The policy of {org} is at version {made.version}.\n")
         return ExitCode.OK
 
-    run_process(work, as_json=False)
+    run_process(work, as_json=as_json)
 
 
 @asynccontextmanager
