@@ -44,8 +44,9 @@ def _remedy(said: str, restrictions: Restrictions, *, is_root: bool) -> str:
     if restrictions.in_container:
         return (
             "AI-CD runs in a container that may not make sandboxes of its own; start the container with "
-            "`--cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined "
-            "--security-opt apparmor=unconfined --security-opt systempaths=unconfined`."
+            "`--security-opt seccomp=docker/seccomp.json --security-opt apparmor=unconfined "
+            "--security-opt systempaths=unconfined`, as docker/compose.yml does, and as root inside of it with "
+            "`--cap-add SYS_ADMIN --cap-add NET_ADMIN` as well."
         )
     if not is_root and restrictions.no_user_namespaces:
         return "User namespaces are switched off; type `sudo sysctl -w user.max_user_namespaces=15000`."
