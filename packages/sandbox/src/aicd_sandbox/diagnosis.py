@@ -1,5 +1,6 @@
 """Why a sandbox does not start here, and what to type."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def read_restrictions(sysctls: Path = SYSCTLS) -> Restrictions:
         no_user_namespaces=_setting(sysctls / "user/max_user_namespaces") == "0",
         debian_switch_off=_setting(sysctls / "kernel/unprivileged_userns_clone") == "0",
         apparmor=_setting(sysctls / "kernel/apparmor_restrict_unprivileged_userns") == "1",
-        in_container=any(mark.exists() for mark in CONTAINER_MARKS),
+        # podman's mark is hidden where the root is read-only; the variable is a convention that it keeps, too.
+        in_container="container" in os.environ or any(mark.exists() for mark in CONTAINER_MARKS),
     )
 
 
