@@ -28,6 +28,10 @@ test: install portal-tools ## all tests
 	@scripts/debian_tools.sh $(DEBIAN_TOOLS)
 	@$(BIN)/pytest
 
+test-images: install ## the images, built and run by podman or docker on a base of Debian's packages; needs root and debootstrap
+	@podman image exists localhost/aicd-base || scripts/base_image.sh
+	@$(BIN)/pytest tests/test_images.py -n 0
+
 check: install ## format, lint, types, layers, our own rules
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
 	@$(BIN)/ruff check --quiet .

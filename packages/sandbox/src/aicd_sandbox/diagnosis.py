@@ -1,5 +1,6 @@
 """Why a sandbox does not start here, and what to type."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def read_restrictions(sysctls: Path = SYSCTLS) -> Restrictions:
         no_user_namespaces=_setting(sysctls / "user/max_user_namespaces") == "0",
         debian_switch_off=_setting(sysctls / "kernel/unprivileged_userns_clone") == "0",
         apparmor=_setting(sysctls / "kernel/apparmor_restrict_unprivileged_userns") == "1",
-        in_container=any(mark.exists() for mark in CONTAINER_MARKS),
+        # podman's mark is hidden where the root is read-only; the variable is a convention that it keeps, too.
+        in_container="container" in os.environ or any(mark.exists() for mark in CONTAINER_MARKS),
     )
 
 
@@ -44,8 +46,9 @@ def _remedy(said: str, restrictions: Restrictions, *, is_root: bool) -> str:
     if restrictions.in_container:
         return (
             "AI-CD runs in a container that may not make sandboxes of its own; start the container with "
-            "`--cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined "
-            "--security-opt apparmor=unconfined --security-opt systempaths=unconfined`."
+            "`--security-opt seccomp=docker/seccomp.json --security-opt apparmor=unconfined "
+            "--security-opt systempaths=unconfined`, as docker/compose.yml does, and as root inside of it with "
+            "`--cap-add SYS_ADMIN --cap-add NET_ADMIN` as well."
         )
     if not is_root and restrictions.no_user_namespaces:
         return "User namespaces are switched off; type `sudo sysctl -w user.max_user_namespaces=15000`."
