@@ -79,11 +79,14 @@ NOT_RUN = {
     "export AICD_DATABASE_URL=postgresql://aicd_app:…@db/aicd": "a synopsis",
 }
 """How the blocks begin that are only looked at, and why."""
+ELSEWHERE = "docs/deploy-"
+"""Pages whose commands are for hosts and clusters of the reader's: of other people's programs nothing is known here."""
 
 
 def test_every_block_is_run_or_says_why_not():
     found = {(shown.page, shown.first) for shown in blocks()}
-    left = [block for block in found if block not in RUN and not block[1].startswith(tuple(NOT_RUN))]
+    here = {block for block in found if not block[0].startswith(ELSEWHERE)}
+    left = [block for block in here if block not in RUN and not block[1].startswith(tuple(NOT_RUN))]
     assert left == [], "add them to RUN, or say in NOT_RUN why they are not run"
     assert set(RUN) <= found, "no page has these blocks any more: take them out of RUN"
 
@@ -93,7 +96,7 @@ def test_every_command_can_be_meant():
         f"{shown.page}: {' '.join(words)}: {why}"
         for shown in blocks()
         for words in commands(shown.text)
-        if (why := fault(words))
+        if (why := fault(words)) and not (shown.page.startswith(ELSEWHERE) and "no program" in why)
     ]
     for page, text in inline():
         if re.match(r"(?:aicd|make) [a-z]", text) and "…" not in text:
