@@ -4,10 +4,9 @@
 # Then:  ENGINE build -f docker/Dockerfile --build-arg BASE=localhost/aicd-base --target worker -t aicd-worker .
 set -eu
 engine=${1:-podman}
-mirror=${2:-http://deb.debian.org/debian}
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$mirror" >/dev/null
+debootstrap --variant=minbase --include=ca-certificates bookworm "$root" ${2:+"$2"} >/dev/null
 for own in /usr/local/share/ca-certificates/*.crt; do
     if [ -e "$own" ]; then cp "$own" "$root/usr/local/share/ca-certificates/"; fi
 done

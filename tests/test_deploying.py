@@ -20,7 +20,7 @@ TARGETS = next(
     for line in (ROOT / "deploy/hetzner/deploy.sh").read_text().splitlines()
     if line.startswith("targets=")
 )
-REGISTRY = "ghcr.io/me/aicd"
+REGISTRY = "registry.example.com/me/aicd"
 GATE = "up --detach --wait --wait-timeout 60 api worker proxy"
 
 
@@ -231,7 +231,7 @@ def test_a_lost_connection_leaves_nothing_half_done(operator: Operator):
         ("deploy", {"HOST": "-oProxyCommand=x"}, "HOST has characters that no image, version or number has"),
         ("deploy", {"VERSION": "1.0.0"}, "Say where the images are: make deploy HOST="),
         ("deploy", {"VERSION": "1;reboot", "IMAGES": "a", "REVISION": "HEAD"}, "VERSION has characters"),
-        ("deploy", {"IMAGES": "ghcr.io/me/aicd"}, "IMAGES goes with VERSION."),
+        ("deploy", {"IMAGES": "registry.example.com/me/aicd"}, "IMAGES goes with VERSION."),
         ("deploy", {"REVISION": "nowhere"}, "There is no nowhere here. Fetch it: git fetch --tags"),
         ("deploy", {"WAIT": "long"}, "WAIT is a number of seconds, not: long"),
         ("rollback", {}, "Nothing ran here before nothing, so there is nothing to go back to."),

@@ -195,7 +195,8 @@ def test_worker_and_api_pass_their_health_checks_and_end_when_told(
         api = started(*plain, *mount, *given, images["api"])
         check = healthcheck_of(engine, images["api"])
         until(engine, api, *check)
-        until(engine, api, *(word.replace("healthz", "readyz") for word in check))
+        for path in ("readyz", "docs/"):
+            until(engine, api, *(word.replace("healthz", path) for word in check))
         engine("stop", "--time", "60", api)
         assert engine("inspect", "--format", "{{.State.ExitCode}}", api).stdout.strip() == "0"
     engine("stop", "--time", "60", worker)

@@ -56,7 +56,7 @@ def test_kustomize_makes_of_them_what_fits(tmp_path: Path):
     made = list(yaml.safe_load_all(done.stdout))
     named = {each["metadata"]["name"] for each in documents(*FILES)}
     assert {each["metadata"]["name"] for each in made} == named
-    assert all(image.startswith("ghcr.io/example/aicd-") for image in images(made))
+    assert all(image.startswith("registry.example.com/example/aicd-") for image in images(made))
 
 
 def images(made: list[dict]) -> list[str]:

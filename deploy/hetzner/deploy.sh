@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings a release onto a machine, or the one before it back (docs/deploy-hetzner.md). `make deploy` and `make rollback`.
 #   HOST=deploy@203.0.113.7               the machine, as ssh knows it
-#   VERSION=1.2.3 IMAGES=ghcr.io/me/aicd  a release's images; the machine pulls IMAGES-api:VERSION and so on
+#   VERSION=1.2.3 IMAGES=registry.example.com/me/aicd  a release's images; the machine pulls IMAGES-api:VERSION and so on
 #   REVISION=HEAD                         without VERSION: the machine builds this commit
 #   DRY_RUN=1                             only say what would be done
 #   WAIT=180                              seconds until everything must be healthy
@@ -30,7 +30,7 @@ run() { on_host sh -s -- "$@" <deploy/hetzner/on_host.sh; }
 
 deploy() {
     if [ -n "${VERSION:-}" ]; then
-        [ -n "${IMAGES:-}" ] || refuse "Say where the images are: make deploy HOST=$HOST VERSION=$VERSION IMAGES=ghcr.io/OWNER/REPOSITORY"
+        [ -n "${IMAGES:-}" ] || refuse "Say where the images are: make deploy HOST=$HOST VERSION=$VERSION IMAGES=registry.example.com/OWNER/REPOSITORY"
         revision=${REVISION:-v$VERSION}
     else
         [ -z "${IMAGES:-}" ] || refuse "IMAGES goes with VERSION. To build a commit on the machine, leave both out."
