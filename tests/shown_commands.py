@@ -98,7 +98,7 @@ def fault(words: list[str], *, whole: bool = True) -> str | None:
     if program == "aicd":
         return _aicd_fault(arguments, whole=whole)
     if program == "make":
-        made = "".join((ROOT / name).read_text() for name in ("Makefile", "private.mk") if (ROOT / name).exists())
+        made = "".join(path.read_text() for path in (ROOT / "Makefile", *ROOT.glob("*.mk")))
         targets = set(re.findall(r"^([a-z][a-z-]*):", made, re.MULTILINE))
         return next((f"make has no {each}" for each in arguments if "=" not in each and each not in targets), None)
     if program == "curl":
