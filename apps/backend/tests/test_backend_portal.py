@@ -20,6 +20,7 @@ def built(tmp_path: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"this is {name}")
     (tmp_path / "secret.html").write_text("hush")
+    (folder / "link.html").symlink_to(tmp_path / "secret.html")
     return folder
 
 
@@ -48,6 +49,13 @@ async def test_files_are_shown_to_everybody_and_kept_as_long_as_they_stay_the_sa
             "/docs/assets",
             "/docs/%2e%2e/secret.html",
             "/docs/..%2fsecret.html",
+            "/docs//etc/passwd",
+            "/docs/link.html",
+            "/docs/a%00b",
+            "/docs/%00/",
+            f"/docs/{'a' * 300}",
+            f"/docs/{'a/' * 3000}",
+            "/docs/assets/",
         ):
             missed = await world.client.get(path, headers={"Accept": "text/html"})
             assert (missed.status_code, "hush" in missed.text) in {(404, False), (308, False)}, path

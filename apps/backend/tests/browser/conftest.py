@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from console_world import AICD, CHROMIUM, ROOT, Installation, MakeJob, environment, log_in, open_context
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from aicd_backend.testing.providers import CLIENT_ID, CLIENT_SECRET, serving_oidc
+from aicd_backend.testing.stripe.server import serving_stripe
 from aicd_cli.sample import make_sample
 from aicd_github.testing.node import node_project
 
@@ -79,6 +81,23 @@ def provided(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
         }
         with running(tmp_path_factory.mktemp("provided"), port, **settings) as started:
             yield replace(started, address=address)
+
+
+@pytest.fixture(scope="module")
+def paying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One that bills; its organization has used up its soft cap, which is nothing."""
+    with (
+        serving_stripe() as stripe,
+        running(
+            tmp_path_factory.mktemp("paying"), AICD_STRIPE_KEY=stripe.books.key, AICD_STRIPE_URL=stripe.url
+        ) as made,
+    ):
+        revision = made.call("GET", "/organizations/local/billing/caps").headers["ETag"]
+        headers = {"Authorization": f"Bearer {made.key}", "If-Match": revision}
+        caps = {"soft_micro_usd": 0, "hard_micro_usd": None}
+        url = f"{made.address}/v1/organizations/local/billing/caps"
+        assert httpx.put(url, headers=headers, json=caps, timeout=30).is_success
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
-"""axe-core finds nothing serious on any page, light or dark, wide or narrow."""
+"""axe-core finds nothing serious on any page, light or dark."""
 
 import pytest
-from console_world import Installation, MakeJob, log_in, serious_issues
+from console_world import Installation, MakeJob, log_in, open_context, serious_issues
 from playwright.sync_api import Browser, Page, expect
 
-PLACES = ("jobs", "jobs/new", "repositories", "policy", "usage", "members", "keys", "audit")
+PLACES = ("jobs", "jobs/new", "repositories", "policy", "usage", "billing", "members", "keys", "audit")
 TABS = ("", "/log", "/changes", "/tests", "/review", "/calls")
 
 
@@ -34,3 +34,14 @@ def test_pages_of_nobody_and_of_nothing(page: Page, inside: Page, axe: str) -> N
     for path in ("/console/local/nothing", "/login"):
         page.goto(path)
         assert serious_issues(page, axe) == [], path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_bills_and_what_is_warned_of(chromium: Browser, paying: Installation, axe: str, scheme: str) -> None:
+    with open_context(chromium, paying.address) as opened:
+        page = log_in(opened.new_page(), paying.key)
+        page.emulate_media(color_scheme=scheme)
+        page.goto("/console/local/billing")
+        expect(page.get_by_text("Hard cap")).to_be_visible()
+        expect(page.locator(".notice")).to_contain_text(["100 % of the soft cap of $0.00"])
+        assert serious_issues(page, axe) == []

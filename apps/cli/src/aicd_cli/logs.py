@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from textwrap import indent
 from typing import Any, TextIO
 
 import structlog
@@ -23,6 +24,8 @@ OURS = frozenset({"timestamp", "level", "logger", "trace_id", "span_id"})
 """What of a line is never anybody else's text."""
 REMEMBERED = 256
 """Texts that come again, such as names of jobs, are masked once; most lines come once."""
+FIELD_MOST = 32_000
+"""Characters of a field that are written: Loki takes no line beyond 256 kB, and JSON may write six for one."""
 EXTRA = ("job", "status", "seconds", "client")
 """What a line may say of itself besides what holds around it; our own lines name it by `extra`."""
 
@@ -62,7 +65,7 @@ def formatter(settings: Settings, redaction: Redaction, stream: TextIO) -> loggi
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
-            Masking(redaction),
+            Masking(redaction, one_line_each=as_text),
             shown,
         ],
     )
@@ -76,15 +79,26 @@ def add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 class Masking:
-    """A processor that takes secrets out of all that a line holds."""
+    """A processor that takes secrets out of all that a line holds.
 
-    def __init__(self, redaction: Redaction) -> None:
+    Args:
+        one_line_each: a line break is shown as `\\n`, as JSON does by itself, lest somebody's text looks like a line of
+            the log; a traceback keeps its lines, each set in, so that none begins as a line of the log does.
+    """
+
+    def __init__(self, redaction: Redaction, *, one_line_each: bool = False) -> None:
         self._redaction = redaction
+        self._one_line_each = one_line_each
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> Mapping[str, Any]:
-        return {name: value if name in OURS else self._masked(value) for name, value in event.items()}
+        return {name: value if name in OURS else self._masked(name, value) for name, value in event.items()}
 
-    def _masked(self, value: Any) -> Any:
+    def _masked(self, name: str, value: Any) -> Any:
         if value is None or isinstance(value, int | float):
             return value
-        return printable(self._redaction.text(str(value)))
+        text = printable(self._redaction.text(str(value)))
+        if len(text) > FIELD_MOST:  # only now: half of a secret would not be known as one
+            text = f"{text[:FIELD_MOST]}… ({len(text) - FIELD_MOST:,} characters more)"
+        if not self._one_line_each:
+            return text
+        return indent(text, "  ") if name == "exception" else text.replace("\n", "\\n")

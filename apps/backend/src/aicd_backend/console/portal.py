@@ -48,10 +48,17 @@ async def get_portal_file(request: Request, path: str) -> Response:
     try:
         response = await files.get_response(f"{path}index.html" if page else path, request.scope)
     except HTTPException as error:
-        _, found = files.lookup_path(path)
-        if error.status_code != 404 or found is None or not S_ISDIR(found.st_mode):
-            raise
-        return RedirectResponse(f"{PORTAL}/{quote(path)}/", 308, PLAIN)
+        if error.status_code == 404 and not page and _is_folder(files, path):
+            return RedirectResponse(f"{PORTAL}/{quote(path)}/", 308, PLAIN)
+        raise
     kept = "public, max-age=31536000, immutable" if HASHED.search(path) else "no-cache"
     response.headers.update({**PLAIN, "Content-Security-Policy": POLICY, "Cache-Control": kept})
     return response
+
+
+def _is_folder(files: StaticFiles, path: str) -> bool:
+    try:
+        _, found = files.lookup_path(path)
+    except (OSError, ValueError):  # too long for a file's name, or with a NUL
+        return False
+    return found is not None and S_ISDIR(found.st_mode)
