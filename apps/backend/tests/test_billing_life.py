@@ -17,10 +17,15 @@ from aicd_backend.testing.stripe.books import Fault
 from aicd_backend.testing.stripe.customers import close_period, complete_checkout, dispute, pay, settle
 from aicd_backend.testing.stripe.webhooks import disorder, error_report, sign
 from aicd_backend.testing.world import FRONT_END, SYSTEM, OpenWorld
+from aicd_core.db.sessions import ReadSession
 from aicd_core.errors import ConflictError, InvalidInputError
+from aicd_core.ids import JobId
+from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobEvent, JobState
+from aicd_core.jobs.repository import find_rival
 from aicd_core.orchestrator.admission import Admission
 from aicd_core.telemetry.metrics import REGISTRY
+from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.permissions import Role
 from aicd_core.testing.databases import TestUrls
 from aicd_core.usage.billing.models import AccountStatus, BillingMode, ExportState
@@ -113,7 +118,7 @@ async def test_an_event_is_stored_once_and_only_if_stripe_signed_it_just_now_in_
 
 
 async def test_whoever_is_past_due_may_work_until_the_grace_is_over_and_again_once_paid(
-    world_with: OpenWorld, world_urls: TestUrls
+    world_with: OpenWorld, world_urls: TestUrls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_shop(world_with, world_urls, billing_grace_days=0.0) as shop:
         made = await shop.subscribe()
@@ -147,7 +152,19 @@ async def test_whoever_is_past_due_may_work_until_the_grace_is_over_and_again_on
         assert await Admission(shop.world.stores.system).take() is not None
         assert (await shop.call("GET", f"jobs/{running}")).json()["state"] == JobState.CANCELLED
         assert (await shop.call("GET", f"jobs/{answering}")).json()["state"] == JobState.CODING
-        anew = (await shop.call("POST", f"jobs/{running}/retry")).json()["id"]
+        begun: list[str] = []
+
+        async def late(session: ReadSession, tenant: Tenant, job_id: JobId) -> JobId | None:
+            """Looks for another job of the issue; right after that one is made."""
+            found = await find_rival(session, tenant, job_id)
+            begun.append((await shop.call("POST", f"jobs/{running}/retry")).json()["id"])
+            return found
+
+        with monkeypatch.context() as racing:
+            racing.setattr(jobs, "find_rival", late)
+            raced = await shop.call("POST", f"jobs/{running}/resume", {})
+        assert (raced.status_code, raced.json()["code"]) == (409, "job_open")
+        (anew,) = begun
         assert (await shop.call("POST", f"jobs/{running}/resume", {})).json()["code"] == "job_open"
         assert (await shop.call("POST", f"jobs/{anew}/cancel", {})).status_code == 200
         assert (await shop.call("POST", f"jobs/{running}/resume", {})).json()["state"] == JobState.PLANNING
