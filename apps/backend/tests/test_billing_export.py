@@ -250,6 +250,15 @@ async def test_corrections_are_a_cancelled_event_or_credit_each_once_and_recorde
     await corrector.give_credit(desk.tenant, "ticket-1", 5 * 10**12, "an outage")
     with pytest.raises(ConflictError, match="given before"):
         await corrector.give_credit(desk.tenant, "ticket-1", 5 * 10**12, "an outage")
+    for subject, amount, reason, code in (
+        ("ticket-2", 5 * 10**12, "", "bad_length"),
+        ("", 5 * 10**12, "an outage", "bad_length"),
+        ("welcome", 5 * 10**12, "an outage", "reserved_subject"),  # the plan's own would not come any more
+        ("ticket-2", 8 * 10**18, "an outage", "too_much_credit"),
+    ):
+        with pytest.raises(InvalidInputError) as refused:
+            await corrector.give_credit(desk.tenant, subject, amount, reason)
+        assert refused.value.code == code
     desk.pull_requests(2, datetime.now(UTC) - timedelta(minutes=10))
     await desk.charge()
     assert len(await desk.listed(ExportState.PENDING)) == 1  # one of both was paid by the credit

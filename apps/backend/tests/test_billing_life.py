@@ -10,17 +10,23 @@ from aicd_backend.billing.accounts.repository import find_customer
 from aicd_backend.billing.correcting import Corrector
 from aicd_backend.billing.exports.repository import list_exports, reject
 from aicd_backend.billing.sending import Sender
+from aicd_backend.billing.stripe_faults import Refused
 from aicd_backend.testing import job_recipes
 from aicd_backend.testing.ledgers import LedgerWriter
 from aicd_backend.testing.shop import CHECKOUT, HOME, NEW, OLD, Shop, open_shop
 from aicd_backend.testing.stripe.books import Fault
-from aicd_backend.testing.stripe.customers import close_period, complete_checkout, dispute, pay, settle
+from aicd_backend.testing.stripe.customers import close_period, complete_checkout, delete_customer, dispute, pay, settle
 from aicd_backend.testing.stripe.webhooks import disorder, error_report, sign
 from aicd_backend.testing.world import FRONT_END, SYSTEM, OpenWorld
+from aicd_core.db.sessions import ReadSession
 from aicd_core.errors import ConflictError, InvalidInputError
+from aicd_core.ids import JobId
+from aicd_core.jobs import repository as jobs
 from aicd_core.jobs.machine import JobEvent, JobState
+from aicd_core.jobs.repository import find_rival
 from aicd_core.orchestrator.admission import Admission
 from aicd_core.telemetry.metrics import REGISTRY
+from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.permissions import Role
 from aicd_core.testing.databases import TestUrls
 from aicd_core.usage.billing.models import AccountStatus, BillingMode, ExportState
@@ -113,7 +119,7 @@ async def test_an_event_is_stored_once_and_only_if_stripe_signed_it_just_now_in_
 
 
 async def test_whoever_is_past_due_may_work_until_the_grace_is_over_and_again_once_paid(
-    world_with: OpenWorld, world_urls: TestUrls
+    world_with: OpenWorld, world_urls: TestUrls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_shop(world_with, world_urls, billing_grace_days=0.0) as shop:
         made = await shop.subscribe()
@@ -147,7 +153,19 @@ async def test_whoever_is_past_due_may_work_until_the_grace_is_over_and_again_on
         assert await Admission(shop.world.stores.system).take() is not None
         assert (await shop.call("GET", f"jobs/{running}")).json()["state"] == JobState.CANCELLED
         assert (await shop.call("GET", f"jobs/{answering}")).json()["state"] == JobState.CODING
-        anew = (await shop.call("POST", f"jobs/{running}/retry")).json()["id"]
+        begun: list[str] = []
+
+        async def late(session: ReadSession, tenant: Tenant, job_id: JobId) -> JobId | None:
+            """Looks for another job of the issue; right after that one is made."""
+            found = await find_rival(session, tenant, job_id)
+            begun.append((await shop.call("POST", f"jobs/{running}/retry")).json()["id"])
+            return found
+
+        with monkeypatch.context() as racing:
+            racing.setattr(jobs, "find_rival", late)
+            raced = await shop.call("POST", f"jobs/{running}/resume", {})
+        assert (raced.status_code, raced.json()["code"]) == (409, "job_open")
+        (anew,) = begun
         assert (await shop.call("POST", f"jobs/{running}/resume", {})).json()["code"] == "job_open"
         assert (await shop.call("POST", f"jobs/{anew}/cancel", {})).status_code == 200
         assert (await shop.call("POST", f"jobs/{running}/resume", {})).json()["state"] == JobState.PLANNING
@@ -183,6 +201,42 @@ async def test_a_lost_dispute_pauses_jobs_until_the_operator_releases_it_and_the
     await shop.deliver(shop.books.emitted[-1:])
     assert (await shop.make_job()).json()["code"] == "payment_disputed"
     assert [entry["reason"] for entry in await shop.told("billing.disputes_released")] == ["settled by bank transfer"]
+
+
+async def test_a_customer_deleted_at_stripe_is_on_the_default_plan_and_becomes_another_one(shop: Shop) -> None:
+    made = await shop.subscribe()
+    delete_customer(shop.books, made["customer"])
+    await shop.deliver(shop.books.emitted[-1:])
+    told = (await shop.call("GET", "billing")).json()
+    assert (told["plan"]["name"], told["status"], (await shop.account()).subscription) == ("free", "active", None)
+    assert (await shop.call("POST", "billing/portal", {"return_url": HOME})).json()["code"] == "no_customer"
+    again = await shop.subscribe()
+    assert (await shop.account()).customer == again["customer"] != made["customer"]
+    with pytest.raises(Refused, match="No such customer"):  # of another account: nobody loses a plan by that
+        await shop.keeper.api.is_deleted("cus_of_another_account")
+
+
+async def test_an_account_made_while_billing_was_off_is_of_no_mode_and_a_plans_credit_is_given_once(shop: Shop) -> None:
+    off = replace(shop.keeper.charger, mode=BillingMode.LIVE)
+    assert await off.open_account(shop.world.us.tenant, "per_token", datetime.now(UTC))
+    credit = (await shop.account()).credit_pico_usd
+    answer = await shop.call("POST", "billing/checkout", {**CHECKOUT, "plan": "per_token"})
+    assert answer.status_code == 200, answer.text
+    complete_checkout(shop.books, answer.json()["url"].rpartition("/")[2])
+    await shop.deliver(shop.books.emitted)
+    found = await shop.account()
+    assert found.subscription is not None
+    assert (found.mode, found.plan, found.credit_pico_usd) == (BillingMode.TEST, "per_token", credit)
+    assert credit > 0
+
+
+async def test_a_server_whose_clock_is_ahead_passes_over_nothing(shop: Shop) -> None:
+    await shop.subscribe()
+    for expected in (0, 1):
+        ahead = datetime.now(UTC) + timedelta(days=1)
+        assert await shop.keeper.charger.charge(shop.world.us.tenant, ahead) == expected
+        if not expected:
+            await shop.opened_pull_request()
 
 
 async def test_a_job_costs_what_its_own_charges_come_to_and_its_month_what_all_do(shop: Shop) -> None:

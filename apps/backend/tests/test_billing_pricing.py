@@ -114,6 +114,9 @@ MENDED = (
     ("output = 300", "output = -1", "plans.paid.tokens.all.output"),
     ("output = 300", "output = 300, extra = 1", "plans.paid.tokens.all.extra"),
     ("included = 2", "included = 2, price_micro_usd = 0", "plans.free.pull_requests.price_micro_usd"),
+    ("included = 2", "included = 10_000_000_000", "plans.free.pull_requests.included"),
+    ("output = 300", "output = 10_000_000_000_000", "plans.paid.tokens.all.output"),
+    ("margin_percent = 5", "margin_percent = 5\ntrial_days = 10_000_000", "plans.paid.trial_days"),
     ("[plans.free]", "[plans.Free]", "plans.Free"),
     ("[classes]", "[classes", "cannot be used"),
 )

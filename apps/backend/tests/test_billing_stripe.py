@@ -72,7 +72,11 @@ async def test_sync_mends_what_differs_and_goes_on_where_it_was_broken_off(stand
     )
     books.get("product", "aicd_per_token")["name"] = "renamed by hand"
     books.all("billing.meter")[0]["status"] = "inactive"
-    assert len(await sync(api, dearer)) == 3
+    strange = [one for one in books.all("price") if one["product"] == "aicd_per_token"]
+    strange[0]["currency"] = "eur"  # made by hand, under the keys of ours
+    strange[1]["recurring"] = {**strange[1]["recurring"], "interval": "year"}
+    strange[2]["unit_amount_decimal"] = None
+    assert len(await sync(api, dearer)) == 3 + 3
     key = lookup_key("per_pull_request", "aicd_pull_requests")
     (new,) = (price for price in books.all("price") if price["lookup_key"] == key)
     assert (new["unit_amount"], old["active"], old["lookup_key"]) == (700, False, None)

@@ -153,7 +153,7 @@ def cancel_command(
 @app.command("credit", epilog=CREDIT_EXAMPLE)
 def credit_command(
     org: Slug,
-    micro_usd: Annotated[int, typer.Option(min=1, max=9_000_000_000_000, metavar="N", help="How much.")],
+    micro_usd: Annotated[int, typer.Option(min=1, max=8_000_000_000_000, metavar="N", help="How much.")],
     subject: Annotated[str, typer.Option("--for", metavar="NAME", help="What it makes good; given once for a name.")],
     reason: Reason,
     as_json: AsJson = False,

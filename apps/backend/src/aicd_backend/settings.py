@@ -139,7 +139,10 @@ class BackendSettings(Settings):
         "and while one is replaced, both.",
     )
     billing_grace_days: float = Field(
-        default=7, ge=0, description="Days after a payment failed until no more work is done for the organization."
+        default=7,
+        ge=0,
+        le=365,
+        description="Days after a payment failed until no more work is done for the organization.",
     )
     billing_review: float = Field(
         default=10, gt=0, description="Seconds between two looks at caps, limits and overdue payments."

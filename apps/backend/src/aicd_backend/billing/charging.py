@@ -7,11 +7,21 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
 from aicd_backend.billing.accounts import repository as accounts
+from aicd_backend.billing.adjustments import repository as adjustments
 from aicd_backend.billing.charges import repository as charges
 from aicd_backend.billing.exports import repository as exports
 from aicd_backend.billing.plans import PICO_PER_MICRO, Plans
 from aicd_backend.billing.pricing import charges_for, month_of, token_subjects
-from aicd_backend.billing.values import Account, NewExport, OpenedPullRequest, Terms, TokenUse, Waiting
+from aicd_backend.billing.values import (
+    BILLING,
+    WELCOME,
+    Account,
+    NewExport,
+    OpenedPullRequest,
+    Terms,
+    TokenUse,
+    Waiting,
+)
 from aicd_core.db.database import Database
 from aicd_core.db.sessions import WriteSession
 from aicd_core.errors import ConflictError, NotFoundError
@@ -50,7 +60,11 @@ class Charger:
         trial_end = now + timedelta(days=terms.trial_days) if terms.trial_days else None
         credit = terms.credit_micro_usd * PICO_PER_MICRO
         async with self.database.write(tenant) as session:
-            return await accounts.insert_account(session, tenant, plan, self.mode, credit, trial_end)
+            made = await accounts.insert_account(session, tenant, plan, self.mode, credit, trial_end)
+            if made and credit:
+                reason = f"It comes with the plan {plan}."
+                await adjustments.insert_credit(session, tenant, WELCOME, credit, reason, BILLING.id)
+            return made
 
     async def change_plan(self, tenant: Tenant, plan: str, now: datetime) -> None:
         """Puts an organization on another plan: what happened before `now` is charged by the old one.

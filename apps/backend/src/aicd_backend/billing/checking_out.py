@@ -52,12 +52,12 @@ class Cashier:
         """The URL of a page where somebody sees to cards, invoices and the subscription.
 
         Raises:
-            ConflictError: `no_customer`: it never began to pay.
+            ConflictError: `no_customer`: it never began to pay, or was deleted there.
             StripeFault: Stripe did not do it.
         """
         async with self.charger.database.read(tenant) as session:
             account = await accounts.find_account(session, tenant)
-        if account is None or account.customer is None:
+        if account is None or account.customer is None or await self.api.is_deleted(account.customer):
             raise ConflictError(
                 "The organization is no customer yet, so there is no portal for it. Choose a plan with "
                 "`billing/checkout` first.",
@@ -66,7 +66,7 @@ class Cashier:
         return await self.api.open_portal(account.customer, return_url)
 
     async def _customer(self, tenant: Tenant, name: str) -> str:
-        """Its customer at Stripe, made if there is none; two at once come to the same one."""
+        """Its customer at Stripe, made if there is none or it was deleted; two at once come to the same one."""
         await self.charger.open_account(tenant, self.charger.plans.default, datetime.now(UTC))
         async with self.charger.database.read(tenant) as session:
             account = await accounts.find_account(session, tenant)
@@ -76,12 +76,14 @@ class Cashier:
                 "The organization has a subscription already. Change or cancel it in the billing portal.",
                 code="subscribed",
             )
-        if account.mode is not self.api.mode:
-            raise ConflictError(f"The account is of Stripe's {account.mode.value} mode.", code="stripe_mode")
-        if account.customer is not None:
-            return account.customer
-        made = await self.api.create_customer(str(tenant.org_id), name)
+        before = account.customer
+        if before is not None:
+            if account.mode is not self.api.mode:
+                raise ConflictError(f"The account is of Stripe's {account.mode.value} mode.", code="stripe_mode")
+            if not await self.api.is_deleted(before):
+                return before
+        made = await self.api.create_customer(str(tenant.org_id), name, before)
         async with self.charger.database.write(tenant) as session:
-            await subscriptions.set_customer(session, tenant, made)
+            await subscriptions.set_customer(session, tenant, self.api.mode, made, before)
             account = await accounts.find_account(session, tenant)
         return (account.customer if account else None) or made

@@ -8,8 +8,9 @@ from aicd_backend.billing.adjustments import repository as adjustments
 from aicd_backend.billing.exports import repository as exports
 from aicd_backend.billing.stripe_api import StripeApi
 from aicd_backend.billing.stripe_faults import Refused
+from aicd_backend.billing.values import WELCOME
 from aicd_core.db.database import Database
-from aicd_core.errors import ConflictError, NotFoundError
+from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
 from aicd_core.ids import ExportId
 from aicd_core.tenancy import Tenant
 from aicd_core.tenancy.audit.service import record
@@ -17,7 +18,9 @@ from aicd_core.tenancy.audit.values import JSON, Actor
 from aicd_core.text import require_text
 from aicd_core.usage.billing.models import AdjustmentState, ExportState
 
-REASON_MOST = 500
+REASON_MOST, SUBJECT_MOST = 500, 200
+CREDIT_MOST = 8 * 10**18
+"""In 10^-12 US dollars: the database has room for it, and for what a plan begins with."""
 CANCELLABLE = timedelta(hours=24)
 """https://docs.stripe.com/api/billing/meter-event-adjustment: so long an event can be cancelled."""
 
@@ -33,10 +36,12 @@ class Corrector:
         """Takes a meter event back at Stripe. It is noted first, so that one that was broken off is known.
 
         Raises:
+            InvalidInputError: no reason is given.
             NotFoundError: the organization has no such meter event.
             ConflictError: it was not sent, was cancelled before, or is too old for that: give credit instead.
             StripeFault: Stripe did not answer; doing it again is safe.
         """
+        require_text(reason, "The reason", most=REASON_MOST, least=1)
         async with self.database.write(tenant) as session:
             found = await exports.find_export(session, tenant, export_id)
             if found is None:
@@ -66,17 +71,28 @@ class Corrector:
         """Gives an organization credit, once for a subject: the name of what it makes good.
 
         Raises:
+            InvalidInputError: no reason or no subject, or the one of the credit of plans; `too_much_credit`.
             NotFoundError: it has no account.
             ConflictError: for that subject it was given before.
         """
+        require_text(reason, "The reason", most=REASON_MOST, least=1)
+        require_text(subject, "What the credit is for", most=SUBJECT_MOST, least=1)
+        if subject == WELCOME:
+            told = f"{WELCOME!r} names the credit that a plan begins with. Choose another name."
+            raise InvalidInputError(told, code="reserved_subject")
         async with self.database.write(tenant) as session:
+            account = await accounts.hold_account(session, tenant)
+            if account is None:
+                raise NotFoundError("The organization has no billing account.", code="no_billing_account")
+            if account.credit_pico_usd + pico_usd > CREDIT_MOST:
+                limit = f"{CREDIT_MOST // 10**12:,} US dollars"
+                raise InvalidInputError(f"The organization's credit would pass {limit}.", code="too_much_credit")
             if not await adjustments.insert_credit(session, tenant, subject, pico_usd, reason, self.actor.id):
                 raise ConflictError(
                     f"Credit for {subject!r} was given before. Nothing was changed; another subject is another credit.",
                     code="credited_before",
                 )
-            if not await accounts.add_credit(session, tenant, pico_usd):
-                raise NotFoundError("The organization has no billing account.", code="no_billing_account")
+            await accounts.add_credit(session, tenant, pico_usd)
             detail: dict[str, JSON] = {"pico_usd": pico_usd, "subject": subject, "reason": reason}
             await record(session, tenant, self.actor, "billing.credited", "organization", str(tenant.org_id), detail)
 

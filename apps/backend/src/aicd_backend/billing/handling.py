@@ -14,7 +14,8 @@ from aicd_backend.billing.figures import EVENTS
 from aicd_backend.billing.reviewing import Reviewer
 from aicd_backend.billing.stripe_customers import rejected_of
 from aicd_backend.billing.stripe_faults import StripeFault
-from aicd_backend.billing.subscribing import BILLING, Subscriber
+from aicd_backend.billing.subscribing import Subscriber
+from aicd_backend.billing.values import BILLING
 from aicd_core.db.database import SystemDatabase
 from aicd_core.errors import AicdError
 from aicd_core.ids import OrgId

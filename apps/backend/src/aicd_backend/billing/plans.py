@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, StringConstraints, ValidationError, model_validator
 
 from aicd_core.contracts import Usage
 from aicd_core.contracts.values import Value
@@ -35,20 +35,26 @@ class TokenKind(StrEnum):
         return count
 
 
+Included = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Micros = Annotated[int, Field(ge=0, le=10**12)]
+"""Micro-USD, up to a million US dollars: what Stripe takes as a price, and the database as 10^-12 US dollars."""
+Price = Annotated[int, Field(gt=0, le=10**12)]
+
+
 class TokenPrices(Value):
     """Micro-USD for a million tokens of each kind, before the plan's margin."""
 
-    input: NonNegativeInt
-    cached_input: NonNegativeInt
-    cache_write: NonNegativeInt
-    output: NonNegativeInt
+    input: Micros
+    cached_input: Micros
+    cache_write: Micros
+    output: Micros
 
 
 class PullRequestTerms(Value):
     """So many pull requests a month of UTC are part of the plan; each further one has a price, or there is none."""
 
-    included: NonNegativeInt = 0
-    price_micro_usd: PositiveInt | None = None
+    included: Included = 0
+    price_micro_usd: Price | None = None
 
 
 class Meter(Value):
@@ -69,10 +75,10 @@ class Plan(Value):
     title: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     pull_requests: PullRequestTerms | None = None
     tokens: dict[Word, TokenPrices] = Field(default_factory=dict)
-    margin_percent: NonNegativeInt = 0
-    seat_micro_usd: PositiveInt | None = None
-    trial_days: NonNegativeInt = 0
-    credit_micro_usd: NonNegativeInt = 0
+    margin_percent: Annotated[int, Field(ge=0, le=10_000)] = 0
+    seat_micro_usd: Price | None = None
+    trial_days: Annotated[int, Field(ge=0, le=730)] = 0
+    credit_micro_usd: Micros = 0
 
     @model_validator(mode="after")
     def _whole_prices(self) -> Self:

@@ -12,8 +12,7 @@ from aicd_backend.billing.charging import Charger
 from aicd_backend.billing.plans import PICO_PER_MICRO
 from aicd_backend.billing.spending import repository as spending
 from aicd_backend.billing.standings import ENDS, STOPS, Position, counted_from, month_begin, next_month, standing_of
-from aicd_backend.billing.subscribing import BILLING
-from aicd_backend.billing.values import Account
+from aicd_backend.billing.values import BILLING, Account
 from aicd_core.db.database import Database, SystemDatabase
 from aicd_core.db.sessions import ReadSession, WriteSession
 from aicd_core.errors import AicdError

@@ -50,12 +50,15 @@ class ProductAt:
 
 @dataclass(frozen=True)
 class PriceAt:
-    """A price at Stripe, in 10^-12 US dollars. `meter` is the id of its meter, None for one of seats."""
+    """A price at Stripe, in 10^-12 US dollars. `meter` is the id of its meter, None for one of seats.
+
+    `unit_pico_usd` is None where it is not so much for each unit, in US dollars, every month: somebody else made it.
+    """
 
     id: str
     lookup_key: str
     product: str
-    unit_pico_usd: int
+    unit_pico_usd: int | None
     meter: str | None
 
 
@@ -221,7 +224,7 @@ class StripeApi:
             params: Any = {"lookup_keys": some, "active": True, "limit": 100}
             async for one in self._all(await self._told(self._client.v1.prices.list_async(params))):
                 product = one.product if isinstance(one.product, str) else one.product.id
-                unit = int(Decimal(str(one.unit_amount_decimal)) * PICO_PER_CENT)
+                unit = _unit_of(one)
                 meter = one.recurring.meter if one.recurring else None
                 found[str(one.lookup_key)] = PriceAt(one.id, str(one.lookup_key), product, unit, meter)
         return found
@@ -257,6 +260,13 @@ class StripeApi:
             return await call
         except stripe.StripeError as error:
             raise _fault(error) from error
+
+
+def _unit_of(price: Any) -> int | None:
+    each, amount = price.recurring, price.unit_amount_decimal
+    if amount is None or each is None or (price.currency, each.interval, each.interval_count) != ("usd", "month", 1):
+        return None
+    return int(Decimal(str(amount)) * PICO_PER_CENT)
 
 
 def _fault(error: stripe.StripeError) -> StripeFault:

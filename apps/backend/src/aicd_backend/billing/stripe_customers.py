@@ -44,12 +44,17 @@ class Rejected:
 class StripeCustomers(StripeApi):
     """As `StripeApi`, with what is about customers. Every call raises StripeFault."""
 
-    async def create_customer(self, org_id: str, name: str) -> str:
-        """The customer of an organization; asked again within a day, the same one."""
+    async def create_customer(self, org_id: str, name: str, before: str | None = None) -> str:
+        """The customer of an organization, after the one `before` that was deleted; asked again in a day, the same."""
         params: Any = {"name": name, "metadata": {"aicd_org": org_id}}
-        options: Any = {"idempotency_key": f"aicd-customer-{org_id}"}
+        key = "-".join(["aicd-customer", org_id, *([before] if before else [])])
+        options: Any = {"idempotency_key": key}
         made = await self._told(self._client.v1.customers.create_async(params, options))
         return str(made.id)
+
+    async def is_deleted(self, customer: str) -> bool:
+        """Whether somebody deleted the customer. One that Stripe never knew is Refused: that is another account's."""
+        return bool(_plain(await self._told(self._client.v1.customers.retrieve_async(customer))).get("deleted"))
 
     async def check_out(
         self, customer: str, prices: Sequence[tuple[str, int | None]], plan: str, success_url: str, cancel_url: str
@@ -72,7 +77,15 @@ class StripeCustomers(StripeApi):
         return str((await self._told(self._client.v1.billing_portal.sessions.create_async(params))).url)
 
     async def customer_at(self, customer: str) -> CustomerAt:
-        """How a customer stands."""
+        """How a customer stands; one that was deleted has nothing, and owes nothing that Stripe would collect."""
+        try:
+            return await self._customer_at(customer)
+        except Refused:
+            if await self.is_deleted(customer):
+                return CustomerAt()
+            raise
+
+    async def _customer_at(self, customer: str) -> CustomerAt:
         params: Any = {"customer": customer, "status": "all", "limit": 100}
         subscribed = await self._told(self._client.v1.subscriptions.list_async(params))
         subscriptions = tuple([_subscription(_plain(one)) async for one in self._all(subscribed)])

@@ -14,16 +14,12 @@ from aicd_backend.billing.plans import PICO_PER_MICRO
 from aicd_backend.billing.stripe_customers import StripeCustomers
 from aicd_backend.billing.subscriptions import repository as subscriptions
 from aicd_backend.billing.subscriptions.values import ProviderState, state_of
-from aicd_backend.billing.values import Account
+from aicd_backend.billing.values import BILLING, WELCOME, Account
 from aicd_core.errors import ConflictError
 from aicd_core.tenancy import Tenant
-from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.service import record
-from aicd_core.tenancy.audit.values import JSON, Actor
+from aicd_core.tenancy.audit.values import JSON
 
-BILLING = Actor(ActorKind.SYSTEM, "billing")
-WELCOME = "welcome"
-"""The subject of the credit that a plan begins with: an organization has it once, however often it subscribes."""
 ATTEMPTS = 5
 
 

@@ -6,7 +6,13 @@ from datetime import date, datetime
 
 from aicd_core.contracts import Usage
 from aicd_core.ids import ExportId, JobId, OrgId
+from aicd_core.tenancy.audit.models import ActorKind
+from aicd_core.tenancy.audit.values import Actor
 from aicd_core.usage.billing.models import AccountStatus, BillingMode, ChargeKind
+
+BILLING = Actor(ActorKind.SYSTEM, "billing")
+WELCOME = "welcome"
+"""The subject of the credit that a plan begins with: an organization has it once, however often it subscribes."""
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     (f"{_BILLING}.exports.*", "exports"): lambda who: (_export(who),),
     # Nobody's: of one that a rival has, only the provider's own answer speaks.
     (f"{_BILLING}.subscriptions.*", "customer"): lambda _: "cus_new",
+    (f"{_BILLING}.subscriptions.*", "before"): lambda _: None,
 }
 
 _DEAD = "UPDATE billing_exports SET state = 'dead', sent_at = NULL WHERE org_id = :org"

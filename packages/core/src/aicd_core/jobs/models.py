@@ -30,6 +30,8 @@ def sql_list(states: frozenset[JobState]) -> str:
     return ", ".join(f"'{state.value}'" for state in sorted(states))
 
 
+ONE_OPEN = "uq_jobs_open_issue"
+"""The unique index by which an issue has one open job."""
 PULL_OPEN = f"state = '{JobState.PR_OPEN.value}'"
 """The condition of indexes of jobs that wait for what is said about their pull request."""
 
@@ -116,7 +118,7 @@ class Job(TenantOwned, Base):
         CheckConstraint("cost_limit >= 0", name="cost_limit"),
         CheckConstraint("issue_number > 0", name="issue_number"),
         Index(
-            "uq_jobs_open_issue",
+            ONE_OPEN,
             "org_id",
             "repository_id",
             "issue_key",

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import psycopg
 from sqlalchemy import (
     CTE,
     BigInteger,
@@ -25,14 +26,16 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
 from aicd_core.db.calls import Call, Prepared
 from aicd_core.db.pages import Page, PageRequest, cursor_of
 from aicd_core.db.sessions import Courier, ReadSession, WriteSession
+from aicd_core.errors import ConflictError
 from aicd_core.ids import JobId, RepositoryId, new_uuid
 from aicd_core.jobs.machine import TERMINAL, JobState
-from aicd_core.jobs.models import Job, JobEventRow
+from aicd_core.jobs.models import ONE_OPEN, Job, JobEventRow
 from aicd_core.jobs.rows import JOB_COLUMNS, event_of, view_of, view_of_values
 from aicd_core.jobs.values import EventView, JobView, NewJob, Transition
 from aicd_core.tenancy import Tenant, mine
@@ -211,6 +214,9 @@ async def apply_transition(session: WriteSession | Courier, tenant: Tenant, chan
     """Moves the job, appends the event and notifies, in one statement; False when the guard did not hold.
 
     The guard: same id, state and version as when the job was read, and for a worker its lease.
+
+    Raises:
+        ConflictError: `job_open`: a job that had ended was to go on, and its issue has another one by now.
     """
     job, status = change.job, change.status
     call = Call.of(
@@ -230,7 +236,13 @@ async def apply_transition(session: WriteSession | Courier, tenant: Tenant, chan
         detail=json.dumps(change.whole_detail()),
         **{name: getattr(change, name) for name in PLAIN_FIELDS},
     )
-    return bool(await session.call(call))
+    try:
+        return bool(await session.call(call))
+    except IntegrityError as error:
+        if isinstance(error.orig, psycopg.Error) and error.orig.diag.constraint_name == ONE_OPEN:
+            told = f"Job {job.id} cannot go on: another job is open for the same issue by now. End that one first."
+            raise ConflictError(told, code="job_open") from error
+        raise
 
 
 async def list_events(

@@ -68,8 +68,11 @@ async def insert_account(
 
 
 async def note_charged(session: WriteSession, tenant: Tenant, credit_pico_usd: int, until: datetime) -> None:
-    """Keeps what is left of the credit, and until when everything has its charge."""
-    change = {"credit_pico_usd": credit_pico_usd, "charged_until": until}
+    """Keeps what is left of the credit, and until when everything has its charge.
+
+    Never a time to come by the clock that dates what is charged: a caller's that is ahead would pass things over.
+    """
+    change = {"credit_pico_usd": credit_pico_usd, "charged_until": func.least(until, func.now())}
     await session.execute(update(BillingAccount).where(mine(BillingAccount, tenant)).values(**change))
 
 

@@ -9,7 +9,10 @@ from aicd_core.errors import InvalidInputError
 from aicd_core.usage.billing.models import BillingMode, EventState
 
 METER_REPORT = "v1.billing.meter.error_report_triggered"
-HANDLED_KINDS = ("checkout.session.", "customer.subscription.", "invoice.", "charge.dispute.", METER_REPORT)
+HANDLED_KINDS = (
+    *("checkout.session.", "customer.deleted", "customer.subscription.", "invoice.", "charge.dispute."),
+    METER_REPORT,
+)
 _TEXT_MOST = 255
 
 

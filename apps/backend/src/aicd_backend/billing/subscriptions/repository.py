@@ -7,15 +7,20 @@ from sqlalchemy import update
 from aicd_backend.billing.subscriptions.values import ProviderState
 from aicd_core.db.sessions import WriteSession
 from aicd_core.tenancy import Tenant, mine
-from aicd_core.usage.billing.models import BillingAccount
+from aicd_core.usage.billing.models import BillingAccount, BillingMode
 
 
-async def set_customer(session: WriteSession, tenant: Tenant, customer: str) -> bool:
-    """Notes who the tenant is at Stripe; False when it is somebody there already, or has no account."""
+async def set_customer(
+    session: WriteSession, tenant: Tenant, mode: BillingMode, customer: str, before: str | None
+) -> bool:
+    """Notes who the tenant is at Stripe, and in which mode; False when it is not `before` any more, or no account.
+
+    Only a customer makes an account one of a mode: caps may have been set while billing was off.
+    """
     changed = await session.execute(
         update(BillingAccount)
-        .where(mine(BillingAccount, tenant), BillingAccount.customer.is_(None))
-        .values(customer=customer, revision=BillingAccount.revision + 1)
+        .where(mine(BillingAccount, tenant), BillingAccount.customer.is_not_distinct_from(before))
+        .values(customer=customer, mode=mode, revision=BillingAccount.revision + 1)
         .returning(BillingAccount.org_id)
     )
     return changed.first() is not None

@@ -19,9 +19,27 @@ def update_customer(books: Books, path: Mapping[str, str], sent: Thing) -> Thing
     return customer
 
 
+def delete_customer(books: Books, customer_id: str) -> None:
+    """What somebody does in the dashboard: the customer goes, its subscriptions end, and new ones are refused."""
+    for subscription in books.all("subscription"):
+        if subscription["customer"] == customer_id and subscription["status"] != "canceled":
+            cancel_subscription(books, {"id": subscription["id"]}, {})
+    gone = books.get("customer", customer_id)
+    books.emit("customer.deleted", gone)
+    gone.clear()
+    gone.update(id=customer_id, object="customer", deleted=True)
+
+
+def _required(books: Books, sent: Thing) -> Thing:
+    found = books.get("customer", sent.get("customer", ""), "customer")
+    if found.get("deleted"):
+        raise Wrong(f"No such customer: '{sent['customer']}'", code="resource_missing", param="customer")
+    return found
+
+
 def create_checkout(books: Books, _path: Mapping[str, str], sent: Thing) -> Thing:
     if sent.get("customer"):
-        books.get("customer", sent["customer"], "customer")
+        _required(books, sent)
     for item in sent.get("line_items", []):
         price = books.get("price", item.get("price", ""), "line_items[0][price]")
         if price["recurring"]["usage_type"] == "metered" and "quantity" in item:
@@ -37,14 +55,14 @@ def create_checkout(books: Books, _path: Mapping[str, str], sent: Thing) -> Thin
 
 
 def create_portal(books: Books, _path: Mapping[str, str], sent: Thing) -> Thing:
-    books.get("customer", sent.get("customer", ""), "customer")
+    _required(books, sent)
     made = books.add("billing_portal.session", "bps", **{"return_url": None, **sent})
     made["url"] = f"https://billing.stripe.test/p/{made['id']}"
     return made
 
 
 def create_subscription(books: Books, _path: Mapping[str, str], sent: Thing) -> Thing:
-    books.get("customer", sent.get("customer", ""), "customer")
+    _required(books, sent)
     return _subscribe(books, sent["customer"], sent.get("items", []), sent.get("metadata", {}), sent)
 
 
@@ -62,8 +80,10 @@ def cancel_subscription(books: Books, path: Mapping[str, str], _sent: Thing) -> 
     return subscription
 
 
-def of_customer(_books: Books, thing: Thing, sent: Thing) -> bool:
+def of_customer(books: Books, thing: Thing, sent: Thing) -> bool:
     """The filter of lists that may be of one customer, subscription or status."""
+    if (books.things.get("customer", {}).get(sent.get("customer", "")) or {}).get("deleted"):
+        _required(books, sent)
     names = ("customer", "subscription", "status")
     return all(name not in sent or sent[name] in {"all", thing.get(name)} for name in names)
 
