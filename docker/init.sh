@@ -45,6 +45,7 @@ done
 keep migrate/aicd_migration_database_url "$(url postgres postgres)"
 keep backup/aicd_backup_database_url "$(url aicd_backup backup)"
 keep backup/aicd_backup_password "$(random)"
+keep backup/aicd_backup_repository /var/lib/aicd/repository
 keep worker/aicd_qdrant_api_key "$(random)"
 keep qdrant/local.yaml "service: {api_key: $(cat secrets/worker/aicd_qdrant_api_key)}
 "
@@ -55,6 +56,12 @@ if [ ! -e secrets/tls/fullchain.pem ]; then
         -addext "subjectAltName=DNS:$domain" -keyout secrets/tls/privkey.pem -out secrets/tls/fullchain.pem 2>/dev/null
     chmod 0444 secrets/tls/*.pem
     echo "secrets/tls has a certificate that no browser trusts; put a real one there (docs/deploy.md)." >&2
+fi
+if grep -qx /var/lib/aicd/repository secrets/backup/aicd_backup_repository; then
+    echo "Backups stay on this machine until secrets/backup/aicd_backup_repository names another place (docs/deploy.md)." >&2
+fi
+if [ ! -e secrets/alertmanager/alert_chat_url ]; then
+    echo "Nobody is told of alerts until secrets/alertmanager/alert_chat_url is there (docs/deploy.md)." >&2
 fi
 if [ ! -e .env ]; then sed "s/^DOMAIN=.*/DOMAIN=$domain/" .env.example >.env; fi
 echo "All that is secret is in $(pwd)/secrets. Keep a copy of secrets/api, secrets/worker and secrets/backup where this machine is not:"

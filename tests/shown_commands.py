@@ -30,6 +30,8 @@ OTHERS = frozenset(
 PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9/#|]*|.*…")
 NO_COMMANDS = {"aicd journal v1"}
 """Names that only look so."""
+IN_COMPOSE = re.compile(r"(?:c|docker compose) (?:exec (?:-T )?\w+ (?=aicd )|run (?:--rm )?(?:-e \S+ )*\w+ (.*))")
+"""A command in a service's container; `run` of ours is `aicd` by itself."""
 INPUT_ONLY = {"/webhooks/github": "post", "/webhooks/stripe": "post"}
 """Routes for other people's webhooks, which openapi.json does not describe."""
 
@@ -94,6 +96,8 @@ def commands(text: str) -> Iterator[list[str]]:
 
 def fault(words: list[str], *, whole: bool = True) -> str | None:
     """Why a command cannot be meant; None when it can. `whole`: nothing that it needs may be missing."""
+    if (inside := IN_COMPOSE.match(" ".join(words))) is not None:
+        words = ["aicd", *inside[1].split()] if inside[1] else words[words.index("aicd") :]
     program, arguments = words[0].removeprefix(".venv/bin/"), words[1:]
     if program == "aicd":
         return _aicd_fault(arguments, whole=whole)

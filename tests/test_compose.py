@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ruamel.yaml import YAML
 
+from aicd_cli.backing import open_repository
+from aicd_cli.tracing import traced
+from aicd_core.errors import InvalidInputError
 from aicd_core.settings import Settings
 from settings_classes import settings_classes
 
@@ -20,6 +24,7 @@ DOCKER = ROOT / "docker"
 COMPOSE: dict[str, Any] = YAML(typ="safe").load((DOCKER / "compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 sys.path.insert(0, str(ROOT / "scripts"))
+NO_FIGURES = frozenset({"proxy", "migrate"})
 table = importlib.import_module("make_settings_table")
 
 
@@ -100,6 +105,31 @@ def test_every_variable_is_a_setting_and_every_setting_can_be_set():
     ) == set()
 
 
+def test_whatever_of_ours_stays_is_read_by_prometheus_and_tells_its_traces_and_logs():
+    scraped = {
+        name.partition(":")[0]
+        for job in yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+        for found in (*job.get("static_configs", ()), *job.get("dns_sd_configs", ()))
+        for name in found.get("targets") or found["names"]
+    } - {"localhost"}
+    ours = {name for name, one in SERVICES.items() if one["image"].startswith("aicd-") and name not in NO_FIGURES}
+    assert scraped == ours | {"alertmanager", "loki", "alloy", "tempo"}
+    for name in scraped:
+        assert "watch" in SERVICES[name]["networks"], name
+    for name in ("api", "worker"):
+        told = SERVICES[name]["environment"]["AICD_OTLP_ENDPOINT"]
+        assert told == "${AICD_OTLP_ENDPOINT-http://tempo:4318}", "and an empty one in .env has it trace nothing"
+    assert {one["logging"]["driver"] for one in SERVICES.values()} == {"json-file"}
+    assert not any(one.get("tty") for one in SERVICES.values()), "JSON, one object a line"
+
+
+def test_root_without_capabilities_writes_where_no_other_user_of_its_image_does():
+    alloy = SERVICES["alloy"]
+    assert (alloy["user"], alloy["cap_drop"]) == ("0:0", ["ALL"])
+    assert "--storage.path=/data" in alloy["command"]
+    assert "alloy:/data" in alloy["volumes"], "its image's /var/lib/alloy is the user alloy's, and closed to others"
+
+
 def test_what_is_mounted_is_there(installed: Path):
     missing = [
         (name, source)
@@ -111,6 +141,28 @@ def test_what_is_mounted_is_there(installed: Path):
     for service in SERVICES.values():
         for source in map(source_of, service.get("volumes", ())):
             assert source.startswith(("./", "/var/lib/docker/containers")) or source in COMPOSE["volumes"]
+
+
+def test_backups_begin_with_what_init_makes(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    secrets = installed / "secrets"
+    for name in [name for name in os.environ if name.startswith("AICD_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AICD_SECRETS_DIR", str(secrets / "backup"))
+    monkeypatch.setenv("AICD_DATA_DIR", str(tmp_path / "data"))
+    settings = Settings.load()
+    place = Path(open_repository(settings).repository)
+    assert place.parent == Path("/var/lib/aicd"), "on its volume"
+    assert "backup:/var/lib/aicd" in SERVICES["backup"]["volumes"]
+    password = (secrets / "postgres/backup_password").read_text()
+    assert settings.backup_database_url == f"postgresql://aicd_backup:{password}@postgres:5432/aicd"
+    again = subprocess.run([installed / "init.sh", "x.example.com"], check=True, capture_output=True, text=True)
+    assert "aicd_backup_repository names another place" in again.stderr
+    assert "alert_chat_url is there" in again.stderr
+    for path, text in (("backup/aicd_backup_repository", "sftp:b@box:/aicd"), ("alertmanager/alert_chat_url", "x")):
+        (secrets / path).unlink(missing_ok=True)
+        (secrets / path).write_text(text)
+    again = subprocess.run([installed / "init.sh", "x.example.com"], check=True, capture_output=True, text=True)
+    assert again.stderr == ""
 
 
 def test_init_makes_secrets_that_fit_together_and_keeps_them(installed: Path, monkeypatch: pytest.MonkeyPatch):
@@ -147,3 +199,12 @@ def test_init_makes_secrets_that_fit_together_and_keeps_them(installed: Path, mo
                 settings.redis_url.split("@")[0].removeprefix("redis://:")
                 in (secrets / "redis/password.conf").read_text()
             )
+
+
+async def test_an_empty_endpoint_of_traces_is_none_and_a_wrong_one_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AICD_OTLP_ENDPOINT", "")
+    async with traced(Settings.load(), "aicd-worker"):
+        assert "aicd_cli.trace_export" not in sys.modules, "nothing of OpenTelemetry's is begun"
+    monkeypatch.setenv("AICD_OTLP_ENDPOINT", "tempo:4318")
+    with pytest.raises(InvalidInputError, match=r"used\. AICD_OTLP_ENDPOINT: "):
+        Settings.load()

@@ -79,7 +79,7 @@ NOT_RUN = {
     "export AICD_DATABASE_URL=postgresql://aicd_app:…@db/aicd": "a synopsis",
 }
 """How the blocks begin that are only looked at, and why."""
-ELSEWHERE = "docs/deploy-"
+ELSEWHERE = ("docs/deploy", "docs/backup.md", "docs/recovery.md", "docs/high-availability.md")
 """Pages whose commands are for hosts and clusters of the reader's: of other people's programs nothing is known here."""
 
 
@@ -116,6 +116,9 @@ def test_every_command_can_be_meant():
     [
         ("aicd run --repo . --isue-file issue.md", "No such option"),
         ("aicd jbos", "has no command jbos"),
+        ("c exec -T backup aicd backup rnu", "has no command rnu"),
+        ("c run --rm -e A=1 backup restor", "has no command restor"),
+        ("docker compose exec worker aicd doctr", "has no command doctr"),
         ("aicd approve", "Missing parameter"),
         ("aicd jobs --limit many", "valid integer"),
         ("aicd policy test . extra", "too much"),

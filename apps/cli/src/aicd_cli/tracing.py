@@ -28,7 +28,7 @@ async def traced(settings: Settings, service: str) -> AsyncIterator[None]:
     Args:
         service: what this process is called in traces, unless OTEL_SERVICE_NAME says so.
     """
-    if settings.otlp_endpoint is None:
+    if not settings.otlp_endpoint:
         yield
         return
     export = cast("_TraceExport", importlib.import_module("aicd_cli.trace_export"))

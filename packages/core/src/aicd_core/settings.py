@@ -67,7 +67,8 @@ class EnvironmentSettings(BaseSettings):
 def _name_of(place: tuple[int | str, ...]) -> str:
     """The variable that a value belongs to, and where in it the value stands."""
     variable, *inside = (str(part) for part in place)
-    return f"AICD_{variable.upper()}" + (f" ({'.'.join(inside)})" if inside else "")
+    name = variable if variable.isupper() else f"AICD_{variable.upper()}"  # an alias is the variable's whole name
+    return name + (f" ({'.'.join(inside)})" if inside else "")
 
 
 class Settings(EnvironmentSettings):
@@ -165,7 +166,7 @@ class Settings(EnvironmentSettings):
     )
     otlp_endpoint: str | None = Field(
         default=None,
-        pattern=r"^https?://[^\s]+$",
+        pattern=r"^(https?://[^\s]+)?$",
         validation_alias=AliasChoices("AICD_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         description="Where traces go by OTLP over HTTP, without `/v1/traces`: http://collector:4318; "
         "OTEL_EXPORTER_OTLP_ENDPOINT will do, too. Not set: nothing is traced.",
