@@ -47,6 +47,8 @@ NOT_RUN = {
     "aicd eval ": "asks a model that costs money",
     "export AICD_ANTHROPIC": "asks a model that costs money",
     "export AICD_OPENAI": "names a model server of the reader's",
+    "export AICD_DATA_DIR=/tmp/trying": "runs until it is stopped, against a program in another window",
+    'curl -d \'{"plan"': "asks that server",
     "export GITHUB_TOKEN=github_pat_…": "asks GitHub; test_github_run.py does it at a stand-in",
     "aicd github setup --organization acme": "asks GitHub in a browser; test_github_setup.py does it at a stand-in",
     'export AICD_GITHUB_WEBHOOK_SECRET="$(openssl rand -hex 32)"': "runs until it is stopped",
