@@ -133,6 +133,19 @@ async def test_damaged_vectors_are_dropped_and_made_anew(workspace, session, pro
     assert len(provider.texts) == 2 * chunks
 
 
+@pytest.mark.parametrize("lost", [("vectors", "answers"), ("",)])
+async def test_an_index_that_is_lost_is_made_anew_by_the_next_step(workspace, session, provider, lost: tuple[str, ...]):
+    search = IndexedSearch(session, meaning(provider))
+    before = await search.find("parcels", workspace, 5)
+    texts = list(provider.texts)
+    for name in lost:
+        shutil.rmtree(session.cache / "retrieval" / name)
+    assert await search.find("parcels", workspace, 5) == before
+    assert sorted(provider.texts) == sorted(2 * texts), "each chunk, and the question, was embedded once more"
+    assert await search.find("delivered", workspace, 1) == before[:1]
+    assert provider.texts[2 * len(texts) :] == ["delivered"]
+
+
 async def test_steps_that_run_at_once_share_the_vectors(workspace, session, provider):
     search = IndexedSearch(session, meaning(provider))
     found = await asyncio.gather(*(search.find(f"deliver {n}", workspace, 1) for n in range(4)))
