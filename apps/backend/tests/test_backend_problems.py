@@ -233,4 +233,6 @@ async def test_the_openapi_document_is_served_and_no_page_around_it() -> None:
     served = (await ask(app, "GET", "/openapi.json")).json()
     assert served == app.openapi()
     assert {"/healthz", "/readyz", "/v1/me"} <= served["paths"].keys()
-    assert [(await ask(app, "GET", page)).status_code for page in ("/docs", "/redoc")] == [404, 404]
+    portal = await ask(app, "GET", "/docs")
+    assert (portal.status_code, portal.headers["Location"]) == (308, "/docs/")
+    assert (await ask(app, "GET", "/redoc")).status_code == 404
