@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -96,11 +97,16 @@ def swapping(tree: Path, name: str, target: str) -> Iterator[None]:
 
     def swap() -> None:
         while not stop.is_set():
-            with suppress(OSError):
+            try:
                 (tree / name).rename(tree / "spare-dir")
                 (tree / "spare-link").rename(tree / name)
                 (tree / name).rename(tree / "spare-link")
                 (tree / "spare-dir").rename(tree / name)
+            except OSError:  # a write made the folder anew, in the moment in which there was none of its name
+                if (tree / "spare-dir").is_dir():
+                    shutil.rmtree(tree / name, ignore_errors=True)
+                    with suppress(OSError):
+                        (tree / "spare-dir").rename(tree / name)
 
     thread = threading.Thread(target=swap)
     thread.start()
