@@ -32,7 +32,7 @@ async def request(method: str, *, kind: str = "http", answered: bool = True) -> 
 
     before = counted()
     with suppress(ConnectionResetError):
-        await WatchingMiddleware(app)({"type": kind, "method": method}, _receive, _send)
+        await WatchingMiddleware(app)({"type": kind, "method": method, "path": "/things/7"}, _receive, _send)
     return {name: value - before.get(name, 0) for name, value in counted().items() if value != before.get(name, 0)}
 
 
