@@ -3,11 +3,9 @@
 Both run on the packages that are installed here, so a version that needs other ones may not start.
 """
 
-import io
 import re
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +68,8 @@ def previous_version(place: Path) -> Version | None:
         if level and level < HEAD:
             archive = _git("archive", commit, "packages", "apps")
             assert archive is not None
-            with tarfile.open(fileobj=io.BytesIO(archive)) as tree:
-                tree.extractall(place, filter="data")
+            place.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["tar", "--extract", "--directory", place], input=archive, check=True)
             return Version(level, place)
     return None
 
