@@ -14,14 +14,13 @@ import psycopg
 import pytest
 
 from aicd_core.jobs.machine import JobEvent, JobState
-from aicd_core.migrations import HEAD
 from aicd_core.migrations.compatibility import FIRST_LEVEL
 from aicd_core.testing.chaos.installation import AicdProcess, Installation, installation, wait_until
 from aicd_core.testing.chaos.repository import JobRow, list_events, list_jobs
 from aicd_core.testing.chaos.verdict import breaches
 from aicd_core.testing.databases import fresh_urls
 from aicd_core.testing.journaled import NAME, Script, journaled_issue
-from versions import Version, next_version, previous_version
+from versions import Version, two_versions
 
 HISTORY = ("job_events", "model_calls", "journal_contents", "usage_entries", "artifacts")
 """What is written once, and never changes."""
@@ -102,15 +101,9 @@ def columns_of(made: Installation, *tables: str) -> dict[str, list[str]]:
 
 @pytest.fixture(params=["history", "copy"])
 def upgrade(request: pytest.FixtureRequest, postgres_url: str, tmp_path: Path) -> Iterator[Upgrade]:
-    if request.param == "copy":
-        versions = Version(HEAD), next_version(tmp_path / "newer", None)
-    elif (previous := previous_version(tmp_path / "older")) is None:
-        pytest.skip(f"needs history: there is no code of a level before {HEAD} in this checkout (a shallow clone?)")
-    else:
-        versions = previous, Version(HEAD)
     with fresh_urls(postgres_url, "template0") as urls, installation(tmp_path / "made", urls) as made:
         made.settings["AICD_MIGRATION_DATABASE_URL"] = urls.admin
-        yield Upgrade(made, *versions)
+        yield Upgrade(made, *two_versions(request.param, tmp_path))
 
 
 def test_versions_of_two_levels_work_side_by_side_and_the_older_one_comes_back(upgrade: Upgrade):

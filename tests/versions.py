@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from aicd_core.migrations import HEAD
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +58,18 @@ class Version:
     def within(self, *folders: Path) -> tuple[str, ...]:
         """A command to start `aicd` with, so that it is this version; `folders` are on its PYTHONPATH besides."""
         return ("env", "PYTHONPATH=" + ":".join(filter(None, (self.python_path, *map(str, folders)))))
+
+
+def two_versions(kind: str, place: Path) -> tuple[Version, Version]:
+    """The older and the newer one: of `history` the level before and this one; or this one and, as a `copy`, the next.
+
+    Skips the test where a checkout has no history.
+    """
+    if kind == "copy":
+        return Version(HEAD), next_version(place / "newer", None)
+    if (previous := previous_version(place / "older")) is None:
+        pytest.skip(f"needs history: there is no code of a level before {HEAD} in this checkout (a shallow clone?)")
+    return previous, Version(HEAD)
 
 
 def previous_version(place: Path) -> Version | None:

@@ -15,10 +15,9 @@ import httpx
 import pytest
 
 from aicd_cli.sample import ISSUE, make_sample
-from aicd_core.migrations import HEAD
 from aicd_core.migrations.compatibility import FIRST_LEVEL
 from aicd_core.testing.databases import TestUrls, fresh_urls
-from versions import Version, next_version, previous_version
+from versions import Version, two_versions
 
 AICD = str(Path(sys.executable).with_name("aicd"))
 PATIENCE = 120.0
@@ -67,14 +66,8 @@ class Upgrade:
 
 @pytest.fixture(params=["history", "copy"])
 def upgrade(request: pytest.FixtureRequest, postgres_url: str, tmp_path: Path) -> Iterator[Upgrade]:
-    if request.param == "copy":
-        versions = Version(HEAD), next_version(tmp_path / "newer", None)
-    elif (previous := previous_version(tmp_path / "older")) is None:
-        pytest.skip(f"needs history: there is no code of a level before {HEAD} in this checkout (a shallow clone?)")
-    else:
-        versions = previous, Version(HEAD)
     with fresh_urls(postgres_url, "template0") as urls:
-        yield Upgrade(tmp_path, urls, *versions)
+        yield Upgrade(tmp_path, urls, *two_versions(request.param, tmp_path))
 
 
 def test_the_older_server_answers_on_the_newer_schema_beside_the_newer_one(upgrade: Upgrade) -> None:
