@@ -79,14 +79,18 @@ def slow(shop: Shop, seconds: int = SECONDS) -> None:
     git(shop.source, "commit", "-qam", "Slow tests")
 
 
-def start_and_wait_for(shop: Shop, line: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
+def start(shop: Shop) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         shop.command("run", "--issue", ISSUE, "--json"),
         env=shop.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def start_and_wait_for(shop: Shop, line: str) -> subprocess.Popen[str]:
+    process = start(shop)
     assert process.stderr is not None
     while line not in (said := process.stderr.readline()):
         assert said, "the process ended before it came to the line"

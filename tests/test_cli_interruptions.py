@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from histories import git
-from shops import ISSUE, SECONDS, Shop, shop, slow, start_and_wait_for
+from shops import ISSUE, SECONDS, Shop, shop, slow, start, start_and_wait_for
 
 __all__ = ["shop"]
 
@@ -93,13 +93,7 @@ def test_what_blocks_before_the_work_begins_is_ended_by_ctrl_c(shop: Shop):
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_while_the_program_loads_is_a_sentence_and_an_object(shop: Shop, sign: signal.Signals):
-    process = subprocess.Popen(
-        shop.command("run", "--issue", ISSUE, "--json"),
-        env=shop.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(shop)
     while "pydantic_core" not in Path(f"/proc/{process.pid}/maps").read_text():
         time.sleep(0.001)  # one of the libraries that take long to load
     process.send_signal(sign)
