@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,14 +21,24 @@ SMALL = {
 }
 
 
+STATUS = 7
+"""The line of a server's file that says `ready`; the server that initdb runs for itself writes none."""
+
+
 def servers(scratch: Path) -> list[int]:
     """The Postgres servers of a folder; as root they run in a mount namespace, so their arguments do not tell."""
-    return [int(file.read_text().partition("\n")[0]) for file in scratch.rglob("postmaster.pid")]
+    found = []
+    for file in scratch.rglob("postmaster.pid"):
+        with suppress(FileNotFoundError):
+            lines = file.read_text().splitlines()
+            if lines[STATUS:] and lines[STATUS].strip() == "ready":
+                found.append(int(lines[0]))
+    return found
 
 
-def at_work(scratch: Path, name: str) -> bool:
-    """Whether the benchmark has started its server, and its workers if it has some."""
-    return servers(scratch) != [] and (name != "chaos.py" or running(str(scratch), "machine-1"))
+def at_work(scratch: Path, name: str) -> list[int]:
+    """The benchmark's servers, once they are there, and its workers if it has some."""
+    return servers(scratch) if name != "chaos.py" or running(str(scratch), "machine-1") else []
 
 
 @pytest.mark.parametrize(
@@ -54,8 +65,13 @@ def test_a_benchmark_that_is_told_to_stop_leaves_nothing_behind(
             start_new_session=True,
         )
     try:
-        wait_until(lambda: process.poll() is not None or at_work(scratch, name), f"{name} at work")
-        started = servers(scratch)
+        started: list[int] = []
+
+        def looked() -> bool:
+            started.extend(at_work(scratch, name))
+            return started != [] or process.poll() is not None
+
+        wait_until(looked, f"{name} at work")
         process.send_signal(number)
         assert process.wait(PATIENCE) == 128 + number, (tmp_path / "said").read_text()[-2000:]
         assert started != []
