@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from shown_commands import fault
+
 KUBERNETES = Path(__file__).parents[1] / "deploy/kubernetes"
 VALIDATE = Path(__file__).parents[1] / ".venv/bin/kubernetes-validate"
 FILES = [path for path in sorted(KUBERNETES.rglob("*.yaml")) if path.name != "kustomization.yaml"]
@@ -74,10 +76,11 @@ def test_every_file_is_in_the_kustomization_beside_it():
 
 def test_no_pod_is_root_writes_its_system_or_has_a_capability():
     found = dict(pods())
-    assert {"worker", "migrate"} <= set(found)
+    assert {"worker", "migrate", "backup"} <= set(found)
     for name, each in found.items():
         pod = each["spec"]["template"]["spec"]
         (container,) = pod["containers"]
+        assert fault(["aicd", *container["args"]]) is None, name
         assert pod["securityContext"]["runAsNonRoot"], name
         assert pod["securityContext"]["seccompProfile"]["type"] != "Unconfined", name
         assert pod["automountServiceAccountToken"] is False, name
@@ -98,6 +101,17 @@ def test_the_worker_may_make_sandboxes_and_has_time_to_drain():
     assert container["securityContext"]["procMount"] == "Unmasked"
     drain = int(container["args"][container["args"].index("--drain-timeout") + 1])
     assert worker["terminationGracePeriodSeconds"] > drain
+
+
+def test_one_pod_makes_backups_and_never_two_at_once():
+    backup = dict(pods())["backup"]["spec"]
+    assert (backup["replicas"], backup["strategy"]) == (1, {"type": "Recreate"})
+    (container,) = backup["template"]["spec"]["containers"]
+    assert container["args"][:2] == ["backup", "run"]
+    assert {"every", "init"} <= {argument.removeprefix("--") for argument in container["args"]}
+    reaching = [each["spec"] for each in documents(*BASE) if each["kind"] == "NetworkPolicy"]
+    (away,) = [spec for spec in reaching if spec["podSelector"] == {"matchLabels": {"app": "backup"}}]
+    assert {443, 22} <= {port["port"] for port in away["egress"][0]["ports"]}
 
 
 def test_every_namespace_denies_by_default_and_every_deployment_may_be_drained():

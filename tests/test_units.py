@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from aicd_core.settings import Settings
+from shown_commands import fault
+
 UNITS = sorted((Path(__file__).parents[1] / "deploy/systemd").glob("*.service"))
 BREAK_SANDBOXES = {
     "RestrictNamespaces",
@@ -63,3 +66,26 @@ def test_no_unit_is_root_or_has_a_secret_in_its_environment():
         assert told["NoNewPrivileges"] == "yes", path.name
         assert told["CapabilityBoundingSet"] == "", path.name
         assert not re.search(r"(URL|KEY|TOKEN)\w*=", told["Environment"]), path.name
+
+
+def test_units_run_commands_that_there_are_with_secrets_that_there_are():
+    known = {f"aicd_{name}" for name in Settings.model_fields}
+    for path in UNITS:
+        program, *arguments = service(path)["ExecStart"].split()
+        assert program == "/opt/aicd/venv/bin/aicd"
+        assert fault(["aicd", *arguments]) is None, path.name
+        given = re.findall(r"^LoadCredential=(\w+):/etc/aicd/secrets/(\w+)$", path.read_text(), re.MULTILINE)
+        assert given, path.name
+        assert all(name == file and name in known for name, file in given), path.name
+
+
+def test_backups_are_made_with_what_they_need_and_beside_the_workers_folder():
+    (backup,) = [path for path in UNITS if "backup" in path.stem]
+    (worker,) = [path for path in UNITS if "worker" in path.stem]
+    assert {"aicd_backup_database_url", "aicd_backup_password", "aicd_backup_repository"} == set(
+        re.findall(r"^LoadCredential=(\w+)", backup.read_text(), re.MULTILINE)
+    )
+    told = service(backup)
+    assert told["ExecStart"].split()[1:4] == ["backup", "run", "--every"]
+    for name in ("User", "Environment", "StateDirectory"):
+        assert told[name] == service(worker)[name], "signing keys and recorded pull requests are in there"
