@@ -1,6 +1,7 @@
 """Backups restore: a busy installation is destroyed and goes on, and what cannot be trusted is refused."""
 
 import asyncio
+import json
 import random
 import shutil
 import time
@@ -148,8 +149,10 @@ def test_any_one_store_may_be_lost_alone(tmp_path: Path):
 def test_the_embedded_database_is_restored_to_any_moment_of_its_log(tmp_path: Path):
     with one_machine(tmp_path, delay=0.1) as made:
         vault = Vault(made, tmp_path / "vault")
+        made.settings["AICD_LOG_FORMAT"] = "json"
         service = vault.begin("backup", "run", "--init", "--every", "1h", "--wal-every", "1s")
         wait_until(lambda: "the log is kept until now" in service.said(), "the log", 240)
+        assert all(json.loads(line)["logger"] for line in service.said().splitlines()), "as all that stays writes it"
         asyncio.run(place(made, list(scripted(made.model.url, 4, random.Random(7), ("alpha", "beta")))))
         made.model.hold_from(20)
         begin(made)

@@ -1,6 +1,5 @@
 """`aicd backup` and `aicd restore`."""
 
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +11,7 @@ import typer
 from aicd_cli.backing import Rhythm, back_up, keep_backing_up, open_repository, open_source, open_target
 from aicd_cli.durations import parse_duration, parse_moment
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.logs import begin_to_log
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, prepare_data_dir
@@ -66,7 +66,7 @@ def run_command(
         if init:
             await restic.init()
         if rhythm is not None:
-            _log_to_stderr()
+            begin_to_log(settings)
 
             async def run(_: StopBy) -> None:
                 await keep_backing_up(settings, restic, rhythm)
@@ -244,7 +244,3 @@ def _uuid(text: str | None) -> UUID | None:
 def _tell(text: str) -> None:
     with suppress(OSError):
         sys.stderr.write(f"{text} ...\n")
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
