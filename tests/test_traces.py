@@ -36,8 +36,8 @@ def collector() -> Iterator[Collector]:
 
 
 @contextmanager
-def world(root: Path, urls: TestUrls) -> Iterator[tuple[Installation, GitHub]]:
-    with installation(root, urls) as made:
+def world(root: Path, urls: TestUrls, *, with_redis: bool) -> Iterator[tuple[Installation, GitHub]]:
+    with installation(root, urls, with_redis=with_redis) as made:
         script = Script(made.model.url, turns=2, command="test -f diary.txt")
         with serving(root / "hub", body=journaled_issue("x", script)) as github:
             made.settings |= {
@@ -69,9 +69,12 @@ def opened(made: Installation) -> bool:
     return [job.status.state for job in list_jobs(made.urls.admin)] == [JobState.PR_OPEN]
 
 
-def test_a_webhook_and_its_pull_request_are_one_trace(tmp_path: Path, database_urls: TestUrls, collector: Collector):
+@pytest.mark.parametrize("with_redis", [False, True], ids=["queue in Postgres", "queue in Redis"])
+def test_a_webhook_and_its_pull_request_are_one_trace(
+    tmp_path: Path, database_urls: TestUrls, collector: Collector, *, with_redis: bool
+):
     (tmp_path / "hub").mkdir()
-    with world(tmp_path, database_urls) as (made, github):
+    with world(tmp_path, database_urls, with_redis=with_redis) as (made, github):
         made.settings["AICD_OTLP_ENDPOINT"] = collector.url
         serve, worker = made.begin("web", "github", "serve", "--port", "0"), made.worker("first")
         wait_until(lambda: "taking deliveries" in serve.said() and "ready" in worker.said(), "both processes")
