@@ -16,7 +16,7 @@ command -v openssl >/dev/null 2>&1 || { echo "openssl is needed:  apt-get instal
 # Files in here are read by whoever their container runs as, and the folder above them by nobody but you.
 mkdir -p secrets acme
 chmod 0700 secrets
-for service in api worker migrate backup postgres redis qdrant grafana alertmanager tls; do mkdir -p "secrets/$service"; done
+for service in api worker migrate backup postgres redis qdrant grafana alertmanager prometheus tls; do mkdir -p "secrets/$service"; done
 
 # keep PLACE VALUE: writes a secret that is not there yet.
 keep() {

@@ -22,6 +22,7 @@ TARGETS = next(
 )
 REGISTRY = "registry.example.com/me/aicd"
 GATE = "up --detach --wait --wait-timeout 60 api worker proxy"
+APART = "up --detach --no-deps --wait --wait-timeout 60"
 
 
 def images(release: str, prefix: str = "aicd", targets: Sequence[str] = ("api", "worker", "proxy")) -> str:
@@ -174,15 +175,16 @@ def test_a_machine_that_runs_some_services_starts_those_alone(operator: Operator
     (operator.machine.opt / "compose.override.yml").write_text("services: {}\n")
     assert operator.ships("1.1.0")[0] == 0
     started = [call for call in operator.machine.calls() if "next.env" in call]
-    assert started == ["next.env up --detach --no-deps --wait --wait-timeout 60 worker"]
+    assert started == ["next.env up --detach --no-deps worker", f"next.env {APART} worker"]
     assert "--file /opt/aicd/compose.override.yml up" in (operator.machine.docker / "calls").read_text()
     (operator.machine.docker / "calls").unlink()
-    (operator.machine.opt / "services").write_text("migrate api proxy\n")
+    (operator.machine.opt / "services").write_text("migrate api proxy grafana\n")
     assert operator.ships("1.2.0")[0] == 0
     started = [call for call in operator.machine.calls() if "next.env" in call]
     assert started == [
         "next.env run --rm --no-TTY --no-deps migrate",
-        "next.env up --detach --no-deps --wait --wait-timeout 60 api proxy",
+        "next.env up --detach --no-deps api proxy grafana",
+        f"next.env {APART} api proxy",
     ]
 
 

@@ -4,18 +4,31 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import hcl2
 import pytest
 import yaml
+from ruamel.yaml import YAML
 
+from alert_scenes import promtool
 from debian_programs import debian_file
 
 HETZNER = Path(__file__).parents[1] / "deploy/hetzner"
 TERRAFORM = sorted((HETZNER / "terraform").glob("*.tf"))
+HOST = HETZNER / "cloud-init/host.yaml"
+VENV = HETZNER.parents[1] / ".venv/bin"
+INSIDE = {"worker": 9464, "tempo": 4318, "loki": 3100}
 CLOUD_INIT = sorted((HETZNER / "cloud-init").glob("*.yaml"))
-GIVEN = {"public_key": "ssh-ed25519 AAAAC3 me", "services": "worker", "address": "10.10.1.9", "volume": "/dev/sdb"}
+DOCKER = HETZNER.parents[1] / "docker"
+GIVEN = {
+    "public_key": "ssh-ed25519 AAAAC3 me",
+    "services": "worker",
+    "address": "10.10.1.9",
+    "app": "10.10.1.10",
+    "workers": '[{"targets":["10.10.1.9:9464"]}]',
+    "volume": "/dev/sdb",
+}
 
 
 def rendered(path: Path) -> str:
@@ -58,6 +71,39 @@ def test_cloud_init_accepts_what_a_machine_is_given(path: Path, tmp_path: Path):
     assert told["disable_root"] is True
     assert "unattended-upgrades" in told["packages"]
     assert [user["lock_passwd"] for user in told["users"]] == [True]
+
+
+def test_machines_apart_find_each_other_and_are_still_what_compose_says(tmp_path: Path):
+    files = {each["path"]: each["content"] for each in yaml.safe_load(rendered(HOST))["write_files"]}
+    (tmp_path / "apart.yml").write_text(files["/opt/aicd/compose.apart.yml"])
+    schema = ["--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run(
+        [VENV / "check-jsonschema", *schema, tmp_path / "apart.yml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    services = YAML(typ="safe").load((DOCKER / "compose.yml").read_text())["services"]
+    apart = yaml.safe_load(files["/opt/aicd/compose.apart.yml"])["services"]
+    assert set(apart) <= set(services)
+    assert all(each["networks"][-1] == "out" for name, each in apart.items() if name != "worker")
+    published = {name: each["ports"] for name, each in apart.items() if "ports" in each}
+    assert published == {name: [f"10.10.1.9:{port}:{port}"] for name, port in INSIDE.items()}, "nothing from outside"
+    assert apart["worker"]["environment"]["AICD_OTLP_ENDPOINT"] == "http://10.10.1.10:4318"
+    shipped_to = apart["alloy"]["environment"]["LOKI_URL"]
+    assert shipped_to.replace("10.10.1.10", "loki") in (DOCKER / "loki/alloy.alloy").read_text()
+
+    mounted = "/opt/aicd/secrets/prometheus"
+    assert "./secrets/prometheus:/run/secrets:ro" in services["prometheus"]["volumes"]
+    text = (DOCKER / "prometheus/prometheus.yml").read_text()
+    (named,) = [each for each in yaml.safe_load(text)["scrape_configs"] if each["job_name"] == "aicd-worker"]
+    (pattern,) = named["file_sd_configs"][0]["files"]
+    (path,) = [path for path in files if path.startswith(mounted)]
+    assert PurePath(path.replace(mounted, "/run/secrets")).match(pattern)
+    (tmp_path / "workers.yml").write_text(files[path])
+    config = tmp_path / "prometheus.yml"
+    config.write_text(text.replace("/run/secrets", str(tmp_path)).replace("rules/", f"{DOCKER}/prometheus/rules/"))
+    assert promtool("check", "config", str(config)).returncode == 0
+    (tmp_path / "workers.yml").write_text('[{"target": ["10.10.1.9:9464"]}]')
+    assert promtool("check", "config", str(config)).returncode != 0
 
 
 def test_terraform_renders_the_files_as_this_test_does(tmp_path: Path):

@@ -1,5 +1,6 @@
 """The Kubernetes manifests are what Kubernetes' own schemas accept, and no pod has more than it needs."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from alert_scenes import promtool
 from shown_commands import fault
 
 KUBERNETES = Path(__file__).parents[1] / "deploy/kubernetes"
@@ -112,6 +114,33 @@ def test_one_pod_makes_backups_and_never_two_at_once():
     reaching = [each["spec"] for each in documents(*BASE) if each["kind"] == "NetworkPolicy"]
     (away,) = [spec for spec in reaching if spec["podSelector"] == {"matchLabels": {"app": "backup"}}]
     assert {443, 22} <= {port["port"] for port in away["egress"][0]["ports"]}
+
+
+def discovered(name: str, template: dict) -> Iterator[dict]:
+    """What Prometheus' discovery says of each port of a pod."""
+    for container in template["spec"]["containers"]:
+        for port in container.get("ports", [{"name": "", "containerPort": 80}]):
+            labels = {"pod_container_port_name": port["name"], "pod_name": name, "pod_phase": "Running"}
+            labels["pod_label_app"] = template["metadata"]["labels"]["app"]
+            address = f"10.0.0.1:{port['containerPort']}"
+            yield {"targets": [address], "labels": {f"__meta_kubernetes_{key}": told for key, told in labels.items()}}
+
+
+def test_prometheus_finds_every_pod_that_tells_figures_by_the_job_that_alerts_ask_for(tmp_path: Path):
+    """Debian's promtool knows no Kubernetes: its discovery is what this test says, and the rest is Prometheus' own."""
+    (job,) = yaml.safe_load((KUBERNETES / "prometheus.yml").read_text())["scrape_configs"]
+    (discovery,) = job.pop("kubernetes_sd_configs")
+    spaces = {each["metadata"]["name"] for each in documents(*BASE) if each["kind"] == "Namespace"}
+    assert (discovery["role"], set(discovery["namespaces"]["names"])) == ("pod", spaces)
+    job["static_configs"] = [one for name, each in pods() for one in discovered(name, each["spec"]["template"])]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
+    arguments = ("check", "service-discovery", "--timeout=2s", str(tmp_path / "prometheus.yml"), job["job_name"])
+    found = [one["labels"] for one in json.loads(promtool(*arguments).stdout)]
+    made = {one["job"]: one["instance"].rpartition(":")[2] for one in found if one}
+    prometheus = yaml.safe_load((KUBERNETES.parents[1] / "docker/prometheus/prometheus.yml").read_text())
+    ours = {each["job_name"] for each in prometheus["scrape_configs"] if each["job_name"].startswith("aicd-")}
+    assert set(made) == ours if (KUBERNETES / "base/api.yaml").exists() else set(made) | {"aicd-api"} == ours
+    assert set(made.values()) == {"9464"}
 
 
 def test_every_namespace_denies_by_default_and_every_deployment_may_be_drained():

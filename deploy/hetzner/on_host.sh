@@ -43,7 +43,8 @@ up() {
     say "Starting $(value AICD_RELEASE "$1") ..."
     if [ -n "$services" ]; then
         # shellcheck disable=SC2086 # one word for each service is meant
-        compose "$1" up --detach --no-deps --wait --wait-timeout "$2" $long_lived
+        compose "$1" up --detach --no-deps $long_lived &&
+            compose "$1" up --detach --no-deps --wait --wait-timeout "$2" ${gate:-$long_lived}
     else
         compose "$1" up --detach --remove-orphans && compose "$1" up --detach --wait --wait-timeout "$2" api worker proxy
     fi
@@ -114,6 +115,11 @@ main() {
 
     services=$(cat services 2>/dev/null || true)
     long_lived=$(printf ' %s ' "$services" | sed 's/ migrate / /')
+    # What watches does not decide about a release.
+    gate=
+    for each in api worker proxy; do
+        case " ${services:-$each} " in *" $each "*) gate="$gate $each" ;; esac
+    done
     case " ${services:-migrate} " in *" migrate "*) migrates=yes ;; *) migrates=no ;; esac
     action=$1
     shift

@@ -2,14 +2,17 @@
 locals {
   roles = var.apart ? merge(
     {
-      app      = { type = var.type, address = "10.10.1.10", services = "migrate api proxy" }
+      app      = { type = var.type, address = local.app, services = "migrate api proxy backup ${local.watching}" }
       database = { type = var.database_type, address = "10.10.1.20", services = "" }
     },
     { for number in range(var.workers) : "worker-${number + 1}" => {
-      type = var.worker_type, address = "10.10.1.${100 + number}", services = "worker"
+      type = var.worker_type, address = "10.10.1.${100 + number}", services = "worker alloy"
     } },
-  ) : { one = { type = var.type, address = "10.10.1.10", services = "" } }
-  stores = var.apart ? "database" : "one"
+  ) : { one = { type = var.type, address = local.app, services = "" } }
+  app      = "10.10.1.10"
+  watching = "prometheus alertmanager grafana loki alloy tempo"
+  workers  = [for name, each in local.roles : "${each.address}:9464" if startswith(name, "worker-")]
+  stores   = var.apart ? "database" : "one"
 }
 
 resource "hcloud_ssh_key" "deploy" {
@@ -85,6 +88,8 @@ resource "hcloud_server" "machine" {
       public_key = trimspace(var.ssh_public_key)
       services   = each.value.services
       address    = each.value.address
+      app        = local.app
+      workers    = each.key == "app" ? jsonencode([{ targets = local.workers }]) : "[]"
       volume     = each.key == local.stores ? hcloud_volume.stores.linux_device : ""
     },
   )
