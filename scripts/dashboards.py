@@ -125,6 +125,7 @@ OPERATIONS = Dashboard(
             (grown("aicd_sandbox_denials_total", "instance", "15m"), "{{instance}}, 15 minutes"),
         ),
         over("Free disk", "bytes", ("aicd_data_free_bytes", "{{instance}}")),
+        over("Age of the last backup", "s", ("time() - max(aicd_backup_last_success_timestamp_seconds)", "age")),
         over("Memory", "bytes", ('process_resident_memory_bytes{job=~"aicd-.*"}', "{{instance}}")),
         over(
             "Processors", "none", ('rate(process_cpu_seconds_total{job=~"aicd-.*"}[$__rate_interval])', "{{instance}}")

@@ -71,6 +71,8 @@ def test_a_busy_installation_that_was_destroyed_goes_on_from_its_backup(tmp_path
         destroy(made)
         paid = len(made.model.calls())
 
+        code, told, said = vault.aicd("backup", "list", AICD_BACKUP_PASSWORD="a thief's guess")
+        assert (code, told["code"]) == (2, "wrong_backup_password"), said
         shutil.copytree(vault.repository, tmp_path / "damaged")
         flip(tmp_path / "damaged")
         code, told, said = vault.aicd("restore", machine="other", AICD_BACKUP_REPOSITORY=str(tmp_path / "damaged"))
