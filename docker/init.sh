@@ -35,10 +35,11 @@ keep redis/password.conf "requirepass $(random)
 "
 keep api/aicd_secret_keys "$(key)"
 keep api/aicd_signing_keys "$(key)"
+keep_redis() { keep "$1/aicd_redis_url" "redis://:$(sed -n 's/^requirepass //p' secrets/redis/password.conf)@redis:6379/0"; }
 for service in api worker; do
     keep $service/aicd_database_url "$(url aicd_app app)"
     keep $service/aicd_system_database_url "$(url aicd_system system)"
-    keep $service/aicd_redis_url "redis://:$(sed -n 's/^requirepass //p' secrets/redis/password.conf)@redis:6379/0"
+    keep_redis $service
     keep $service/aicd_secret_keys "$(cat secrets/api/aicd_secret_keys)"
     keep $service/aicd_signing_keys "$(cat secrets/api/aicd_signing_keys)"
 done
@@ -46,7 +47,9 @@ keep migrate/aicd_migration_database_url "$(url postgres postgres)"
 keep backup/aicd_backup_database_url "$(url aicd_backup backup)"
 keep backup/aicd_backup_password "$(random)"
 keep backup/aicd_backup_repository /var/lib/aicd/repository
+keep_redis backup
 keep worker/aicd_qdrant_api_key "$(random)"
+keep backup/aicd_qdrant_api_key "$(cat secrets/worker/aicd_qdrant_api_key)"
 keep qdrant/local.yaml "service: {api_key: $(cat secrets/worker/aicd_qdrant_api_key)}
 "
 keep grafana/admin_password "$(random)"

@@ -21,6 +21,7 @@ FAILED = 'aicd_deliveries_total{source="github",outcome="failed"}'
 OLDEST = f"aicd_queue_oldest_seconds{{{WORKER}}}"
 HELD = f"aicd_leases_held{{{WORKER}}}"
 FREE = f"aicd_data_free_bytes{{{WORKER}}}"
+STORE = 'aicd_backup_store_last_success_timestamp_seconds{{store="{}"}}'
 NOTHING = " ".join(["NaN"] * 121)
 DENIALS = f"aicd_sandbox_denials_total{{{WORKER}}}"
 
@@ -62,6 +63,9 @@ SCENES = [
     fires("AicdDatabaseUnreachable", "for one", {f"aicd_database_up{{{API}}}": "1x100 0x19"}),
     fires("AicdBackupLate", "a day and two hours old", {"aicd_backup_last_success_timestamp_seconds": "-93600x120"}),
     fires("AicdBackupLate", "none", {"aicd_backup_last_success_timestamp_seconds": None}),
+    fires("AicdBackupStoreLate", "never", {STORE.format("redis"): "-1000000000x120", STORE.format("b"): "0x120"}),
+    fires("AicdBackupStoreLate", "a day and two hours old", {STORE.format("redis"): "-93600x120"}),
+    quiet("AicdBackupStoreLate", "23 hours old", {STORE.format("redis"): "-82800x120"}),
     quiet("AicdBackupLate", "23 hours old", {"aicd_backup_last_success_timestamp_seconds": "-82800x120"}),
     fires(
         "AicdDiskLow", "less than 1 GB", {FREE: "900000000x120", f"aicd_data_size_bytes{{{WORKER}}}": "4000000000x120"}

@@ -46,13 +46,26 @@ def shipped(data_dir: Path) -> float:
 
 
 def flip(repository: Path) -> None:
-    """Flips bytes in the middle of every pack of a restic repository."""
+    """Flips bytes all over every pack of a restic repository, so that each piece in it has some."""
     for pack in (repository / "data").glob("*/*"):
         raw = bytearray(pack.read_bytes())
-        middle = len(raw) // 2
-        raw[middle : middle + 8] = bytes(byte ^ 0xFF for byte in raw[middle : middle + 8])
+        raw[::32] = bytes(byte ^ 0xFF for byte in raw[::32])
         pack.chmod(0o600)
         pack.write_bytes(raw)
+
+
+def a_backup_without_redis(vault: Vault, before: Record | None) -> None:
+    """While Redis is away, a backup is made all the same, and says what it lacks."""
+    less = vault.succeed("backup", "run")
+    assert (less["stores"], less["gaps"]) == (["postgres"], ["redis"])
+    assert "Redis did not answer" in less["reasons"]["redis"]
+    listed = vault.succeed("backup", "list")["backups"]
+    assert [one["stores"] for one in listed[-2:]] == [["postgres", "redis"], ["postgres"]]
+    record = Record.read(vault.made.root / MACHINE)
+    assert before is not None
+    assert record is not None
+    assert record.stores == before.stores
+    assert record.last_success > record.stores["redis"] > 0, "that of the backup before"
 
 
 @pytest.mark.timeout(600)
@@ -81,6 +94,7 @@ def test_a_busy_installation_that_was_destroyed_goes_on_from_its_backup(tmp_path
 
         restored = vault.succeed("restore")
         assert restored["rows"] == taken["rows"]
+        assert "it comes by itself" in restored["left_out"]["redis"], "and it was not asked: it is away"
         made.postgres.start()
         found = listing(made.urls.admin)
         assert {name: len(rows) for name, rows in found.items()} == {name: taken["rows"][name] for name in found}
@@ -91,6 +105,9 @@ def test_a_busy_installation_that_was_destroyed_goes_on_from_its_backup(tmp_path
 
         assert made.redis is not None
         made.redis.start()
+        assert taken["counted"]["redis"]["entries"] > 0
+        back = vault.succeed("restore", taken["id"], "--only", "redis")
+        assert back["put_back"] == taken["counted"]
         begin(made)
         wait_for_open(made, JOBS)
         lost = paid - len(found["model_calls"])
@@ -117,6 +134,7 @@ def test_any_one_store_may_be_lost_alone(tmp_path: Path):
         assert (code, told["code"]) == (1, "database_in_use"), said
 
         made.redis.kill()
+        a_backup_without_redis(vault, Record.read(tmp_path / MACHINE))
         shutil.rmtree(made.redis.root)
         made.redis.start()
         made.model.release()
@@ -132,8 +150,9 @@ def test_any_one_store_may_be_lost_alone(tmp_path: Path):
         code, told, said = vault.aicd("restore")
         assert (code, told["code"]) == (1, "database_not_empty"), said
         ask(made.urls.admin, f"COMMENT ON SCHEMA public IS 'aicd installation {uuid4()}'")
-        code, told, said = vault.aicd("restore", taken["id"], "--replace", "postgres")
-        assert (code, told["code"]) == (1, "foreign_backup"), said
+        for words in (("--replace", "postgres"), ("--only", "redis")):
+            code, told, said = vault.aicd("restore", taken["id"], *words)
+            assert (code, told["code"]) == (1, "foreign_backup"), said
         paid = len(made.model.calls())
         made.postgres.stop()
         shutil.rmtree(tmp_path / "postgres")

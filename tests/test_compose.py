@@ -155,6 +155,12 @@ def test_backups_begin_with_what_init_makes(installed: Path, tmp_path: Path, mon
     assert "backup:/var/lib/aicd" in SERVICES["backup"]["volumes"]
     password = (secrets / "postgres/backup_password").read_text()
     assert settings.backup_database_url == f"postgresql://aicd_backup:{password}@postgres:5432/aicd"
+    for name in ("aicd_redis_url", "aicd_qdrant_api_key"):
+        assert (secrets / "backup" / name).read_text() == (secrets / "worker" / name).read_text()
+    for store in ("postgres", "redis", "qdrant"):
+        assert set(SERVICES["backup"]["networks"]) & set(SERVICES[store]["networks"]), "it reaches it"
+    assert SERVICES["backup"]["env_file"] == SERVICES["worker"]["env_file"], "it knows where the worker's stores are"
+    assert "snapshots:/qdrant/snapshots" in SERVICES["qdrant"]["volumes"], "room for a snapshot of any size"
     again = subprocess.run([installed / "init.sh", "x.example.com"], check=True, capture_output=True, text=True)
     assert "aicd_backup_repository names another place" in again.stderr
     assert "alert_chat_url is there" in again.stderr

@@ -65,7 +65,6 @@ NOT_RUN = {
     ),
     "aicd org export --org acme --output acme.jsonl": "erases an organization; test_cli_org.py does it",
     "export AICD_BACKUP_REPOSITORY=": "names a repository of the reader's; test_backup_restore.py has one",
-    "redis-cli -u": "wants a Redis and a Qdrant of the reader's",
     'restic -r "$AICD_BACKUP_REPOSITORY"': "wants a repository of the reader's",
     "AICD_OTLP_ENDPOINT=": "runs until it is stopped",
     "promtool check config": "tests of alerts and dashboards run promtool",

@@ -12,6 +12,7 @@ from functools import partial
 from aicd_cli.metering import served
 from aicd_cli.runtime import prepare_data_dir
 from aicd_core.backups.restic import Restic
+from aicd_core.backups.stores import installed_stores
 from aicd_core.backups.taking import Source, Taken, take_backup
 from aicd_core.backups.targets import EmbeddedTarget, ServerTarget, Target
 from aicd_core.backups.values import Retention, Tell
@@ -60,7 +61,7 @@ async def open_source(settings: Settings) -> AsyncIterator[Source]:
     place = prepare_data_dir(settings)
     url = settings.backup_database_url or settings.migration_database_url
     if url is not None:
-        yield Source(url, place, settings.backup_also)
+        yield Source(url, place, settings.backup_also, installed_stores())
         return
     _require_embedded(settings, "AICD_BACKUP_DATABASE_URL", "that reads every row")
     if not EmbeddedPostgres(place / "postgres").exists:
@@ -72,7 +73,7 @@ async def open_source(settings: Settings) -> AsyncIterator[Source]:
     try:
         admin = await asyncio.to_thread(embedded.start)
         await migrate(admin)
-        yield Source(admin, place, settings.backup_also)
+        yield Source(admin, place, settings.backup_also, installed_stores())
     finally:
         await asyncio.to_thread(embedded.stop)
 
@@ -102,8 +103,10 @@ def _require_embedded(settings: Settings, variable: str, role: str) -> None:
 async def back_up(settings: Settings, source: Source, restic: Restic, tell: Tell, *, deep: bool) -> Taken:
     """Makes one backup, and writes it down for `/metrics`; raises as `take_backup`."""
     taken = await take_backup(source, restic, _retention(settings), tell, deep=deep)
-    before = Record.read(source.data_dir)
-    Record(time.time(), taken.seconds, taken.size, before.wal if before else None).write(source.data_dir)
+    before, now = Record.read(source.data_dir), time.time()
+    stores = {name: before.stores.get(name, 0.0) if before else 0.0 for name in taken.manifest.gaps}
+    stores |= dict.fromkeys(taken.manifest.stores, now)
+    Record(now, taken.seconds, taken.size, before.wal if before else None, stores).write(source.data_dir)
     return taken
 
 
@@ -173,6 +176,8 @@ async def _with_log(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:
 async def _log_backup(settings: Settings, source: Source, restic: Restic, rhythm: Rhythm) -> None:
     taken = await back_up(settings, source, restic, _log.info, deep=rhythm.deep)
     _log.info("backup %s: %d bytes, %d of them new, in %.1f s", taken.id, taken.size, taken.added, taken.seconds)
+    for name, reason in taken.manifest.gaps.items():
+        _log.warning("backup %s is without %s: %s", taken.id, name, reason)
 
 
 def due_in(record: Record | None, every: float, now: float) -> float:

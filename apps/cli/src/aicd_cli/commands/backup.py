@@ -1,8 +1,9 @@
 """`aicd backup` and `aicd restore`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,13 +17,17 @@ from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, prepare_data_dir
 from aicd_cli.serving import StopBy, until_told_to_stop
+from aicd_cli.stores import counted, fates_shown, fates_told, put_back_store, put_back_stores
 from aicd_core.backups.checking import check_snapshot
+from aicd_core.backups.restic import Restic
 from aicd_core.backups.restoring import LATEST, Restored, Wanted, choose, list_backups, restore
 from aicd_core.backups.rewinding import Rewound, restore_at
+from aicd_core.backups.stores import Fate
 from aicd_core.backups.taking import Taken, working
 from aicd_core.backups.targets import EmbeddedTarget
-from aicd_core.backups.values import Manifest, Stored
+from aicd_core.backups.values import DATABASE, Kept, Manifest, Stored
 from aicd_core.errors import InvalidInputError
+from aicd_core.settings import Settings
 
 RUN_EXAMPLE = "Example:  aicd backup run --init;  aicd backup run --every 24h"
 LIST_EXAMPLE = "Example:  aicd backup list --json"
@@ -117,7 +122,7 @@ def verify_command(
             await restic.check()
             manifest = await check_snapshot(restic, chosen.id, staging, _tell, deep=deep)
         if as_json:
-            show({**chosen.told(), "deep": deep, "rows": dict(manifest.tables)})
+            show({**chosen.told(), "deep": deep, "rows": dict(manifest.tables), **_stores(manifest)})
         else:
             sys.stdout.write(f"{_line(chosen)}: whole, {_rows(manifest)}{', and it was restored' if deep else ''}\n")
         return ExitCode.OK
@@ -137,33 +142,53 @@ def restore_command(
         str | None,
         typer.Option(metavar="TIME", help="The embedded database as of this moment, or `latest`, from its log."),
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="STORE", help="Put this store back, and touch nothing else: redis, as the backup has it."),
+    ] = None,
     installation: Installation = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore a backup: the database whole, and of the files beside it those that are not there.
+    """Restore a backup: the database whole, and of the files and stores beside it those that are not there.
 
     Stop every other aicd process first. It connects with AICD_MIGRATION_DATABASE_URL, or to the embedded database. All
-    is built and counted beside what is there, and changes places at the end; broken off, nothing has changed.
+    is built and counted beside what is there, and changes places at the end; broken off, nothing has changed. With
+    --only, the database is only asked whose it is; --replace STORE then removes what is in the store.
     """
 
     async def work() -> ExitCode:
         settings = load_settings(data_dir)
         wanted = Wanted(backup, replace, _uuid(installation))
-        target, restic, place = open_target(settings), open_repository(settings), prepare_data_dir(settings)
-        if at is None:
-            _show_restored(await restore(restic, target, place, wanted, _tell), as_json=as_json)
-        elif isinstance(target, EmbeddedTarget):
-            rewound = await restore_at(restic, target, place, parse_moment(at), wanted, _tell)
-            _show_rewound(rewound, as_json=as_json)
-        else:
-            raise InvalidInputError(
-                "--at is for the embedded database. A server of your own is taken back by what keeps its log.",
-                code="wal_needs_embedded",
-            )
+        restic, place = open_repository(settings), prepare_data_dir(settings)
+        if only is not None:
+            if at is not None:
+                raise InvalidInputError("--at goes with the whole restore, not with --only.", code="only_at")
+            _show_store(only, *await put_back_store(settings, restic, only, wanted, _tell), as_json=as_json)
+            return ExitCode.OK
+        await _restore_whole(settings, restic, place, wanted, at, as_json=as_json)
         return ExitCode.OK
 
     run_process(work, as_json=as_json)
+
+
+async def _restore_whole(
+    settings: Settings, restic: Restic, place: Path, wanted: Wanted, at: str | None, *, as_json: bool
+) -> None:
+    target = open_target(settings)
+    if at is None:
+        done = await restore(restic, target, place, wanted, _tell)
+        fates = await put_back_stores(restic, place, Wanted(done.backup.id), _tell)
+        _show_restored(done, fates, as_json=as_json)
+    elif isinstance(target, EmbeddedTarget):
+        rewound = await restore_at(restic, target, place, parse_moment(at), wanted, _tell)
+        own = Wanted(installation=rewound.base.installation)
+        _show_rewound(rewound, await put_back_stores(restic, place, own, _tell), as_json=as_json)
+    else:
+        raise InvalidInputError(
+            "--at is for the embedded database. A server of your own is taken back by what keeps its log.",
+            code="wal_needs_embedded",
+        )
 
 
 def _show_taken(taken: Taken, *, as_json: bool) -> None:
@@ -171,29 +196,40 @@ def _show_taken(taken: Taken, *, as_json: bool) -> None:
     if as_json:
         show({**told, **_of_manifest(taken.manifest)})
         return
+    for name, reason in taken.manifest.gaps.items():
+        sys.stderr.write(f"WARNING: the backup is without {name}: {reason}\n")
     sys.stdout.write(
         f"{taken.id} as of {taken.manifest.taken_at:%Y-%m-%d %H:%M:%S %Z}: {_rows(taken.manifest)}, {taken.size} "
         f"bytes, {taken.added} of them new, read back, in {taken.seconds:.1f} s\n"
     )
 
 
-def _show_restored(done: Restored, *, as_json: bool) -> None:
+def _show_store(name: str, backup: Stored, kept: Kept, *, as_json: bool) -> None:
+    fates = [Fate(name, kept.counted)]
+    if as_json:
+        show({**backup.told(), **fates_told(fates)})
+        return
+    sys.stdout.write("\n".join([f"{_line(backup)}:", *fates_shown(fates)]) + "\n")
+
+
+def _show_restored(done: Restored, fates: Sequence[Fate], *, as_json: bool) -> None:
     if as_json:
         files = {"jobs_freed": done.freed, "kept_aside": done.aside, "files": list(done.files)}
-        show({**done.backup.told(), **files, **_of_manifest(done.manifest)})
+        show({**done.backup.told(), **files, **_of_manifest(done.manifest), **fates_told(fates)})
         return
     lines = [f"{_line(done.backup)}: restored, {_rows(done.manifest)}; {done.freed} job(s) go on once a worker runs."]
-    sys.stdout.write("\n".join([*lines, *_afterwards(done)]) + "\n")
+    sys.stdout.write("\n".join([*lines, *fates_shown(fates), *_afterwards(done)]) + "\n")
 
 
-def _show_rewound(done: Rewound, *, as_json: bool) -> None:
+def _show_rewound(done: Rewound, fates: Sequence[Fate], *, as_json: bool) -> None:
     told = {"log_until": done.log_until.isoformat(), "jobs_freed": done.freed, "kept_aside": done.aside}
     if as_json:
-        show({**done.base.told(), **told, "files": list(done.files), "rows": dict(done.facts.tables)})
+        files = {"files": list(done.files), "rows": dict(done.facts.tables)}
+        show({**done.base.told(), **told, **files, **fates_told(fates)})
         return
     rows = sum(done.facts.tables.values())
     first = f"Restored from the cluster {done.base.id} and its log: {rows} rows; {done.freed} job(s) go on."
-    sys.stdout.write("\n".join([first, *_afterwards(done)]) + "\n")
+    sys.stdout.write("\n".join([first, *fates_shown(fates), *_afterwards(done)]) + "\n")
 
 
 def _afterwards(done: Restored | Rewound) -> Iterator[str]:
@@ -220,18 +256,27 @@ def _of_manifest(manifest: Manifest) -> dict[str, Any]:
         "schema": manifest.revision,
         "product": manifest.product,
         "rows": dict(manifest.tables),
+        **_stores(manifest),
     }
 
 
+def _stores(manifest: Manifest) -> dict[str, Any]:
+    kept = {name: dict(one.counted) for name, one in manifest.stores.items()}
+    told = {"stores": [DATABASE, *manifest.stores], "gaps": list(manifest.gaps)}
+    return {**told, "counted": kept, "reasons": dict(manifest.gaps)}
+
+
 def _line(one: Stored) -> str:
-    return f"{one.id}  {one.taken_at:%Y-%m-%d %H:%M:%S %Z}  schema {one.revision}  installation {one.installation}"
+    return f"{one.id}  {one.taken_at:%Y-%m-%d %H:%M:%S %Z}  schema {one.revision}  installation {one.installation}" + (
+        f"  {', '.join((DATABASE, *one.stores))}" + (f" (without {', '.join(one.gaps)})" if one.gaps else "")
+    )
 
 
 def _rows(manifest: Manifest) -> str:
     main = ("jobs", "job_events", "usage_entries")
-    return (
-        f"{sum(manifest.tables.values())} rows ({', '.join(f'{manifest.tables.get(name, 0)} {name}' for name in main)})"
-    )
+    rows = ", ".join(f"{manifest.tables.get(name, 0)} {name}" for name in main)
+    beside = "".join(f", {name}: {counted(one.counted)}" for name, one in manifest.stores.items())
+    return f"{sum(manifest.tables.values())} rows ({rows}){beside}"
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -1,6 +1,7 @@
 """Whether a backup in the repository can be restored: read back, held against its manifest, and tried."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from aicd_core.backups.files import sha256_of
 from aicd_core.backups.programs import postgres_call, run_postgres
 from aicd_core.backups.repository import connected, make_roles, name_of, read_facts
 from aicd_core.backups.restic import Restic
-from aicd_core.backups.values import DAMAGED, DUMP, MANIFEST, Manifest, Tell
+from aicd_core.backups.stores import fetch_store
+from aicd_core.backups.values import DAMAGED, DUMP, MANIFEST, STORES, Manifest, Tell
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import UnavailableError
 from aicd_core.migrations import HEAD
@@ -31,8 +33,7 @@ async def check_snapshot(restic: Restic, snapshot: str, staging: Path, tell: Tel
         ConflictError: `backup_too_new`.
     """
     for name in (MANIFEST, DUMP):
-        with (staging / name).open("wb") as file:
-            await restic.fetch_file(snapshot, name, file)
+        await _fetch(restic, snapshot, name, staging)
     manifest = await check_staged(staging)
     if deep:
         tell("restoring it in a database of its own")
@@ -40,7 +41,21 @@ async def check_snapshot(restic: Restic, snapshot: str, staging: Path, tell: Tel
             await load(url, staging / DUMP, manifest)
             await finish(url, staging / DUMP)
     (staging / DUMP).unlink()
+    for name, kept in manifest.stores.items():
+        await fetch_store(restic, snapshot, name, kept, staging)
+        await asyncio.to_thread(shutil.rmtree, staging / STORES)
     return manifest
+
+
+async def read_manifest(restic: Restic, snapshot: str, staging: Path) -> Manifest:
+    """The manifest of a backup; raises as `check_snapshot`."""
+    await _fetch(restic, snapshot, MANIFEST, staging)
+    return Manifest.parse((staging / MANIFEST).read_bytes(), HEAD)
+
+
+async def _fetch(restic: Restic, snapshot: str, name: str, staging: Path) -> None:
+    with (staging / name).open("wb") as file:
+        await restic.fetch_file(snapshot, name, file)
 
 
 async def check_staged(staging: Path) -> Manifest:

@@ -57,7 +57,11 @@ class Snapshot:
 
     def tag(self, name: str) -> str:
         """The value of a tag; empty without one."""
-        return next((tag.partition("=")[2] for tag in self.tags if tag.startswith(f"{name}=")), "")
+        return next(iter(self.all_of(name)), "")
+
+    def all_of(self, name: str) -> tuple[str, ...]:
+        """The values of all tags of that name."""
+        return tuple(tag.partition("=")[2] for tag in self.tags if tag.startswith(f"{name}="))
 
 
 @dataclass(frozen=True)
@@ -130,13 +134,13 @@ class Restic:
             raise UnavailableError(f"restic's list of backups cannot be understood: {error}", code="restic") from error
         return sorted(found, key=lambda one: one.time)
 
-    async def fetch(self, snapshot: str, target: Path, name: str = "") -> None:
-        """Lays a snapshot, or a folder of it, into a folder; each part is held against its checksum on the way.
+    async def fetch(self, snapshot: str, target: Path, *names: str) -> None:
+        """Lays a snapshot, or what is named of it, into a folder; each part is held against its checksum on the way.
 
         Raises:
             UnavailableError: `backup_damaged`, or the repository cannot be reached; or as `snapshots`.
         """
-        only = ("--include", f"/{name}") if name else ()
+        only = [part for name in names for part in ("--include", f"/{name}")]
         await self._do("restore", snapshot, "--target", str(target), *only, damage=True)
 
     async def fetch_file(self, snapshot: str, name: str, into: IO[bytes]) -> None:

@@ -11,7 +11,7 @@ from aicd_core.backups.repository import connected, free_jobs
 from aicd_core.backups.restic import Restic, Snapshot
 from aicd_core.backups.taking import TAG, working
 from aicd_core.backups.targets import Standing, Target
-from aicd_core.backups.values import DUMP, FILES, Manifest, Stored, Tell
+from aicd_core.backups.values import DUMP, FILES, MANIFEST, Manifest, Stored, Tell
 from aicd_core.errors import ConflictError, InvalidInputError, NotFoundError
 from aicd_core.migrations import HEAD, migrate
 
@@ -64,7 +64,7 @@ async def restore(restic: Restic, target: Target, data_dir: Path, wanted: Wanted
         backup = choose(await list_backups(restic), wanted, standing)
         require_replaceable(target.name, standing, wanted)
         tell(f"fetching the backup {backup.id} of {backup.taken_at:%Y-%m-%d %H:%M:%S %Z}")
-        await restic.fetch(backup.id, staging)
+        await restic.fetch(backup.id, staging, MANIFEST, DUMP, FILES)
         manifest = await check_staged(staging)
         tell(f"restoring {sum(manifest.tables.values())} rows of {len(manifest.tables)} tables")
         try:
@@ -140,4 +140,6 @@ async def _rebuild(url: str, staging: Path, manifest: Manifest) -> int:
 
 def stored(snapshot: Snapshot) -> Stored:
     """A backup as its tags tell it."""
-    return Stored(snapshot.short_id, UUID(snapshot.tag("installation")), snapshot.time, snapshot.tag("schema"))
+    installation, schema = UUID(snapshot.tag("installation")), snapshot.tag("schema")
+    stores, gaps = snapshot.all_of("store"), snapshot.all_of("gap")
+    return Stored(snapshot.short_id, installation, snapshot.time, schema, stores, gaps)

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +16,8 @@ from aicd_core.backups.files import copy_aside, sha256_of
 from aicd_core.backups.programs import postgres_call, run_postgres
 from aicd_core.backups.repository import connected, no_installation, read_facts, require_all_seeing, snapshot
 from aicd_core.backups.restic import Restic, Summary
-from aicd_core.backups.values import DUMP, FILES, FORMAT, MANIFEST, Dump, Facts, Manifest, Retention, Tell
+from aicd_core.backups.stores import Stores, save_stores
+from aicd_core.backups.values import DUMP, FILES, FORMAT, MANIFEST, STORES, Dump, Facts, Manifest, Retention, Tell
 from aicd_core.errors import ConflictError
 from aicd_core.queues.schema import QUEUE_SCHEMA
 
@@ -32,11 +33,13 @@ class Source:
         url: the database as a role that sees every row.
         data_dir: has the files beside it; `backup/` in it is ours.
         also: files and folders that the operator wants kept besides.
+        stores: those beside the database.
     """
 
     url: str
     data_dir: Path
     also: Sequence[Path] = ()
+    stores: Stores = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -69,14 +72,16 @@ async def take_backup(source: Source, restic: Restic, kept: Retention, tell: Tel
     with working(source.folder) as staging:
         await restic.unlock()
         tell("taking the database down as of now")
-        manifest = await _stage(source, staging)
+        manifest = await _stage(source, staging, tell)
         tell(f"storing {sum(manifest.tables.values())} rows of {len(manifest.tables)} tables")
         summary = await _store(restic, staging, manifest)
         (staging / DUMP).unlink()
+        await asyncio.to_thread(shutil.rmtree, staging / STORES)
         tell("reading it back")
         await restic.check()
         await check_snapshot(restic, summary.id, staging, tell, deep=deep)
-        await restic.forget((TAG, installation_tag(manifest.installation)), kept)
+        if not manifest.gaps:  # else the last one that has everything could be among those let go
+            await restic.forget((TAG, installation_tag(manifest.installation)), kept)
     return Taken(summary.id, manifest, summary.size, summary.added, time.monotonic() - began)
 
 
@@ -109,7 +114,7 @@ def installation_tag(installation: UUID) -> str:
     return f"installation={installation}"
 
 
-async def _stage(source: Source, staging: Path) -> Manifest:
+async def _stage(source: Source, staging: Path, tell: Tell) -> Manifest:
     async with connected(source.url) as connection:
         await require_all_seeing(connection)
         async with snapshot(connection) as moment:
@@ -119,9 +124,13 @@ async def _stage(source: Source, staging: Path) -> Manifest:
         raise no_installation()
     # Later than the database: records of what was pushed are then never older than the jobs they are of.
     also = await asyncio.to_thread(copy_aside, source.data_dir, source.also, staging / FILES)
+    (staging / STORES).mkdir()
+    stores, gaps = await save_stores(source.stores, staging / STORES, tell)
     digest = await asyncio.to_thread(sha256_of, staging / DUMP)
     dump = Dump(sha256=digest, size=(staging / DUMP).stat().st_size)
-    manifest = _manifest(facts, facts.installation, dump).model_copy(update={"also": also})
+    manifest = _manifest(facts, facts.installation, dump).model_copy(
+        update={"also": also, "stores": stores, "gaps": gaps}
+    )
     (staging / MANIFEST).write_text(manifest.model_dump_json(indent=2))
     return manifest
 
@@ -150,5 +159,6 @@ async def _dump(url: str, moment: str, target: Path) -> None:
 
 
 async def _store(restic: Restic, staging: Path, manifest: Manifest) -> Summary:
-    tags = (TAG, installation_tag(manifest.installation), f"schema={manifest.revision}")
-    return await restic.store(staging, (MANIFEST, DUMP, FILES), tags, manifest.taken_at)
+    tags = [TAG, installation_tag(manifest.installation), f"schema={manifest.revision}"]
+    tags += [f"store={name}" for name in manifest.stores] + [f"gap={name}" for name in manifest.gaps]
+    return await restic.store(staging, (MANIFEST, DUMP, FILES, STORES), tags, manifest.taken_at)

@@ -11,10 +11,13 @@ from pydantic import Field, ValidationError
 from aicd_core.contracts.values import Value
 from aicd_core.errors import ConflictError, UnavailableError
 
-FORMAT = 1
-"""Of the manifest, and of what lies beside it; a higher one was made by a newer program."""
-MANIFEST, DUMP, FILES = "manifest.json", "database.dump", "files"
+FORMAT = 2
+"""Of the manifest, and of what lies beside it; a higher one was made by a newer program. Before 2, the database and
+files were all that there was."""
+MANIFEST, DUMP, FILES, STORES = "manifest.json", "database.dump", "files", "stores"
 """What a backup consists of."""
+DATABASE = "postgres"
+"""What the database is called among the stores; it is in every backup."""
 DAMAGED = "backup_damaged"
 
 Tell = Callable[[str], None]
@@ -22,14 +25,24 @@ Tell = Callable[[str], None]
 
 
 class Dump(Value):
-    """The file with the database; its size in bytes."""
+    """The file with the database, or one of a store beside it; its size in bytes."""
 
     sha256: str
     size: int
 
 
+class Kept(Value):
+    """What a backup holds of a store beside the database: what is in it, counted, and its files by their places."""
+
+    counted: Mapping[str, int]
+    files: Mapping[str, Dump]
+
+
 class Manifest(Value):
-    """What a backup holds; `tables` has the rows of each table as of `taken_at`, the database's one moment."""
+    """What a backup holds; `tables` has the rows of each table as of `taken_at`, the database's one moment.
+
+    `gaps` are the stores that could not be taken down, by name, and why.
+    """
 
     format: int
     product: str
@@ -40,6 +53,8 @@ class Manifest(Value):
     tables: Mapping[str, int]
     dump: Dump
     also: Mapping[str, str] = Field(default_factory=dict)
+    stores: Mapping[str, Kept] = Field(default_factory=dict)
+    gaps: Mapping[str, str] = Field(default_factory=dict)
 
     @classmethod
     def parse(cls, raw: bytes, newest: str) -> "Manifest":
@@ -80,12 +95,15 @@ class Retention:
 
 @dataclass(frozen=True)
 class Stored:
-    """A backup in the repository. `id` are the first digits of restic's name for it."""
+    """A backup in the repository. `id` are the first digits of restic's name for it; `stores` and `gaps` the names of
+    stores beside the database that are in it, and that should be."""
 
     id: str
     installation: UUID
     taken_at: datetime
     revision: str
+    stores: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
 
     def told(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -94,6 +112,8 @@ class Stored:
             "taken_at": self.taken_at.isoformat(),
             "installation": str(self.installation),
             "schema": self.revision,
+            "stores": [DATABASE, *self.stores],
+            "gaps": list(self.gaps),
         }
 
 

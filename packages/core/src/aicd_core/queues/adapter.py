@@ -1,8 +1,9 @@
 """The one place that knows BullMQ's classes (they carry no types), with the guards that stand inside of them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlencode
 
@@ -29,8 +30,22 @@ Data: TypeAlias = Mapping[str, object]
 Process: TypeAlias = Callable[[str, Data], Awaitable[None]]
 """Handles an entry, given its name and data."""
 
+UNDONE = ("active", "delayed", "paused", "prioritized", "waiting")
+"""Where BullMQ has an entry that was not handled to its end."""
+PAGE = 500
+"""Entries, or keys, that are read at once."""
 LOST = (RedisError, OSError)
 """What is raised where Redis cannot be reached, or does not do as it is told."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a queue; `due` is when it may be handled, in milliseconds since 1970."""
+
+    name: str
+    data: Data
+    key: str
+    due: int
 
 
 @dataclass(frozen=True)
@@ -165,6 +180,32 @@ class Producer:
         """What is scheduled: by name, the interval and when the next entry is due (ms since 1970)."""
         found = await self._queue.getJobSchedulers()
         return {item["key"]: (int(item.get("every") or 0), int(item.get("next") or 0)) for item in found}
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """Each entry that was not handled to its end, newest first of those that wait.
+
+        Of a queue that is at work meanwhile, one that is handled may be missing, and one may come twice.
+        """
+        for state in UNDONE:
+            for start in count(0, PAGE):
+                page = await self._queue.getJobs([state], start, start + PAGE - 1)
+                for job in page:
+                    if job.name is not None:
+                        yield Entry(job.name, job.data, job.id, job.timestamp + job.delay)
+                if len(page) < PAGE:
+                    break
+
+    async def keys(self) -> AsyncIterator[bytes]:
+        """The name of every key that the queue has in Redis."""
+        connection: Any = self._queue.backend.connection.conn
+        async for key in connection.scan_iter(match=f"{self._queue.prefix}:{self._queue.name}:*", count=PAGE):
+            yield key
+
+    async def forget(self) -> None:
+        """Removes all that the queue has in Redis."""
+        connection: Any = self._queue.backend.connection.conn
+        async for key in self.keys():
+            await connection.unlink(key)
 
     async def close(self) -> None:
         """Closes the connection."""

@@ -1,8 +1,8 @@
 """What the last backup of a data directory came to: kept in a file, told by every process that has the directory."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from prometheus_client import Metric
@@ -16,12 +16,16 @@ RECORD = Path("backup/record.json")
 
 @dataclass(frozen=True)
 class Record:
-    """The last backup that was stored and read back. Times since 1970, in seconds; the size in bytes, before restic."""
+    """The last backup that was stored and read back. Times since 1970, in seconds; the size in bytes, before restic.
+
+    `stores`: of each store beside the database that should have been in it, when it last was; 0 for never.
+    """
 
     last_success: float
     duration: float
     size: int
     wal: float | None = None
+    stores: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, data_dir: Path) -> "Record | None":
@@ -50,6 +54,11 @@ _FIGURES = {
         "Up to when the database can be restored to any moment; only where its log is kept.",
     ),
 }
+_STORE = (
+    "aicd_backup_store_last_success_timestamp_seconds",
+    "When a store beside the database was last in a backup that is whole; 0 for never. Only of those configured.",
+)
+DECLARED.append(Declared(_STORE[0], "gauge", ("store",), f"{_STORE[1]} Where a backup was made."))
 DECLARED.extend(Declared(name, "gauge", (), f"{about} Where a backup was made.") for name, about in _FIGURES.values())
 
 
@@ -66,7 +75,12 @@ class BackupFigures:
     def collect(self) -> Iterator[Metric]:
         """The record's figures; none before the first backup."""
         record = Record.read(self._data_dir)
-        for field, (name, about) in _FIGURES.items() if record else ():
-            value = getattr(record, field)
+        for told, (name, about) in _FIGURES.items() if record else ():
+            value = getattr(record, told)
             if value is not None:
                 yield GaugeMetricFamily(name, about, value=value)
+        if record and record.stores:
+            family = GaugeMetricFamily(*_STORE, labels=["store"])
+            for store, last in record.stores.items():
+                family.add_metric([store], last)
+            yield family

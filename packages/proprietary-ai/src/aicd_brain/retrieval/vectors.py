@@ -1,6 +1,7 @@
-"""The index of meanings: vectors in Qdrant, on a server or in a folder. The only module that imports its client."""
+"""The index of meanings: vectors in Qdrant, on a server or in a folder."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ BATCH = 500
 """Points asked for or sent at once."""
 TIMEOUT = 30
 """Seconds that a server has for an answer."""
+
+OURS = re.compile("aicd-[0-9a-f]{32}")
+"""The names of our collections on a server."""
 
 ResultT = TypeVar("ResultT")
 
