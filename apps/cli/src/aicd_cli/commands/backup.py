@@ -2,15 +2,16 @@
 
 import logging
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from aicd_cli.backing import Rhythm, back_up, keep_backing_up, open_repository, open_source, open_target
-from aicd_cli.durations import parse_duration, parse_moment
+from aicd_cli.commands.rewinding import Rewinding, afterwards, rewind
+from aicd_cli.durations import parse_duration
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.options import AsJson, DataDir
 from aicd_cli.process import run_process, show
@@ -18,9 +19,7 @@ from aicd_cli.runtime import load_settings, prepare_data_dir
 from aicd_cli.serving import StopBy, until_told_to_stop
 from aicd_core.backups.checking import check_snapshot
 from aicd_core.backups.restoring import LATEST, Restored, Wanted, choose, list_backups, restore
-from aicd_core.backups.rewinding import Rewound, restore_at
 from aicd_core.backups.taking import Taken, working
-from aicd_core.backups.targets import EmbeddedTarget
 from aicd_core.backups.values import Manifest, Stored
 from aicd_core.errors import InvalidInputError
 
@@ -47,7 +46,7 @@ def run_command(
     ] = None,
     wal_every: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="With --every: keep the embedded database's log, too, for `restore --at`."),
+        typer.Option(metavar="TIME", help="With --every: ship the server's log so often, too, for `restore --at`."),
     ] = None,
     init: Annotated[bool, typer.Option("--init", help="Make the repository if there is none.")] = False,
     deep: Deep = False,
@@ -135,8 +134,15 @@ def restore_command(
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="The embedded database as of this moment, or `latest`, from its log."),
+        typer.Option(metavar="TIME", help="The server as of this moment, or as late as its log tells: `latest`."),
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="With --at: lay its data folder, for a Postgres of your own to start on."),
+    ] = None,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="After --into: wait for the server started there, and do what is left.")
+    ] = False,
     installation: Installation = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -144,23 +150,18 @@ def restore_command(
     """Restore a backup: the database whole, and of the files beside it those that are not there.
 
     Stop every other aicd process first. It connects with AICD_MIGRATION_DATABASE_URL, or to the embedded database. All
-    is built and counted beside what is there, and changes places at the end; broken off, nothing has changed.
+    is built and counted beside what is there, and changes places at the end; broken off, nothing has changed. A server
+    of your own is taken back to a moment in two steps: --at TIME --into FOLDER, and, once it runs there, --finish.
     """
 
     async def work() -> ExitCode:
         settings = load_settings(data_dir)
         wanted = Wanted(backup, replace, _uuid(installation))
+        if (at, into, finish) != (None, None, False):
+            await rewind(settings, wanted, Rewinding(at, into, finish=finish), _tell, as_json=as_json)
+            return ExitCode.OK
         target, restic, place = open_target(settings), open_repository(settings), prepare_data_dir(settings)
-        if at is None:
-            _show_restored(await restore(restic, target, place, wanted, _tell), as_json=as_json)
-        elif isinstance(target, EmbeddedTarget):
-            rewound = await restore_at(restic, target, place, parse_moment(at), wanted, _tell)
-            _show_rewound(rewound, as_json=as_json)
-        else:
-            raise InvalidInputError(
-                "--at is for the embedded database. A server of your own is taken back by what keeps its log.",
-                code="wal_needs_embedded",
-            )
+        _show_restored(await restore(restic, target, place, wanted, _tell), as_json=as_json)
         return ExitCode.OK
 
     run_process(work, as_json=as_json)
@@ -183,25 +184,7 @@ def _show_restored(done: Restored, *, as_json: bool) -> None:
         show({**done.backup.told(), **files, **_of_manifest(done.manifest)})
         return
     lines = [f"{_line(done.backup)}: restored, {_rows(done.manifest)}; {done.freed} job(s) go on once a worker runs."]
-    sys.stdout.write("\n".join([*lines, *_afterwards(done)]) + "\n")
-
-
-def _show_rewound(done: Rewound, *, as_json: bool) -> None:
-    told = {"log_until": done.log_until.isoformat(), "jobs_freed": done.freed, "kept_aside": done.aside}
-    if as_json:
-        show({**done.base.told(), **told, "files": list(done.files), "rows": dict(done.facts.tables)})
-        return
-    rows = sum(done.facts.tables.values())
-    first = f"Restored from the cluster {done.base.id} and its log: {rows} rows; {done.freed} job(s) go on."
-    sys.stdout.write("\n".join([first, *_afterwards(done)]) + "\n")
-
-
-def _afterwards(done: Restored | Rewound) -> Iterator[str]:
-    if done.aside:
-        yield f"What was there before is kept as {done.aside}; remove it when nothing is missing."
-    if done.files:
-        yield f"Put back into the data directory: {', '.join(done.files)}."
-    yield "What was revoked since then (API keys, logins, members) counts again: see docs/recovery.md."
+    sys.stdout.write("\n".join([*lines, *afterwards(done.aside, done.files)]) + "\n")
 
 
 def _rhythm(every: str | None, wal_every: str | None, *, deep: bool) -> Rhythm | None:
