@@ -54,6 +54,7 @@ Recipe = Callable[[Who], Any]
 SESSIONS = (ReadSession, WriteSession, AccountsSession, SystemReadSession, SystemSession)
 NO_TABLES = frozenset(
     {
+        "aicd_core.backups.log.repository",
         "aicd_core.backups.repository",
         "aicd_core.db.repository",
         "aicd_core.migrations.repository",

@@ -116,7 +116,7 @@ def _retention(settings: Settings) -> Retention:
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often, in seconds: a backup, and the log of the embedded database (None: never)."""
+    """How often, in seconds: a backup, and the log of the server (None: never)."""
 
     every: float
     wal_every: float | None
@@ -126,25 +126,15 @@ class Rhythm:
 async def keep_backing_up(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:
     """Makes a backup whenever the last one is old enough, until it is cancelled; tells `/metrics`.
 
-    What fails is logged and tried again; it holds up nothing else.
-
-    Raises:
-        InvalidInputError: `wal_needs_embedded`.
+    What fails is logged and tried again; it holds up nothing else. A log that cannot be had leaves the backups.
     """
-    place = prepare_data_dir(settings)
-    if rhythm.wal_every is not None and (settings.backup_database_url or settings.migration_database_url):
-        raise InvalidInputError(
-            "--wal-every is for the embedded database. On a server of your own, keep its log with pgBackRest, or as "
-            "its provider does.",
-            code="wal_needs_embedded",
-        )
-    async with served(settings, partial(tell_of_backups, place)):
+    async with served(settings, partial(tell_of_backups, prepare_data_dir(settings))):
         while True:
             try:
                 await (_with_log(settings, restic, rhythm) if rhythm.wal_every else _one(settings, restic, rhythm))
             except AicdError as error:
                 pause = min(rhythm.wal_every or rhythm.every, RETRY_SECONDS)
-                _log.error("no backup was made (%s): %s Trying again in %.0f s.", error.code, error, pause)
+                _log.error("backing up failed (%s): %s Trying again in %.0f s.", error.code, error, pause)
                 await asyncio.sleep(pause)
 
 
@@ -160,17 +150,21 @@ async def _with_log(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:
     assert rhythm.wal_every is not None, "only where it is wanted"
     async with open_source(settings) as source:
         keeper = LogKeeper(source, restic, _retention(settings))
-        async with keeper.receiving():
+        await _if_due(settings, source, restic, rhythm)
+        async with keeper.receiving(_log.warning):
             while True:
-                if due_in(Record.read(source.data_dir), rhythm.every, time.time()) == 0:
-                    await _log_backup(settings, source, restic, rhythm)
+                await _if_due(settings, source, restic, rhythm)
+                if keeper.copied_at is None or time.time() - keeper.copied_at >= rhythm.every:
                     await keeper.renew(_log.info)
-                elif keeper.has_base:
-                    await keeper.ship()
                 else:
-                    await keeper.renew(_log.info)
+                    await keeper.ship()
                 _log.info("the log is kept until now")
                 await asyncio.sleep(rhythm.wal_every)
+
+
+async def _if_due(settings: Settings, source: Source, restic: Restic, rhythm: Rhythm) -> None:
+    if due_in(Record.read(source.data_dir), rhythm.every, time.time()) == 0:
+        await _log_backup(settings, source, restic, rhythm)
 
 
 async def _log_backup(settings: Settings, source: Source, restic: Restic, rhythm: Rhythm) -> None:

@@ -1,7 +1,7 @@
 """`aicd backup` and `aicd restore`."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,8 @@ from uuid import UUID
 import typer
 
 from aicd_cli.backing import Rhythm, back_up, keep_backing_up, open_repository, open_source, open_target
-from aicd_cli.durations import parse_duration, parse_moment
+from aicd_cli.commands.rewinding import Rewinding, afterwards, rewind
+from aicd_cli.durations import parse_duration
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.logs import begin_to_log
 from aicd_cli.options import AsJson, DataDir
@@ -19,15 +20,11 @@ from aicd_cli.runtime import load_settings, prepare_data_dir
 from aicd_cli.serving import StopBy, until_told_to_stop
 from aicd_cli.stores import counted, fates_shown, fates_told, put_back_store, put_back_stores
 from aicd_core.backups.checking import check_snapshot
-from aicd_core.backups.restic import Restic
 from aicd_core.backups.restoring import LATEST, Restored, Wanted, choose, list_backups, restore
-from aicd_core.backups.rewinding import Rewound, restore_at
 from aicd_core.backups.stores import Fate
 from aicd_core.backups.taking import Taken, working
-from aicd_core.backups.targets import EmbeddedTarget
 from aicd_core.backups.values import DATABASE, Kept, Manifest, Stored
 from aicd_core.errors import InvalidInputError
-from aicd_core.settings import Settings
 
 RUN_EXAMPLE = "Example:  aicd backup run --init;  aicd backup run --every 24h"
 LIST_EXAMPLE = "Example:  aicd backup list --json"
@@ -52,7 +49,7 @@ def run_command(
     ] = None,
     wal_every: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="With --every: keep the embedded database's log, too, for `restore --at`."),
+        typer.Option(metavar="TIME", help="With --every: ship the server's log so often, too, for `restore --at`."),
     ] = None,
     init: Annotated[bool, typer.Option("--init", help="Make the repository if there is none.")] = False,
     deep: Deep = False,
@@ -140,12 +137,19 @@ def restore_command(
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="The embedded database as of this moment, or `latest`, from its log."),
+        typer.Option(metavar="TIME", help="The server as of this moment, or as late as its log tells: `latest`."),
     ] = None,
     only: Annotated[
         str | None,
         typer.Option(metavar="STORE", help="Put this store back, and touch nothing else: redis, as the backup has it."),
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="With --at: lay its data folder, for a Postgres of your own to start on."),
+    ] = None,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="After --into: wait for the server started there, and do what is left.")
+    ] = False,
     installation: Installation = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -153,42 +157,31 @@ def restore_command(
     """Restore a backup: the database whole, and of the files and stores beside it those that are not there.
 
     Stop every other aicd process first. It connects with AICD_MIGRATION_DATABASE_URL, or to the embedded database. All
-    is built and counted beside what is there, and changes places at the end; broken off, nothing has changed. With
-    --only, the database is only asked whose it is; --replace STORE then removes what is in the store.
+    is built and counted beside what is there, and changes places at the end; broken off, nothing has changed. A server
+    of your own is taken back to a moment in two steps: --at TIME --into FOLDER, and, once it runs there, --finish.
+    With --only, the database is only asked whose it is; --replace STORE then removes what is in the store.
     """
 
     async def work() -> ExitCode:
         settings = load_settings(data_dir)
         wanted = Wanted(backup, replace, _uuid(installation))
         restic, place = open_repository(settings), prepare_data_dir(settings)
+        rewinding = (at, into, finish) != (None, None, False)
         if only is not None:
-            if at is not None:
-                raise InvalidInputError("--at goes with the whole restore, not with --only.", code="only_at")
+            if rewinding:
+                raise InvalidInputError(
+                    "--at, --into and --finish go with the whole restore, not with --only.", code="only_at"
+                )
             _show_store(only, *await put_back_store(settings, restic, only, wanted, _tell), as_json=as_json)
             return ExitCode.OK
-        await _restore_whole(settings, restic, place, wanted, at, as_json=as_json)
+        if rewinding:
+            await rewind(settings, wanted, Rewinding(at, into, finish=finish), _tell, as_json=as_json)
+            return ExitCode.OK
+        done = await restore(restic, open_target(settings), place, wanted, _tell)
+        _show_restored(done, await put_back_stores(restic, place, Wanted(done.backup.id), _tell), as_json=as_json)
         return ExitCode.OK
 
     run_process(work, as_json=as_json)
-
-
-async def _restore_whole(
-    settings: Settings, restic: Restic, place: Path, wanted: Wanted, at: str | None, *, as_json: bool
-) -> None:
-    target = open_target(settings)
-    if at is None:
-        done = await restore(restic, target, place, wanted, _tell)
-        fates = await put_back_stores(restic, place, Wanted(done.backup.id), _tell)
-        _show_restored(done, fates, as_json=as_json)
-    elif isinstance(target, EmbeddedTarget):
-        rewound = await restore_at(restic, target, place, parse_moment(at), wanted, _tell)
-        own = Wanted(installation=rewound.base.installation)
-        _show_rewound(rewound, await put_back_stores(restic, place, own, _tell), as_json=as_json)
-    else:
-        raise InvalidInputError(
-            "--at is for the embedded database. A server of your own is taken back by what keeps its log.",
-            code="wal_needs_embedded",
-        )
 
 
 def _show_taken(taken: Taken, *, as_json: bool) -> None:
@@ -218,26 +211,7 @@ def _show_restored(done: Restored, fates: Sequence[Fate], *, as_json: bool) -> N
         show({**done.backup.told(), **files, **_of_manifest(done.manifest), **fates_told(fates)})
         return
     lines = [f"{_line(done.backup)}: restored, {_rows(done.manifest)}; {done.freed} job(s) go on once a worker runs."]
-    sys.stdout.write("\n".join([*lines, *fates_shown(fates), *_afterwards(done)]) + "\n")
-
-
-def _show_rewound(done: Rewound, fates: Sequence[Fate], *, as_json: bool) -> None:
-    told = {"log_until": done.log_until.isoformat(), "jobs_freed": done.freed, "kept_aside": done.aside}
-    if as_json:
-        files = {"files": list(done.files), "rows": dict(done.facts.tables)}
-        show({**done.base.told(), **told, **files, **fates_told(fates)})
-        return
-    rows = sum(done.facts.tables.values())
-    first = f"Restored from the cluster {done.base.id} and its log: {rows} rows; {done.freed} job(s) go on."
-    sys.stdout.write("\n".join([first, *fates_shown(fates), *_afterwards(done)]) + "\n")
-
-
-def _afterwards(done: Restored | Rewound) -> Iterator[str]:
-    if done.aside:
-        yield f"What was there before is kept as {done.aside}; remove it when nothing is missing."
-    if done.files:
-        yield f"Put back into the data directory: {', '.join(done.files)}."
-    yield "What was revoked since then (API keys, logins, members) counts again: see docs/recovery.md."
+    sys.stdout.write("\n".join([*lines, *fates_shown(fates), *afterwards(done.aside, done.files)]) + "\n")
 
 
 def _rhythm(every: str | None, wal_every: str | None, *, deep: bool) -> Rhythm | None:

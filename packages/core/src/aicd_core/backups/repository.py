@@ -23,8 +23,6 @@ _FREE = b"""
     UPDATE jobs SET lease_owner = NULL, lease_until = NULL, woken_at = NULL
     WHERE lease_owner IS NOT NULL OR woken_at IS NOT NULL
 """
-_SLOT = b"SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s"
-_RECEIVED = b"SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND restart_lsn >= %s::pg_lsn"
 _CONTENT = ("jobs", "users", "api_keys", "deliveries", "usage_entries", "audit_log")
 """A database without a row in any of them was never worked with."""
 
@@ -164,34 +162,6 @@ def no_installation() -> UnavailableError:
         "The database does not say which installation it is of. Run `aicd migrate`, which marks it.",
         code="no_installation",
     )
-
-
-async def make_slot(connection: psycopg.AsyncConnection, slot: str) -> bool:
-    """Has the server keep its log for a receiver; True when that begins now, and what was before is not kept."""
-    found = await (await connection.execute(_SLOT, (slot,))).fetchall()
-    if found and found[0][0] != "lost":
-        return False
-    if found:
-        await connection.execute(b"SELECT pg_drop_replication_slot(%s)", (slot,))
-    await connection.execute(b"SELECT pg_create_physical_replication_slot(%s, true)", (slot,))
-    return True
-
-
-async def read_position(connection: psycopg.AsyncConnection) -> str:
-    """Where the server's log ends."""
-    ((position,),) = await (await connection.execute(b"SELECT pg_current_wal_flush_lsn()::text")).fetchall()
-    return str(position)
-
-
-async def has_received(connection: psycopg.AsyncConnection, slot: str, position: str) -> bool:
-    """Whether the receiver has the log on its disk up to a position."""
-    return bool(await (await connection.execute(_RECEIVED, (slot, position))).fetchall())
-
-
-async def is_recovering(connection: psycopg.AsyncConnection) -> bool:
-    """Whether the server still reads its log."""
-    ((recovering,),) = await (await connection.execute(b"SELECT pg_is_in_recovery()")).fetchall()
-    return bool(recovering)
 
 
 def beside(url: str, database: str) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from aicd_core.backups.log.recovery import prepare_recovery
+from aicd_core.backups.log.repository import is_recovering
 from aicd_core.backups.repository import (
     beside,
     connected,
@@ -16,7 +18,6 @@ from aicd_core.backups.repository import (
     drop_database,
     has_content,
     has_database,
-    is_recovering,
     name_of,
     read_installation,
     require_unused,
@@ -26,25 +27,9 @@ from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.errors import UnavailableError
 from aicd_core.ids import new_uuid
 
-RECOVERED_WAL = "recovered_wal"
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 RECOVERY_LOOK = 0.2
 """Seconds between two looks at whether the server has read its log."""
-
-
-def prepare_recovery(base: Path, wal: Path, until: datetime | None) -> None:
-    """Has a copy of a cluster read a log when it is started: https://www.postgresql.org/docs/18/continuous-archiving.html.
-
-    The file that was being written when the log was shipped counts as far as it goes.
-    """
-    for path in wal.glob("*.partial"):
-        path.rename(path.with_suffix(""))
-    wal.rename(base / RECOVERED_WAL)
-    settings = [f"restore_command = 'cp {RECOVERED_WAL}/%f \"%p\"'", "recovery_target_action = 'promote'"]
-    if until is not None:
-        settings.append(f"recovery_target_time = '{until.isoformat()}'")
-    (base / "postgresql.auto.conf").write_text("\n".join(settings) + "\n")
-    (base / "recovery.signal").touch()
 
 
 @dataclass(frozen=True)
@@ -135,12 +120,6 @@ class EmbeddedTarget:
                     code="not_in_log",
                 ) from error
             raise
-
-    async def finish_recovery(self) -> None:
-        """Leaves nothing of it behind in the cluster, which is stopped."""
-        await asyncio.to_thread(self._beside.stop)
-        await asyncio.to_thread(shutil.rmtree, self._beside.cluster / RECOVERED_WAL)
-        (self._beside.cluster / "postgresql.auto.conf").write_text("")
 
     async def adopt(self) -> str | None:
         await asyncio.to_thread(self._beside.stop)

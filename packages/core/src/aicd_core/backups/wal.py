@@ -1,7 +1,7 @@
-"""Restoring to any moment: a copy of the embedded server's cluster, and its log from then on, shipped every so often.
+"""Restoring to any moment: a copy of a server's cluster, and its log from then on, shipped every so often.
 
-The log (WAL) is received as it is written (`pg_receivewal`), so what is shipped ends where the server was a moment ago,
-and nothing about the server has to be configured.
+The log (WAL) is received as it is written (`pg_receivewal`), so what is shipped ends where the server was a moment ago.
+The embedded server needs nothing for it; one of the operator's own needs a role and a line that let it be received.
 """
 
 import asyncio
@@ -15,13 +15,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
+
 from aicd_core.backups.files import sha256_of
+from aicd_core.backups.log.access import require_receivable
+from aicd_core.backups.log.repository import has_received, is_slot_taken, make_slot, mark_log, read_position
 from aicd_core.backups.programs import end, postgres_call, run_postgres
-from aicd_core.backups.repository import connected, has_received, make_slot, read_brief, read_position
+from aicd_core.backups.repository import connected, read_brief
 from aicd_core.backups.restic import Restic
 from aicd_core.backups.taking import Source, installation_tag, working
 from aicd_core.backups.values import DAMAGED, Retention, Tell
-from aicd_core.errors import UnavailableError
+from aicd_core.errors import ConflictError, UnavailableError
 from aicd_core.telemetry.backups import Record
 
 BASE_TAG, WAL_TAG = "aicd-base", "aicd-wal"
@@ -29,6 +33,8 @@ BASE, WAL = "base", "wal"
 """Folders in the repository: the cluster, and its log."""
 KNOWN = "base-id"
 """A file beside the log: the name of the cluster in the repository that the log goes on from."""
+UNTIL = "until"
+"""A tag: the server's time when the log was shipped; it reaches to there."""
 SLOT = "aicd_backup"
 """Has the server keep what was not received yet, within `max_slot_wal_keep_size`."""
 PATIENCE = 30.0
@@ -50,7 +56,7 @@ def check_cluster(cluster: Path) -> None:
 
 @dataclass
 class LogKeeper:
-    """Keeps the log of one embedded server while it is `receiving`."""
+    """Keeps the log of one server while it is `receiving`."""
 
     source: Source
     restic: Restic
@@ -61,19 +67,23 @@ class LogKeeper:
         return self.source.folder / WAL
 
     @asynccontextmanager
-    async def receiving(self) -> AsyncIterator[None]:
+    async def receiving(self, tell: Tell) -> AsyncIterator[None]:
         """Receives the log as long as the block lasts.
 
         Raises:
             UnavailableError: Postgres cannot be reached.
+            InvalidInputError: it does not let this role have its log; as `require_receivable`.
+            ConflictError: `log_taken`: another process receives it.
         """
         async with connected(self.source.url) as connection:
+            await require_receivable(connection, self.source.url, tell)
+            await _wait_for_slot(connection)
             if await make_slot(connection, SLOT):
                 shutil.rmtree(self._spool, ignore_errors=True)  # there is a gap: a copy has to come first
                 (self.source.folder / KNOWN).unlink(missing_ok=True)
         self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
         arguments = ("--directory", str(self._spool), "--slot", SLOT, "--synchronous", "--status-interval=1")
-        call = postgres_call("pg_receivewal", self.source.url, *arguments)
+        call = postgres_call("pg_receivewal", self.source.url, "--no-password", *arguments)
         # One that outlived this process would keep the slot from the next.
         words = ("setpriv", "--pdeathsig", "KILL", *call.words)
         process = await asyncio.create_subprocess_exec(
@@ -85,9 +95,10 @@ class LogKeeper:
             await end(process)
 
     @property
-    def has_base(self) -> bool:
-        """Whether there is a copy that the log goes on from."""
-        return (self.source.folder / KNOWN).exists()
+    def copied_at(self) -> float | None:
+        """When the copy was stored that the log goes on from, in seconds since 1970; None without one."""
+        known = self.source.folder / KNOWN
+        return known.stat().st_mtime if known.exists() else None
 
     async def renew(self, tell: Tell) -> None:
         """Stores a copy of the cluster, from which the log goes on, and lets go of what lies further back.
@@ -99,7 +110,7 @@ class LogKeeper:
         with working(self.source.folder) as staging:
             tell("copying the cluster")
             base, first = await self._copy(staging)
-        if self.has_base:
+        if self.copied_at is not None:
             await self.ship()  # the log of the one before reaches to here
         (self.source.folder / KNOWN).write_text(base)
         for path in self._spool.iterdir():
@@ -112,24 +123,24 @@ class LogKeeper:
         """Stores the log as it is now, all of it since the copy; raises as `renew`."""
         async with connected(self.source.url) as connection:
             installation, _ = await read_brief(connection)
-            now, position = time.time(), await read_position(connection)
+            until, position = await mark_log(connection), await read_position(connection)
             deadline = time.monotonic() + PATIENCE
             while not await has_received(connection, SLOT, position):
                 if time.monotonic() > deadline:
                     raise UnavailableError("The log of Postgres is not received. Look at its log.", code="wal_behind")
                 await asyncio.sleep(0.1)
         base = (self.source.folder / KNOWN).read_text()
-        tags = (WAL_TAG, installation_tag(installation), f"base={base}")
-        done = await self.restic.store(self.source.folder, (WAL,), tags, datetime.fromtimestamp(now, UTC))
+        tags = (WAL_TAG, installation_tag(installation), f"base={base}", f"{UNTIL}={until.isoformat()}")
+        done = await self.restic.store(self.source.folder, (WAL,), tags, until)
         shipped = await self.restic.snapshots(WAL_TAG)
         await self.restic.drop([one.id for one in shipped if one.tag("base") == base and one.short_id != done.id])
         if (record := Record.read(self.source.data_dir)) is not None:
-            replace(record, wal=now).write(self.source.data_dir)
+            replace(record, wal=until.timestamp()).write(self.source.data_dir)
 
     async def _copy(self, staging: Path) -> tuple[str, str]:
         """The copy's name in the repository, and the name of the first file of the log that it needs."""
         target = staging / BASE
-        options = ("--pgdata", str(target), "--wal-method=fetch", "--checkpoint=fast", "--no-sync", CHECKSUMS)
+        options = ("--pgdata", str(target), "--no-password", "--checkpoint=fast", "--no-sync", CHECKSUMS)
         await run_postgres(postgres_call("pg_basebackup", self.source.url, *options), "The cluster was not copied")
         await asyncio.to_thread(check_cluster, target)
         async with connected(self.source.url) as connection:
@@ -147,3 +158,16 @@ class LogKeeper:
         bases = {one.short_id for one in await self.restic.snapshots(BASE_TAG)}
         shipped = await self.restic.snapshots(WAL_TAG)
         await self.restic.drop([one.id for one in shipped if one.tag("base") not in bases])
+
+
+async def _wait_for_slot(connection: psycopg.AsyncConnection) -> None:
+    """One that was killed a moment ago holds it until the server has noticed."""
+    deadline = time.monotonic() + PATIENCE
+    while await is_slot_taken(connection, SLOT):
+        if time.monotonic() > deadline:
+            raise ConflictError(
+                f"Another process receives this server's log on the slot {SLOT}. Of one server, one `aicd backup run` "
+                "keeps the log: stop the other one, or leave --wal-every out here.",
+                code="log_taken",
+            )
+        await asyncio.sleep(0.1)
