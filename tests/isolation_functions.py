@@ -277,7 +277,9 @@ BY_FUNCTION: dict[tuple[str, str], Recipe] = {
     ("jobs.log.append_lines", "lines"): lambda who: (
         NewLine(who.ids["job"], NOW, LogKind.MESSAGE, who.word("new line")),
     ),
-    ("jobs.lists.count_outcomes", "until"): lambda who: LATER,
+    ("jobs.lists.*", "until"): lambda who: LATER,
+    ("jobs.lists.*", "repository_id"): lambda who: None,
+    ("jobs.lists.outcomes_by_span", "span"): lambda who: timedelta(days=7),
     ("journal.list_answered", "step"): lambda who: "plan",
     ("journal.store_call", "call"): lambda who: Call("plan", 1 if who.name == "acme" else 0, who.request),
 }

@@ -1,5 +1,7 @@
-"""Jobs of issues on GitHub: only of repositories that the organization's own installation or token opens."""
+"""Jobs of issues on GitHub, and policy on past commits there: only of what the organization's own installation or
+token opens."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,15 +13,21 @@ import pytest
 from pydantic import SecretStr
 
 import github_town
+from aicd_backend.console.forms import TOKEN, token_of
 from aicd_backend.stores import Stores
-from aicd_backend.testing.world import SYSTEM, OpenWorld, Org, World, settings_under_test
+from aicd_backend.testing.world import BASE, SYSTEM, OpenWorld, Org, World, settings_under_test
 from aicd_cli.hosts import Hosts
 from aicd_core.ids import InstallationId
+from aicd_core.orchestrator.retries import Backoff
 from aicd_core.tenancy.installations.service import follow
 from aicd_core.tenancy.installations.values import InstallationFacts
 from aicd_core.tenancy.permissions import Role
 from aicd_core.tenancy.repositories.service import connect
+from aicd_github.hub import insisting
+from aicd_github.testing.github.faults import Fault
 from github_town import GitHub
+
+TOKENS = "/app/installations/{installation_id}/access_tokens"
 
 
 @pytest.fixture
@@ -147,3 +155,59 @@ async def test_the_operators_token_opens_no_repository_to_other_organizations(
         answer = await create(world, world.rival, theirs, **what)
     assert answer.status_code in {400, 403, 503}, answer.text
     assert github.server.calls("GET", "/repos/{owner}/{repo}/issues/{issue_number}") == []
+
+
+async def tried(world: World, org: Org, repository_id: str) -> httpx.Response:
+    """The console's dry run on the last two commits."""
+    headers = {**await world.as_role(Role.VIEWER, org), "Origin": BASE}
+    token = token_of(headers["Cookie"].partition("=")[2])
+    fields = {
+        TOKEN: token,
+        "revision": "0",
+        "repository": repository_id,
+        "commits": "2",
+        "protected_paths": "notes.txt",
+    }
+    return await world.client.post(f"/console/{org.slug}/policy/try", headers=headers, data=fields)
+
+
+async def test_the_last_commits_are_fetched_and_judged_by_the_rules_in_the_editor(world: World, github: GitHub) -> None:
+    ours = await connected(world, github, world.us, installed=True)
+    for path in ("greet.txt", "notes.txt"):
+        github.push("main", path, "new", f"Change {path}")
+        shown = await tried(world, world.us, ours)
+    assert shown.status_code == 200, shown.text
+    assert [told in shown.text for told in ("Change notes.txt", "Change greet.txt", "Begin")] == [True, True, False]
+    assert ("1 allow" in shown.text, "1 deny" in shown.text) == (True, True)
+    assert f'<option value="{ours}" selected>' in shown.text
+
+
+async def test_the_past_is_not_shown_to_whom_it_is_not_his(world: World, github: GitHub) -> None:
+    ours = await connected(world, github, world.us, installed=True)
+    theirs = await connected(world, github, world.rival, installed=False)
+    assert (await tried(world, world.us, ours)).status_code == 200  # it is here now
+    for asked, status in ((ours, 404), (theirs, 403)):
+        answer = await tried(world, world.rival, asked)
+        assert (answer.status_code, "Begin" in answer.text) == (status, False)
+
+
+async def test_access_that_was_withdrawn_and_a_github_that_is_away_are_told(
+    world: World, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(insisting, "_BACKOFF", Backoff(attempts=1, first=0.01, longest=0.01))
+    ours = await connected(world, github, world.us, installed=True)
+    assert (await tried(world, world.us, ours)).status_code == 200
+    github.server.world.faults.plan("POST", TOKENS, *[Fault.BAD_GATEWAY] * 2)
+    away = await tried(world, world.us, ours)
+    github.installed.repositories.clear()
+    narrowed = await tried(world, world.us, ours)
+    github.installed.removed = True
+    removed = await tried(world, world.us, ours)
+    told = (
+        (away, 503, "does not answer|fault of its own"),
+        (narrowed, 409, "no longer covers"),
+        (removed, 403, "gone"),
+    )
+    for answer, status, why in told:
+        assert (answer.status_code, "Begin" in answer.text) == (status, False)
+        assert re.search(f'role="alert">.*({why})', answer.text), answer.text

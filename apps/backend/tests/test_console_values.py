@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from aicd_backend.console.charts import by_day, nice
+from aicd_backend.console.charts import PERCENT, Scale, columns, nice, shares
 from aicd_backend.console.diffs import ROWS_MOST, Finding, diff_page
 from aicd_backend.console.forms import Form
 from aicd_backend.console.words import ago, amount, duration, money
@@ -65,11 +65,25 @@ def test_a_patch_that_cannot_be_read_still_tells_its_files() -> None:
 
 def test_a_chart_has_a_bar_for_each_day_in_proportion() -> None:
     first = date(2026, 11, 1)
-    chart = by_day({first: 1_000_000, first + timedelta(days=2): 500_000}, first, first + timedelta(days=2), {})
+    amounts = {first: 1_000_000, first + timedelta(days=2): 500_000}
+    chart = columns(amounts, first, first + timedelta(days=2), 1, Scale.of_money([*amounts.values()]))
     heights = [bar.height for bar in chart.bars]
     assert heights[0] == 2 * heights[2] > heights[1] == 0
     assert chart.bars[0].y + heights[0] == pytest.approx(chart.floor)
     assert [nice(number) for number in (0, 4, 6, 11, 4_200_000)] == [5, 5, 10, 20, 5_000_000]
+
+
+def test_a_chart_of_weeks_ends_with_the_last_day_and_has_whole_minutes_at_its_lines() -> None:
+    first, last = date(2026, 11, 1), date(2026, 11, 17)
+    chart = columns({date(2026, 10, 28): 90.0, date(2026, 11, 11): 540.0}, first, last, 7, Scale.of_seconds([90, 540]))
+    assert [bar.title for bar in chart.bars] == [
+        "2026-11-01 to 2026-11-03: 1 min 30 s",
+        "2026-11-04 to 2026-11-10: nothing",
+        "2026-11-11 to 2026-11-17: 9 min",
+    ]
+    assert [told for _, told in chart.lines] == ["0", "5 min", "10 min"]
+    bars = shares([("shop", None, 0.25), ("mill", None, None)], PERCENT)
+    assert [(bar.part, bar.told) for bar in bars] == [(25, "25 %"), (0, "none")]
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("2.5", 2_500_000), ("$1,000", 10**9), (".000001", 1), ("", None)])

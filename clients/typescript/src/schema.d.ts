@@ -436,6 +436,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/organizations/{org}/outcomes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What came of jobs
+         * @description Days and weeks in which no job was made are left out; repositories come those with the most jobs first.
+         */
+        get: operations["get_outcomes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/organizations/{org}/repositories": {
         parameters: {
             query?: never;
@@ -2294,6 +2314,96 @@ export interface components {
             /** Allowed Bots */
             allowed_bots: string[];
             minimum_permission: components["schemas"]["RepositoryPermission"];
+        };
+        /**
+         * OutcomesAnswer
+         * @description What became of jobs, by now, whenever it did.
+         */
+        OutcomesAnswer: {
+            /** Made */
+            made: number;
+            /**
+             * Opened
+             * @description Jobs that opened a pull request.
+             */
+            opened: number;
+            /** Merged */
+            merged: number;
+            /**
+             * Closed
+             * @description Jobs whose pull request was closed without merging.
+             */
+            closed: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Merge Rate
+             * @description The merged part of those merged or closed; null when there is none.
+             */
+            merge_rate: number | null;
+            /**
+             * Seconds To Pull
+             * @description Median time from the making of a job to its pull request; null when none was opened.
+             */
+            seconds_to_pull: number | null;
+        };
+        /**
+         * OutcomesReport
+         * @description Jobs that were made on some days of UTC, both included.
+         */
+        OutcomesReport: {
+            /**
+             * First
+             * Format: date
+             */
+            first: string;
+            /**
+             * Last
+             * Format: date
+             */
+            last: string;
+            total: components["schemas"]["OutcomesAnswer"];
+            /** Rows */
+            rows: components["schemas"]["OutcomesRow"][];
+        };
+        /**
+         * OutcomesRow
+         * @description The jobs made on one day, in one week or for one repository; what was not asked for is null.
+         */
+        OutcomesRow: {
+            /** Made */
+            made: number;
+            /**
+             * Opened
+             * @description Jobs that opened a pull request.
+             */
+            opened: number;
+            /** Merged */
+            merged: number;
+            /**
+             * Closed
+             * @description Jobs whose pull request was closed without merging.
+             */
+            closed: number;
+            /** Failed */
+            failed: number;
+            /**
+             * Merge Rate
+             * @description The merged part of those merged or closed; null when there is none.
+             */
+            merge_rate: number | null;
+            /**
+             * Seconds To Pull
+             * @description Median time from the making of a job to its pull request; null when none was opened.
+             */
+            seconds_to_pull: number | null;
+            /**
+             * First
+             * @description The day, or the first day of the week, of UTC; weeks end with the report's last day.
+             */
+            first?: string | null;
+            /** Repository Id */
+            repository_id?: string | null;
         };
         /**
          * PageAnswer
@@ -6931,6 +7041,167 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["UsageReport"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_outcomes: {
+        parameters: {
+            query?: {
+                by?: "day" | "week" | "repository";
+                /** @description Of this repository only. */
+                repository_id?: string | null;
+                /** @description A day of UTC; 30 days before the last, if left out. */
+                first?: string | null;
+                /** @description Today, if left out. */
+                last?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "first": "2026-11-26",
+                     *       "last": "2026-11-26",
+                     *       "total": {
+                     *         "made": 5,
+                     *         "opened": 4,
+                     *         "merged": 3,
+                     *         "closed": 1,
+                     *         "failed": 1,
+                     *         "merge_rate": 0.75,
+                     *         "seconds_to_pull": 412.5
+                     *       },
+                     *       "rows": [
+                     *         {
+                     *           "made": 5,
+                     *           "opened": 4,
+                     *           "merged": 3,
+                     *           "closed": 1,
+                     *           "failed": 1,
+                     *           "merge_rate": 0.75,
+                     *           "seconds_to_pull": 412.5,
+                     *           "first": "2026-11-26",
+                     *           "repository_id": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OutcomesReport"];
                 };
             };
             /** @description Bad Request */

@@ -35,6 +35,7 @@ from aicd_backend.middleware import (
     SecurityHeadersMiddleware,
     log_unexpected,
 )
+from aicd_backend.past_runs import PastRuns
 from aicd_backend.problems import (
     NothingLeftError,
     Problem,
@@ -58,6 +59,8 @@ from aicd_core.orchestrator import redaction_of
 from aicd_core.orchestrator.lease import end
 from aicd_core.tenancy.permissions import DESCRIPTIONS
 
+PAST_PART = 0.8
+"""The part of a request's time that it waits for past commits."""
 _SCHEMA_REF = "#/components/schemas/{model}"
 _SECURITY = {
     "key": {
@@ -131,6 +134,7 @@ def create_app(stores: Stores, *, ready: ReadyCheck) -> Api:
     app.state.plans = Plans.load(settings.billing_plans)
     app.state.billing = None
     app.state.console_logins = ConsoleLogins(settings)
+    app.state.past_runs = PastRuns(settings.request_timeout * PAST_PART)
     return app
 
 
@@ -176,12 +180,13 @@ async def _never_ready() -> None:
 
 
 @asynccontextmanager
-async def _whole_life(stores: Stores, counts: Counts, _app: FastAPI) -> AsyncIterator[None]:
+async def _whole_life(stores: Stores, counts: Counts, app: FastAPI) -> AsyncIterator[None]:
     listening = asyncio.ensure_future(stores.feed.run())
     try:
         yield
     finally:
         await end(listening)
+        await app.state.past_runs.close()
         await counts.close()
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aicd_core.contracts import PolicyReport, PolicyVerdict, TestReport
+from aicd_core.contracts import CodeHost, PolicyReport, PolicyVerdict, TestReport
 from aicd_core.errors import InvalidInputError, StepFailedError
 from aicd_core.policy import DEFAULT_RULES, Rules, effective_rules, evaluate, parse_rules, paths_to_read, plan_of
 from aicd_core.repo_config import FILE_NAME, parse_repository_config
 from aicd_core.text import one_line
 from aicd_github.git.runner import Git
 from aicd_github.history import History, PastCommit, open_history
+from aicd_github.hosting.host import RepositoryHost
 from aicd_github.hosting.source import LocalSource, open_local_source
 
 
@@ -71,11 +72,27 @@ async def judge_past(source: str, count: int, organization: Rules) -> AsyncItera
             f"{source} is not on this machine. Clone it, and name the clone's path.", code="not_a_repository"
         )
     async with open_history(place.folder, place.git_dir, place.form, git) as history:
-        for commit in await history.commits(count):
-            try:
-                yield Judged(commit, await _judge(history, commit, organization))
-            except (InvalidInputError, StepFailedError) as error:
-                yield Judged(commit, None, error.message)
+        async for item in _judge_all(history, count, organization):
+            yield item
+
+
+async def judge_far(host: CodeHost, count: int, organization: Rules) -> AsyncIterator[Judged]:
+    """As `judge_past`, of a repository behind a URL: its last commits are fetched by its code host, and kept for later.
+
+    Raises:
+        AicdError: it cannot be reached, or not any more with our credentials; `history_too_large`.
+    """
+    assert isinstance(host, RepositoryHost), "all hosts are"
+    async for item in _judge_all(await host.fetch_history(count), count, organization):
+        yield item
+
+
+async def _judge_all(history: History, count: int, organization: Rules) -> AsyncIterator[Judged]:
+    for commit in await history.commits(count):
+        try:
+            yield Judged(commit, await _judge(history, commit, organization))
+        except (InvalidInputError, StepFailedError) as error:
+            yield Judged(commit, None, error.message)
 
 
 async def _judge(history: History, commit: PastCommit, organization: Rules) -> PolicyReport:

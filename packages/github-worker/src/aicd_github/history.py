@@ -1,14 +1,16 @@
-"""The past commits of a repository on this machine, only read."""
+"""The past commits of a repository, only read: on this machine, or behind a URL, as far as they were fetched."""
 
 import tempfile
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from aicd_core.contracts.change import ChangeSet
-from aicd_core.errors import InvalidInputError
+from aicd_core.contracts.code_host import Base
+from aicd_core.errors import InvalidInputError, UnavailableError
+from aicd_core.repo_config import FILE_NAME
 from aicd_github.faults import disk_errors
 from aicd_github.git.delta import (
     DELTA_OPTIONS,
@@ -19,10 +21,14 @@ from aicd_github.git.delta import (
     parse_batch,
     parse_delta,
     parse_sizes,
+    parse_touched,
     parse_tree,
 )
 from aicd_github.git.environment import ANY_OWNER
-from aicd_github.git.layout import PARTIAL_CLONE, ObjectFormat, is_partial, make_bare
+from aicd_github.git.fetching import is_too_large
+from aicd_github.git.layout import PARTIAL_CLONE, ObjectFormat, is_partial, make_bare, object_format
+from aicd_github.git.mirror import Mirror
+from aicd_github.git.parting import Parting
 from aicd_github.git.runner import Git, GitCall, GitFailedError, GitResult, Place
 
 _EMPTY_TREE = {
@@ -32,6 +38,8 @@ _EMPTY_TREE = {
 """The tree without entries, which git knows without having it."""
 _FORMAT = "%H%x00%T%x00%P%x00%an%x00%ct%x00%s"
 _FIELDS = 6
+_HOLDING = frozenset({FILE_NAME, ".gitattributes"})
+"""Names of files that hold for others."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class PastCommit:
 
 
 class History:
-    """Reads commits through a bare repository of its own that borrows the source's objects.
+    """Reads commits through a bare repository of ours that borrows the source's objects, or was fetched from it.
 
     So nothing that the source's configuration, attributes or hooks name has a part in it. Of a partial clone, what is
     not on this machine is told, and not fetched: InvalidInputError, code `partial_clone`, from every method.
@@ -87,6 +95,33 @@ class History:
     def _commit(self, sha: str, tree: str, parents: str, author: str, when: str, subject: str) -> PastCommit:
         before = parents.split(" ", maxsplit=1)[0] or _EMPTY_TREE[self._form]
         return PastCommit(sha, tree, before, author, datetime.fromtimestamp(int(when), UTC), subject)
+
+    async def files(self, commits: Sequence[PastCommit]) -> frozenset[str]:
+        """What `change` and `read_before` read of these: the names of objects.
+
+        Those are all that the commits changed, before and after, and what stood at the beginning of them that holds for
+        other files: no later one of that kind is not among the changed.
+
+        Args:
+            commits: on one way of first parents, the newest first.
+
+        Raises:
+            UnavailableError: the history cannot be read.
+        """
+        if not commits:
+            return frozenset()
+        what = "The history could not be read"
+        begun = [
+            each.sha if each.before == _EMPTY_TREE[self._form] else f"{each.sha} {each.before}" for each in commits
+        ]
+        pairs = "".join(f"{pair}\n" for pair in begun)
+        arguments = ("diff-tree", "--stdin", "-r", "--root", "--no-renames", "--full-index")
+        told = await self._do(GitCall(arguments, self._place, stdin=pairs.encode()), what)
+        found = parse_touched(told.text())
+        listing = ("ls-tree", "-r", "-z", "--full-tree", commits[-1].before)
+        entries = parse_tree((await self._do(GitCall(listing, self._place), what)).stdout)
+        holding = (entry for path, entry in entries.items() if path.rpartition("/")[2] in _HOLDING)
+        return found | {entry.sha for entry in holding if entry.mode not in (SYMLINK, GITLINK)}
 
     async def change(self, commit: PastCommit) -> ChangeSet:
         """What the commit changed, as a job's change would be measured.
@@ -152,3 +187,27 @@ async def open_history(folder: Path, git_dir: Path, form: ObjectFormat, git: Git
         if shallow.exists():
             (place / "shallow").write_bytes(shallow.read_bytes())
         yield History(git, place, head.text(), form, partial=is_partial(git_dir))
+
+
+async def fetch_history(mirror: Mirror, base: Base, count: int, git: Git) -> History:
+    """The last `count` commits of a branch behind a URL, and the files that they are judged by, in a mirror.
+
+    Raises:
+        UnavailableError: the repository cannot be reached, or the disk refuses; code `history_too_large`.
+    """
+    try:
+        head = await mirror.reach_back(base.branch, count + 1)
+        history = History(git, mirror.path, head, object_format(head), partial=False)
+        await mirror.complete(
+            await Parting(git, mirror.path).missing(await history.files(await history.commits(count)))
+        )
+    except GitFailedError as error:
+        if not is_too_large(error):
+            raise
+        await mirror.make()  # without what git left there half
+        raise UnavailableError(
+            f"The last {count} commits of this repository are larger than is fetched for this. Ask for fewer, or run "
+            "`aicd policy test` in a clone.",
+            code="history_too_large",
+        ) from error
+    return history

@@ -1,6 +1,7 @@
 """The policy: what counts, an editor, and what rules would have said of past commits or of a patch."""
 
 import json
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from aicd_backend.console.jobs import repositories_of
 from aicd_backend.console.pages import at, form_page, go, refused
 from aicd_backend.console.routing import console_router, sees
 from aicd_backend.etags import revision_of
+from aicd_backend.past_runs import PastRuns
 from aicd_backend.problems import Problem, RefusedError
 from aicd_backend.routes.policies import (
     DryRunBody,
@@ -25,10 +27,10 @@ from aicd_backend.routes.policies import (
     list_policy_versions,
     try_policy,
 )
-from aicd_cli.past import Judged, counted, judge_past
+from aicd_cli.past import Judged, counted, judge_far, judge_past
 from aicd_core.contracts import PolicyReport
 from aicd_core.db.pages import PageRequest
-from aicd_core.errors import AicdError, InvalidInputError
+from aicd_core.errors import AicdError, ConflictError, InvalidInputError
 from aicd_core.ids import RepositoryId
 from aicd_core.policy import Rules, parse_rules
 from aicd_core.policy.rules import RuleVerdicts
@@ -77,26 +79,39 @@ async def try_rules(request: Request, here: Here, form: Posted) -> Response:
         if patch := form.fields.get("patch", ("",))[0].strip("\n"):
             report = await try_policy(here, body_of(DryRunBody, patch=f"{patch}\n", rules=_rules(form)))
         else:
-            judged = await _judge(here, form, parse_rules(_rules(form), "The policy"))
+            judged = await _judge(request, here, form, parse_rules(_rules(form), "The policy"))
     except (AicdError, RefusedError) as error:
         return await _editor(request, here, form, form.revision(), fault=refused(request, error))
     tried = {"judged": judged, "counts": counted(judged) if judged else {}, "report": report}
     return await _editor(request, here, form, form.revision(), tried=tried)
 
 
-async def _judge(here: TenantCaller, form: Form, rules: Rules) -> list[Judged]:
+async def _judge(request: Request, here: TenantCaller, form: Form, rules: Rules) -> list[Judged]:
     """The last commits of a repository of the organization, by `aicd policy test`'s own function."""
     require(here, Permission.REPOSITORIES_READ)
-    if not here.stores.settings.local_repositories:
-        raise RefusedError(409, "no_local_repositories", "This server reads no repositories of its own machine.")
     try:
         chosen = RepositoryId(UUID(form.text("repository")))
     except ValueError:
         raise InvalidInputError("Choose a repository to try the rules on, or paste a patch.") from None
     count = min(form.number("commits", "The number of commits") or 20, COMMITS_MOST)
     async with here.read() as session:
-        source = (await require_repository(session, here.tenant, chosen)).source
-    return [item async for item in judge_past(source, count, rules)]
+        found = await require_repository(session, here.tenant, chosen)
+    if found.disconnected_at is not None:
+        raise ConflictError(f"The repository {found.source} is disconnected. Reconnect it first.", code="disconnected")
+    if is_far(found.source):
+        host = here.stores.parts.hosts.at(found.source, here.tenant)
+        run = partial(judge_far, host, count, rules)
+    elif here.stores.settings.local_repositories:
+        run = partial(judge_past, found.source, count, rules)
+    else:
+        raise RefusedError(409, "no_local_repositories", "This server reads no repositories of its own machine.")
+    runs: PastRuns = request.app.state.past_runs
+    return await runs.judge(here.tenant.org_id, run)
+
+
+def is_far(source: str) -> bool:
+    """Whether the repository is behind a URL."""
+    return source.startswith(("https://", "http://"))
 
 
 async def _newest(here: TenantCaller) -> tuple[PolicyAnswer, int]:
@@ -151,7 +166,5 @@ async def _editor(
         rule_ids=RULE_IDS,
         commits_most=COMMITS_MOST,
         versions=(await list_policy_versions(here, PageRequest(VERSIONS))).items,
-        repositories=[
-            place for place in await repositories_of(here) if local and not place.source.startswith("https://")
-        ],
+        repositories=[place for place in await repositories_of(here) if local or is_far(place.source)],
     )

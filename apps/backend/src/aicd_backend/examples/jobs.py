@@ -6,6 +6,7 @@ import json
 from aicd_backend.answers import EventAnswer, JobAnswer, LineAnswer, UsageAnswer
 from aicd_backend.examples.common import BASE_SHA, HEAD_SHA, JOB, REPOSITORY, THEN
 from aicd_backend.routes.job_results import DiffAnswer, LogAnswer, PlanAnswer, PlanPrice, ReviewAnswer, TestsAnswer
+from aicd_backend.routes.outcomes import OutcomesAnswer, OutcomesReport, OutcomesRow
 from aicd_backend.routes.usage import UsageReport, UsageRow
 from aicd_core.attestation import Envelope
 from aicd_core.contracts import Plan, PolicyReport, PolicyVerdict, PullRequest, Review, ReviewVerdict, TestReport
@@ -14,6 +15,7 @@ from aicd_core.contracts.evidence import CommandResult
 from aicd_core.contracts.plan import AcceptanceCriterion, Estimate, PlannedFile, PlannedOp, PlanStep, Risk
 from aicd_core.contracts.review import CriterionResult
 from aicd_core.db.pages import cursor_of
+from aicd_core.jobs.lists.values import Outcomes
 from aicd_core.jobs.log.values import LogKind
 from aicd_core.jobs.machine import JobEvent, JobState
 
@@ -26,6 +28,8 @@ new file mode 100644
 +Good morning
 """
 TEST = "python3 -m unittest -q"
+
+THE_OUTCOMES = Outcomes(made=5, opened=4, merged=3, closed=1, failed=1, seconds_to_pull=412.5)
 
 THE_JOB = JobAnswer(
     id=JOB,
@@ -109,6 +113,12 @@ JOB_ANSWERS = (
         last=THEN.date(),
         total=THE_USAGE,
         rows=(UsageRow(day=THEN.date(), entries=3, usage=THE_USAGE),),
+    ),
+    OutcomesReport(
+        first=THEN.date(),
+        last=THEN.date(),
+        total=OutcomesAnswer.of(THE_OUTCOMES),
+        rows=(OutcomesRow.of(THE_OUTCOMES, first=THEN.date()),),
     ),
 )
 """One of each kind."""

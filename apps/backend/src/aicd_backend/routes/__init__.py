@@ -14,6 +14,7 @@ from aicd_backend.routes import (
     members,
     oauth,
     organizations,
+    outcomes,
     policies,
     repositories,
     secrets,
@@ -24,7 +25,7 @@ from aicd_backend.routes import (
 ROUTERS = tuple(
     module.router
     for module in (
-        *(jobs, job_events, job_results, me, usage, repositories, organizations, policies, audit),
+        *(jobs, job_events, job_results, me, usage, outcomes, repositories, organizations, policies, audit),
         *(auth, oauth, sessions, members, invitations, api_keys, secrets, billing, billing_checkout),
     )
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 from aicd_backend.access import needs, secured_router
 from aicd_backend.answers import UsageAnswer
 from aicd_backend.bodies import Answer
-from aicd_backend.callers import Here
+from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.problems import RefusedError
 from aicd_core.tenancy.permissions import Permission
 from aicd_core.usage import repository as ledger
@@ -48,11 +48,7 @@ async def get_usage(
     last: Annotated[date | None, Query(description="Today, if left out.")] = None,
 ) -> UsageReport:
     """Days without usage are left out; repositories and models come the dearest first."""
-    until = last or here.now.date()
-    since = first or until - timedelta(days=min(29, (until - date.min).days))
-    if not 0 <= (until - since).days < MOST_DAYS or until == date.max:
-        raise RefusedError(400, "bad_span", f"first is not after last, and the span has at most {MOST_DAYS} days.")
-    span = (_midnight(since), _midnight(until + timedelta(days=1)))
+    since, until, span = days_asked_for(here, first, last)
     async with here.read() as session:
         total = await ledger.total_between(session, here.tenant, *span)
         match by:
@@ -69,6 +65,21 @@ async def get_usage(
                 models = await ledger.totals_by_model(session, here.tenant, *span)
                 rows = [UsageRow(model=r.model, entries=r.entries, usage=UsageAnswer.of(r.usage)) for r in models]
     return UsageReport(first=since, last=until, total=UsageAnswer.of(total), rows=tuple(rows))
+
+
+def days_asked_for(
+    here: TenantCaller, first: date | None, last: date | None
+) -> tuple[date, date, tuple[datetime, datetime]]:
+    """The first and the last day, and the time from the beginning of the one to the end of the other, in UTC.
+
+    Raises:
+        RefusedError: 400, `bad_span`.
+    """
+    until = last or here.now.date()
+    since = first or until - timedelta(days=min(29, (until - date.min).days))
+    if not 0 <= (until - since).days < MOST_DAYS or until == date.max:
+        raise RefusedError(400, "bad_span", f"first is not after last, and the span has at most {MOST_DAYS} days.")
+    return since, until, (_midnight(since), _midnight(until + timedelta(days=1)))
 
 
 def _midnight(day: date) -> datetime:

@@ -21,6 +21,7 @@ DELTA_OPTIONS = (
 )
 """What `parse_delta` reads is written by git with exactly these options."""
 _NOTHING = "000000"
+_NO_FILE = (_NOTHING, GITLINK)
 _OPS = {"A": FileOp.CREATE, "D": FileOp.DELETE, "M": FileOp.MODIFY, "T": FileOp.MODIFY, "R": FileOp.RENAME}
 
 
@@ -92,6 +93,16 @@ def parse_batch(output: bytes) -> dict[str, bytes]:
         contents[name] = output[start : start + int(size)]
         at = start + int(size) + 1
     return contents
+
+
+def parse_touched(listing: str) -> frozenset[str]:
+    """The files, before and after, in the output of `git diff-tree -r --no-renames --full-index`; names of objects."""
+    found = set()
+    for line in listing.split("\n"):
+        if line.startswith(":"):
+            old_mode, new_mode, old_sha, new_sha, _ = line[1:].split(None, 4)
+            found |= {sha for mode, sha in ((old_mode, old_sha), (new_mode, new_sha)) if mode not in _NO_FILE}
+    return frozenset(found)
 
 
 def parse_delta(output: bytes) -> Delta:

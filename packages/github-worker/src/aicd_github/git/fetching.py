@@ -16,6 +16,8 @@ _FILTER = ("--filter=blob:none",)
 # What a server says of protocol 2, and what git itself of one that has only older ones.
 _GONE = "not our ref"
 _REFUSED_OBJECT = re.compile(r"unadvertised object|couldn't find remote ref")
+# SIGXFSZ, told by whoever started the program, if that saw it end before its answer was missed.
+_TOO_LARGE = re.compile(r"died of signal 25|invalid index-pack output")
 _IN_THE_WAY = "cannot lock ref"
 _log = logging.getLogger(__name__)
 
@@ -28,6 +30,11 @@ def is_gone(error: GitFailedError) -> bool:
 def is_refused(error: GitFailedError) -> bool:
     """Whether the server gives out nothing but what its branches are at."""
     return _REFUSED_OBJECT.search(error.stderr) is not None
+
+
+def is_too_large(error: GitFailedError) -> bool:
+    """Whether git was ended at the file that was larger than it may write (`Git.max_file`)."""
+    return _TOO_LARGE.search(error.stderr) is not None
 
 
 def is_no_branch(error: GitFailedError) -> bool:

@@ -104,6 +104,22 @@ class Mirror:
                 if not is_no_branch(error):
                     raise
 
+    async def reach_back(self, branch: str, count: int) -> str:
+        """Brings a branch up to date, and the last `count` commits of it, without files; returns where it is.
+
+        Counted are those on the way of first parents. As many as were here stay here.
+
+        Raises:
+            UnavailableError: the repository cannot be reached, or the disk refuses.
+        """
+        async with self._writing() as lock:
+            depth = max(count, await self._length(branch))
+            await self._surely(lambda: self._fetching.branch(branch, lock, f"--depth={depth}"))
+            await self._roll_up(lock)
+        head = await self.commit_of(branch)
+        assert head is not None, "it was fetched just now"
+        return head
+
     async def find(self, sha: str) -> None:
         """Brings a commit along, on whichever branch it is, or none any more; it may still be missing afterwards.
 
@@ -198,6 +214,11 @@ class Mirror:
         if sha is None:
             return False
         return (await self._git.run(self._call("cat-file", "-e", f"{sha}^{{commit}}"))).returncode == 0
+
+    async def _length(self, branch: str) -> int:
+        """How many commits on the way of first parents are here; 0 of a branch that is not."""
+        asked = await self._git.run(self._call("rev-list", "--first-parent", "--count", f"refs/heads/{branch}"))
+        return int(asked.text()) if asked.returncode == 0 else 0
 
     async def _leads_to(self, branch: str, sha: str) -> bool:
         """Whether the commit is known to be in the past of the branch."""

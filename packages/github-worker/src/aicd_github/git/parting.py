@@ -3,10 +3,8 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from aicd_github.git.delta import GITLINK
+from aicd_github.git.delta import parse_touched
 from aicd_github.git.runner import Git, GitCall, Place
-
-_NO_FILE = ("000000", GITLINK)
 
 
 class Parting:
@@ -27,11 +25,7 @@ class Parting:
         listed = await self._git.do(
             GitCall(("diff-tree", "-r", "--no-renames", "--full-index", old, new), self._place), what
         )
-        found = set()
-        for line in listed.text().splitlines():
-            old_mode, new_mode, old_sha, new_sha, _ = line[1:].split(None, 4)
-            found |= {sha for mode, sha in ((old_mode, old_sha), (new_mode, new_sha)) if mode not in _NO_FILE}
-        return frozenset(found)
+        return parse_touched(listed.text())
 
     async def missing(self, shas: Collection[str]) -> list[str]:
         """Those of the objects that are not here."""

@@ -18,7 +18,7 @@ _NO_QUESTIONS = Questions({}, ())
 _LAST_WORDS_LIMIT = 400
 _MAX_OUTPUT = 1024 * 1024 * 1024
 _MAX_COMPLAINT = 16 * 1024 * 1024
-# The largest file that git may write: a pack or an object of a repository without end stops here.
+# A pack or an object of a repository without end stops here.
 _MAX_FILE = 16 * 1024 * 1024 * 1024
 _PIECE = 256 * 1024
 # Else git would search from `/` on, and obey the configuration of what it finds there.
@@ -127,10 +127,12 @@ class Git:
 
     Args:
         deadline: seconds after which a run is ended.
+        max_file: bytes of the largest file that a run may write; a run that would write a larger one ends.
     """
 
-    def __init__(self, deadline: float = 600.0) -> None:
+    def __init__(self, deadline: float = 600.0, max_file: int = _MAX_FILE) -> None:
         self._deadline = deadline
+        self._max_file = max_file
 
     async def run(self, call: GitCall) -> GitResult:
         """Runs git to its end and returns how it ended, well or badly.
@@ -160,7 +162,7 @@ class Git:
         except OSError as error:
             raise _cannot_start(error, call) from error
         with suppress(ProcessLookupError):  # it has ended already
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (_MAX_FILE, _MAX_FILE))
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (self._max_file, self._max_file))
         try:
             async with asyncio.timeout(self._deadline):
                 stdout, stderr = await _conversation(process, call)

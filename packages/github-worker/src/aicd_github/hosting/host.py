@@ -9,6 +9,7 @@ from aicd_core.contracts.code_host import Base
 from aicd_core.contracts.sandbox import Sandbox
 from aicd_core.ids import JobId
 from aicd_core.policy import OWN_BRANCHES
+from aicd_core.settings import MIB
 from aicd_github.caches import RepositoryCache
 from aicd_github.checkout import IDENTITY, GitCheckout
 from aicd_github.faults import disk_errors
@@ -21,6 +22,7 @@ from aicd_github.git.mirror import Mirror, missing_commit
 from aicd_github.git.quarantine import Identity
 from aicd_github.git.remote import Remote
 from aicd_github.git.runner import Git
+from aicd_github.history import History, fetch_history
 from aicd_github.hosting.branches import choose_base, read_branches
 from aicd_github.hosting.source import LocalSource, Source, UrlSource, open_local_source
 from aicd_github.threads import in_thread
@@ -29,6 +31,8 @@ from aicd_github.work_tree.base import open_base
 from aicd_github.workspace import CommandObserver
 
 _PATIENCE = 60.0
+_HISTORY_SECONDS = 240.0
+_HISTORY_BYTES = 512 * MIB
 # Others may pass through to a work tree that belongs to the sandbox's user, but not look around.
 _PASSAGE = 0o711
 _PRIVATE = 0o700
@@ -110,6 +114,19 @@ class RepositoryHost:
         source, remote = await self._open_source()
         branches = await read_branches(source, remote, self._git)
         return choose_base(branches, branch, source.display)
+
+    async def fetch_history(self, count: int) -> History:
+        """The last commits of the branch that is checked out, fetched as far as judging them takes.
+
+        Into a mirror of their own: jobs do not wait for it, and what they fetch stays as small as they need it.
+
+        Raises:
+            InvalidInputError: as `resolve_base`.
+            UnavailableError: as `resolve_base`; code `history_too_large`.
+        """
+        base, git = await self.find_base(None), Git(_HISTORY_SECONDS, _HISTORY_BYTES)
+        mirror = await self._mirror(base.sha, suffix="-history", git=git)
+        return await fetch_history(mirror, base, count, git)
 
     @asynccontextmanager
     async def hold(self, job_id: JobId) -> AsyncIterator[None]:
@@ -196,10 +213,10 @@ class RepositoryHost:
             self._opened = (source, remote)
         return self._opened
 
-    async def _mirror(self, sha: str) -> Mirror:
+    async def _mirror(self, sha: str, *, suffix: str = "", git: Git | None = None) -> Mirror:
         source, remote = await self._open_source()
-        path = self._mirrors / f"{source.key}.git"
-        return Mirror(self._git, path, remote, object_format(sha))
+        path = self._mirrors / f"{source.key}{suffix}.git"
+        return Mirror(git or self._git, path, remote, object_format(sha))
 
     async def _ready_to_push(self, job_id: JobId, base: Base) -> JobRepository:
         """The job's trusted repository, with what it needs to send nothing but the job's own commits.

@@ -51,10 +51,15 @@ def refused(what: str, answer: Answer) -> AicdError:
     return StepFailedError(f"{what}: GitHub refused it: {said}.", code="github_refused")
 
 
-def moved(what: str) -> ConflictError:
-    """The error for a repository, or an issue, that has another address by now."""
+def moved(what: str, alternative: str = "") -> ConflictError:
+    """The error for a repository, or an issue, that has another address by now.
+
+    Args:
+        alternative: what else it may be.
+    """
     return ConflictError(
-        f"{what}: it was renamed or moved. Use its new name; a job goes on by itself, once GitHub has told it.",
+        f"{what}: it was renamed or moved{alternative}. Use its new name; a job goes on by itself, once GitHub has "
+        "told it.",
         code="github_moved",
     )
 

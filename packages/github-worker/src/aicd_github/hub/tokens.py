@@ -155,7 +155,7 @@ class App:
         except StepFailedError as error:
             if _NO_SUCH_REPOSITORY not in error.message:
                 raise
-            raise moved(what) from error
+            raise moved(what, ", or the installation of the App no longer covers it") from error
         ends = datetime.fromisoformat(answer.data["expires_at"])
         return _Kept(Secret(answer.data["token"]), ends)
 

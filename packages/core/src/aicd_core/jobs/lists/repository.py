@@ -1,13 +1,28 @@
 """SQL of lists of jobs. Every function sees one tenant's rows only; none commits."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, extract, func, literal, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Interval,
+    Row,
+    Select,
+    extract,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import InstrumentedAttribute
 
 from aicd_core.db.pages import Page, PageRequest, cursor_of, cursor_of_moment
 from aicd_core.db.sessions import ReadSession
-from aicd_core.ids import JobId
+from aicd_core.ids import JobId, RepositoryId
 from aicd_core.jobs.lists.values import JobFilter, JobOrder, Outcomes
 from aicd_core.jobs.machine import JobEvent, JobState
 from aicd_core.jobs.models import Job, JobEventRow
@@ -65,8 +80,49 @@ async def find_events(session: ReadSession, tenant: Tenant, job_id: JobId, page:
     return Page(tuple(map(event_of, shown)), cursor_of(shown[-1].version) if len(rows) > page.limit else None)
 
 
-async def count_outcomes(session: ReadSession, tenant: Tenant, since: datetime, until: datetime) -> Outcomes:
-    """What became of the tenant's jobs that were made from `since` on and before `until`."""
+async def count_outcomes(
+    session: ReadSession, tenant: Tenant, since: datetime, until: datetime, repository_id: RepositoryId | None = None
+) -> Outcomes:
+    """What became of the tenant's jobs that were made from `since` on and before `until`; of one repository, or all."""
+    query = _outcomes(tenant, since, until, literal(0), repository_id)
+    return _counted((await session.execute(query)).one())
+
+
+async def outcomes_by_span(
+    session: ReadSession,
+    tenant: Tenant,
+    since: datetime,
+    until: datetime,
+    span: timedelta,
+    repository_id: RepositoryId | None = None,
+) -> Sequence[tuple[datetime, Outcomes]]:
+    """As `count_outcomes`, of each span of time, the oldest first, each with its beginning.
+
+    The last one ends at `until`, so the first may begin before `since`. A span in which no job was made is left out.
+    """
+    begun = func.date_bin(literal(span, Interval), Job.created_at, literal(until, DateTime(timezone=True)))
+    query = _outcomes(tenant, since, until, begun, repository_id).group_by(literal_column("1"))
+    rows = await session.execute(query.order_by(literal_column("1")))
+    return [(row[0], _counted(row)) for row in rows]
+
+
+async def outcomes_by_repository(
+    session: ReadSession, tenant: Tenant, since: datetime, until: datetime
+) -> Sequence[tuple[RepositoryId, Outcomes]]:
+    """As `count_outcomes`, of each repository that had a job, those with the most first."""
+    query = _outcomes(tenant, since, until, Job.repository_id).group_by(Job.repository_id)
+    rows = await session.execute(query.order_by(func.count().desc(), Job.repository_id))
+    return [(RepositoryId(row[0]), _counted(row)) for row in rows]
+
+
+def _outcomes(
+    tenant: Tenant,
+    since: datetime,
+    until: datetime,
+    key: ColumnElement[Any] | InstrumentedAttribute[Any],
+    repository_id: RepositoryId | None = None,
+) -> Select[Any]:
+    """The key, and what `_counted` reads."""
     opened = (
         select(JobEventRow.job_id, func.min(JobEventRow.created_at).label("at"))
         .where(mine(JobEventRow, tenant), JobEventRow.event == JobEvent.PUBLISHED, JobEventRow.created_at >= since)
@@ -75,16 +131,18 @@ async def count_outcomes(session: ReadSession, tenant: Tenant, since: datetime, 
     )
     took = extract("epoch", opened.c.at - Job.created_at)
     ended = [func.count().filter(Job.state == state) for state in (JobState.MERGED, JobState.CLOSED, JobState.FAILED)]
-    query = (
-        select(func.count(), func.count(opened.c.at), *ended, func.percentile_cont(0.5).within_group(took))
+    of_one = () if repository_id is None else (Job.repository_id == repository_id,)
+    return (
+        select(key, func.count(), func.count(opened.c.at), *ended, func.percentile_cont(0.5).within_group(took))
         .select_from(Job)
         .outerjoin(opened, opened.c.job_id == Job.id)
-        .where(mine(Job, tenant), Job.created_at >= since, Job.created_at < until)
+        .where(mine(Job, tenant), Job.created_at >= since, Job.created_at < until, *of_one)
     )
-    row = (await session.execute(query)).one()
-    made, pulls, merged, closed, failed = (int(number) for number in row[:5])
-    median: float | None = row[5]
-    return Outcomes(made, pulls, merged, closed, failed, median)
+
+
+def _counted(row: Row[Any]) -> Outcomes:
+    _, made, opened, merged, closed, failed, median = tuple[Any, ...](row)
+    return Outcomes(made, opened, merged, closed, failed, median)
 
 
 def _conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
