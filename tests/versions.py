@@ -6,7 +6,7 @@ Both run on the packages that are installed here, so a version that needs other 
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from alembic import op
 
 revision = "{level}"
 down_revision = "{before}"
-{more}
+{needs}
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("probe_{level}", sa.Integer(), server_default="7", nullable=False))
@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("org_id", sa.Uuid(), sa.ForeignKey("organizations.id"), nullable=False),
     )
     op.create_index("ix_probes_{level}_org", "probes_{level}", ["org_id"])
+    {besides}
 
 
 def downgrade() -> None:
@@ -77,9 +78,18 @@ def previous_version(place: Path) -> Version | None:
 
     A branch that brought several migrations brought them at once: the level before it is the one that was run.
     """
+    return _last(lambda level: level < HEAD, place)
+
+
+def last_version(level: str, place: Path) -> Version | None:
+    """The last code of a level, from git's history, laid into `place`; None where there is none."""
+    return _last(lambda found: found == level, place)
+
+
+def _last(is_wanted: Callable[[str], bool], place: Path) -> Version | None:
     for commit in _candidates():
         level = _level(_git("show", f"{commit}:{CURRENT}"))
-        if level and level < HEAD:
+        if level and is_wanted(level):
             archive = _git("archive", commit, "packages", "apps")
             assert archive is not None
             place.mkdir(parents=True, exist_ok=True)
@@ -88,16 +98,20 @@ def previous_version(place: Path) -> Version | None:
     return None
 
 
-def next_version(place: Path, *needs: str | None) -> Version:
-    """This code with one more migration for each of `needs`, in a copy; its `needs_code`, or None for none."""
+def next_version(place: Path, *needs: str | None, more: str = "") -> Version:
+    """This code with one more migration for each of `needs`, in a copy; its `needs_code`, or None for none.
+
+    Args:
+        more: a statement that each of them has besides.
+    """
     for part in ("packages", "apps"):
         for path in sorted((ROOT / part).glob("*/src")):
             shutil.copytree(path, place / path.relative_to(ROOT), ignore=shutil.ignore_patterns("__pycache__"))
     level = HEAD
     for needed in needs:
         before, level = level, f"{int(level) + 1:04}"
-        more = f'needs_code = "{needed}"\n' if needed else ""
-        script = MIGRATION.format(level=level, before=before, more=more)
+        needed_code = f'needs_code = "{needed}"\n' if needed else ""
+        script = MIGRATION.format(level=level, before=before, needs=needed_code, besides=more)
         (place / CURRENT).parent.joinpath("versions", f"{level}_probe.py").write_text(script)
     source = (place / CURRENT).read_text()
     (place / CURRENT).write_text(source.replace(f'HEAD = "{HEAD}"', f'HEAD = "{level}"'))

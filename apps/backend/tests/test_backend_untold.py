@@ -1,5 +1,6 @@
 """Secrets that an issue, a command, a setting, a file and an exception hold are told nowhere that people look."""
 
+import base64
 import json
 import re
 import signal
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from string import ascii_letters
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -32,7 +34,20 @@ IN_ISSUE, IN_OUTPUT = "gh" + "p_" + rnd(36, 1), "np" + "m_" + rnd(36, 2)
 """Nobody here knows these beforehand: they are known by their look."""
 IN_SETTING, IN_FILE, IN_URL = rnd(24, 3), rnd(24, 4), rnd(24, 5)
 """These look like nothing: they are known because this process was given them."""
-PLANTED = (IN_ISSUE, IN_OUTPUT, IN_SETTING, IN_FILE, IN_URL)
+IN_LINES = [rnd(64, number) for number in (6, 7, 8)]
+"""A key's file. Programs complain of one line of it."""
+OF_MODEL = "sk-proj-" + rnd(74, 9) + "T3Blbk" + "FJ" + rnd(74, 10)
+PLANTED = (IN_ISSUE, IN_OUTPUT, IN_SETTING, IN_FILE, IN_URL, *IN_LINES, OF_MODEL[:70], OF_MODEL[-70:])
+ENCODED = {
+    "basic": base64.b64encode(f"x-access-token:{IN_ISSUE}".encode()).decode(),
+    "base64": [base64.b64encode((before + IN_SETTING).encode()).decode() for before in ("", "a", "ab")],
+    "url": quote("a b/" + IN_FILE, safe=""),
+    "hex": IN_URL.encode().hex(),
+}
+"""The same, as a header, an address or a dump has them."""
+CODES = [code[4:-4] for code in (ENCODED["basic"], *ENCODED["base64"], ENCODED["url"], ENCODED["hex"])]
+SAID = (*PLANTED[:-2], OF_MODEL)
+CODED = (*ENCODED["base64"], ENCODED["url"], ENCODED["hex"])
 LEAKY = f"""
 from aicd_core.testing.journaled import JournaledAgent
 
@@ -41,7 +56,11 @@ class Leaky(JournaledAgent):
         session.emit("logs in with {IN_SETTING}, {IN_OUTPUT} for: " + task.body)
         await workspace.run("echo {IN_OUTPUT} {IN_SETTING}")
         await super().code(task, plan, feedback, workspace, session)
-        raise RuntimeError("no login with {" ".join(PLANTED)} at https://bot:{IN_URL}@git.acme.io/x")
+        sent = "Authorization: Basic {ENCODED["basic"]}, {" ".join(CODED)}"
+        session.emit(sent)
+        error = RuntimeError("no login with {" ".join(SAID)} at https://bot:{IN_URL}@git.acme.io/x")
+        error.add_note(sent)
+        raise error
 """
 
 
@@ -53,6 +72,8 @@ def leaking(root: Path, urls: TestUrls) -> Iterator[Installation]:
         (plugins / "leaky_agent.py").write_text(LEAKY)
         secrets.mkdir()
         (secrets / "aicd_openai_api_key").write_text(f"{IN_FILE}\n")
+        block = "\n".join(IN_LINES)
+        (secrets / "aicd_github_app_private_key").write_text(f"-----BEGIN X KEY-----\n{block}\n-----END X KEY-----\n")
         made.settings |= {
             "PYTHONPATH": str(plugins),
             "AICD_SECRETS_DIR": str(secrets),
@@ -79,9 +100,11 @@ async def test_what_is_planted_everywhere_comes_out_nowhere(tmp_path: Path, data
         issue = journaled_issue(f"Log in with {IN_ISSUE}", Script(made.model.url, turns=1))
         (job,) = await place(made, [Order(issue)])
         wait_until(lambda: list_jobs(made.urls.admin)[0].status.state is JobState.FAILED, f"its end; {up.said()}")
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key.read_text().strip()}"}) as client:
+        mine = key.read_text().strip()
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {mine}"}) as client:
             told = (await client.get(f"{api}/v1/organizations/local/jobs/{job}")).json()
             wrong = [(await client.get(f"{api}{path}{IN_ISSUE}?code={IN_SETTING}")).text for path in ("/", "/console/")]
+            wrong += [await refused(client, api, number) for number in (401, 405, 422)]
             figures = (await client.get(f"{metrics}/metrics")).text
         up.signal(signal.SIGTERM)
         assert up.end() == 0, up.said()
@@ -92,7 +115,26 @@ async def test_what_is_planted_everywhere_comes_out_nowhere(tmp_path: Path, data
     assert "aicd_sandbox_commands_total" in figures
     assert all(json.loads(line)["event"] for line in said.splitlines() if line.startswith("{"))
     shown = {"logs": said, "traces": exported, "metrics": figures, "errors": told["reason"] + "".join(wrong)}
-    assert [(where, secret) for where, text in shown.items() for secret in PLANTED if secret in text] == []
+    told_of = (*PLANTED, *CODES, mine)
+    assert [(where, secret) for where, text in shown.items() for secret in told_of if secret in text] == []
+
+
+async def refused(client: httpx.AsyncClient, api: str, number: int) -> str:
+    """The answer to a request that is wrong, with secrets in its headers, address and body."""
+    jobs, body = f"{api}/v1/organizations/local/jobs", {"repository_id": IN_SETTING, IN_FILE: IN_ISSUE}
+    match number:
+        case 401:
+            headers = {
+                "Authorization": f"Bearer {IN_ISSUE}",
+                "Cookie": f"aicd_session={IN_URL}",
+            }
+            answer = await client.get(f"{jobs}?token={IN_SETTING}", headers=headers)
+        case 405:
+            answer = await client.put(f"{jobs}?token={IN_SETTING}", json=body)
+        case _:
+            answer = await client.post(jobs, json=body)
+    assert answer.status_code == number
+    return answer.text + str(dict(answer.headers))
 
 
 @pytest.mark.parametrize("kind", [UnavailableError, RuntimeError])

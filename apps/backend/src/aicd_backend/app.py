@@ -225,8 +225,12 @@ def _middleware(settings: BackendSettings, counts: Counts) -> list[Middleware]:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     problem = problem_of(error, request_id_of(request.scope))
-    # An error's text may quote what failed, and with it a password of that place.
-    problem = problem.model_copy(update={"detail": request.app.state.redaction.text(problem.detail)})
+    # An error's text may quote what failed, and with it a password of that place; or a field that was sent by mistake.
+    mask = request.app.state.redaction.text
+    errors = problem.errors and tuple(
+        one.model_copy(update={"pointer": mask(one.pointer), "detail": mask(one.detail)}) for one in problem.errors
+    )
+    problem = problem.model_copy(update={"detail": mask(problem.detail), "errors": errors})
     if problem.status == 500:
         log_unexpected(error, request.scope)
     return problem_response(problem, headers_of(error))

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
+from aicd_cli.prices import Price
 from aicd_core.contracts import CommandResult, ReviewVerdict, TestLogs
 from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
@@ -21,14 +23,14 @@ def print_outcome(report: JobReport, data_dir: Path | None) -> None:
     _print(outcome_lines(report, data_dir))
 
 
-def print_plan(report: JobReport) -> None:
-    """The plan that waits for approval."""
-    _print(plan_lines(report))
+def print_plan(report: JobReport, price: Price | None) -> None:
+    """The plan that waits for approval, and its price if it has one."""
+    _print(chain(plan_lines(report), _price_lines(price)))
 
 
-def print_story(report: JobReport) -> None:
-    """Everything stored about a job."""
-    _print(story_lines(report))
+def print_story(report: JobReport, price: Price | None = None) -> None:
+    """Everything stored about a job; `price` is that of a plan that waits for approval."""
+    _print(chain(story_lines(report), _price_lines(price)))
 
 
 def print_logs(kept: TestLogs | None) -> None:
@@ -95,6 +97,11 @@ def story_lines(report: JobReport) -> Iterator[str]:
 def job_line(job: JobView) -> str:
     """One line for a list of jobs."""
     return f"{job.id}  {job.state.value:<17} {_stamp(job.updated_at)}  {one_line(job.title, 60)}"
+
+
+def _price_lines(price: Price | None) -> Iterator[str]:
+    if price is not None:
+        yield f"  {price.sentence()}"
 
 
 def _history(report: JobReport) -> Iterator[str]:

@@ -8,12 +8,10 @@ from pydantic import Field
 
 from aicd_backend.access import needs, secured_router
 from aicd_backend.answers import UsageAnswer
-from aicd_backend.billing.accounts import repository as accounts
+from aicd_backend.billing.offering import offer
 from aicd_backend.billing.plans import Plans
-from aicd_backend.billing.quoting import price_of
 from aicd_backend.billing.spending import repository as spending
 from aicd_backend.billing.spending.values import micro_usd
-from aicd_backend.billing.standings import month_begin
 from aicd_backend.bodies import Answer
 from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.routes.billing import KeeperHere, MeterAnswer, PlansHere
@@ -123,17 +121,12 @@ async def get_plan(here: Here, job_id: UUID, plans: PlansHere, keeper: KeeperHer
 
 
 async def _price(here: TenantCaller, job_id: JobId, plan: Plan, plans: Plans) -> PlanPrice:
-    begin = month_begin(here.now)
     async with here.read() as session:
-        account = await accounts.find_account(session, here.tenant)
-        sums = await spending.sum_job(session, here.tenant, job_id)
-        opened = await spending.count_charged(session, here.tenant, begin)
-    on_trial = account is not None and account.trial_end is not None and here.now < account.trial_end
-    quote = price_of(plans.of(account.plan if account else plans.default), plan.estimate.usd, opened, sums, on_trial)
+        found = await offer(session, here.tenant, job_id, plans, (plan.estimate.usd, None), here.now)
     return PlanPrice(
-        micro_usd=quote.micro_usd,
-        is_estimate=quote.is_estimate,
-        charged_micro_usd=micro_usd(sum(one.pico_usd for one in sums)),
+        micro_usd=found.quote.micro_usd,
+        is_estimate=found.quote.is_estimate,
+        charged_micro_usd=found.charged_micro_usd,
     )
 
 

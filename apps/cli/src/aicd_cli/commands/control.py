@@ -12,13 +12,14 @@ from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.hosts import Hosts
 from aicd_cli.options import AsJson, DataDir
+from aicd_cli.prices import Price, price_of
 from aicd_cli.process import run_process, show
-from aicd_cli.runtime import load_settings, make_parts, open_dispatch, open_store
+from aicd_cli.runtime import Store, load_settings, make_parts, open_dispatch, open_store
 from aicd_core.contracts import MICRO_USD
 from aicd_core.errors import ConflictError
 from aicd_core.jobs.machine import JobState
 from aicd_core.jobs.values import JobView
-from aicd_core.orchestrator import Control, Message, Progress
+from aicd_core.orchestrator import Control, Message, Progress, read_report
 from aicd_core.tenancy.organizations.service import MAX_BUDGET
 from aicd_core.text import one_line
 
@@ -70,13 +71,14 @@ def approve_command(
     """
 
     async def work() -> ExitCode:
-        async with _control(data_dir) as control:
-            job_id = parse_job_id(job)
+        job_id, price = parse_job_id(job), None
+        async with _opened(data_dir) as (store, control):
             if send_back is None:
+                price = await price_of(data_dir, store, await read_report(store.database, store.tenant, job_id))
                 moved = await control.approve(job_id, plan)
             else:
                 moved = await control.send_back(job_id, send_back)
-        _say(moved, "is approved" if send_back is None else "goes back to the planner", as_json=as_json)
+        _say(moved, "is approved" if send_back is None else "goes back to the planner", price, as_json=as_json)
         return ExitCode.OK
 
     run_process(work, as_json=as_json)
@@ -110,9 +112,15 @@ def resume_command(
 
 @asynccontextmanager
 async def _control(data_dir: Path | None) -> AsyncIterator[Control]:
+    async with _opened(data_dir) as (_, control):
+        yield control
+
+
+@asynccontextmanager
+async def _opened(data_dir: Path | None) -> AsyncIterator[tuple[Store, Control]]:
     settings = load_settings(data_dir)
     async with open_store(settings) as store, open_dispatch(settings, store) as dispatch:
-        yield Control(make_parts(settings, store, Hosts(settings), tell, dispatch), store.tenant, "cli")
+        yield store, Control(make_parts(settings, store, Hosts(settings), tell, dispatch), store.tenant, "cli")
 
 
 def tell(progress: Progress) -> None:
@@ -122,8 +130,9 @@ def tell(progress: Progress) -> None:
             sys.stderr.write(f"aicd: {one_line(progress.text, 600)}\n")
 
 
-def _say(job: JobView, what: str, *, as_json: bool) -> None:
+def _say(job: JobView, what: str, price: Price | None = None, *, as_json: bool) -> None:
     if as_json:
-        show({"job_id": str(job.id), "state": job.state.value, "code": job.code, "reason": job.reason})
+        told = {"job_id": str(job.id), "state": job.state.value, "code": job.code, "reason": job.reason}
+        show(told | ({} if price is None else {"price": price.as_json()}))
     else:
-        sys.stdout.write(f"Job {job.id} {what}.\n")
+        sys.stdout.write(f"Job {job.id} {what}.{'' if price is None else f' {price.sentence()}'}\n")

@@ -14,6 +14,7 @@ from rich.text import Text
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.following import following
 from aicd_cli.options import AsJson, DataDir
+from aicd_cli.prices import price_of
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import Store, load_settings, open_store
 from aicd_cli.stories import job_line, print_logs, print_story
@@ -128,13 +129,14 @@ def show_command(
         job_id = parse_job_id(job)
         async with open_store(load_settings(data_dir)) as store:
             report = await read_report(store.database, store.tenant, job_id)
+            price = await price_of(data_dir, store, report)
             kept = await read_logs(store.database, store.tenant, job_id) if logs else None
         if logs:
             print_logs(kept)
         elif as_json:
-            show(report.as_json())
+            show(report.as_json() | ({} if price is None else {"price": price.as_json()}))
         else:
-            print_story(report)
+            print_story(report, price)
         return ExitCode.OK
 
     run_process(work, as_json=as_json)

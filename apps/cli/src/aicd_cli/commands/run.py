@@ -15,6 +15,7 @@ from aicd_cli.exit_codes import ExitCode, of_job
 from aicd_cli.hosts import Hosts
 from aicd_cli.issues import read_issue
 from aicd_cli.options import AsJson, DataDir
+from aicd_cli.prices import price_of
 from aicd_cli.process import InterruptedJobError, Work, interruptible, run_process, show
 from aicd_cli.runtime import (
     Store,
@@ -243,7 +244,9 @@ class _Run:
             with suppress(ConflictError):
                 await self.control.resume(job.id)
         ran = await self._follow(job)
-        while ran.report.job.state is JobState.AWAITING_APPROVAL and not ran.stopped and self._approved(ran.report):
+        while (
+            ran.report.job.state is JobState.AWAITING_APPROVAL and not ran.stopped and await self._approved(ran.report)
+        ):
             seen = ran.report.plan.structure_hash() if ran.report.plan else None
             with suppress(ConflictError):
                 await self.control.approve(job.id, seen)
@@ -272,14 +275,15 @@ class _Run:
         report = await read_report(self.store.database, self.store.tenant, job.id)
         return _Ran(report, stopped)
 
-    def _approved(self, report: JobReport) -> bool:
+    async def _approved(self, report: JobReport) -> bool:
         """Whether the plan may be carried out: said beforehand, or now at a terminal."""
         if self.request.yes:
             return True
         if self.request.as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
             return False
+        price = await price_of(self.request.data_dir, self.store, report)
         with self.view.aside(), interruptible():
-            print_plan(report)
+            print_plan(report, price)
             try:
                 return typer.confirm("Carry out this plan?")
             except typer.Abort:

@@ -1,11 +1,12 @@
 """Masking what must not leave this installation: credentials by their look, secrets by their value."""
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import quote, quote_plus, unquote
 
 from pydantic import BaseModel, SecretStr
 
@@ -29,13 +30,20 @@ _LINE_ENDS = re.compile(r"(\\n|\n)")
 """Also as JSON writes them."""
 _BREAKS = re.compile(r"(\\(?:u001[bB]\[[0-9;]*m|u[0-9a-fA-F]{4}|[bfrt])|\x1b\[[0-9;]*m)")
 """Colours, and JSON's escapes of other characters: their last letter is no part of the word that follows."""
+_CODED = re.compile(r"[\w+/=-]{16,}", re.ASCII)
+_SENT = re.compile(
+    r"(authorization\W{1,6}(?:b[\"'])?(?:basic|bearer|token)\s{1,3})(?!\[redacted)[\w+/.~=-]{8,}",
+    re.ASCII | re.IGNORECASE,
+)
+"""A header with a credential (RFC 7617, RFC 6750), as an HTTP client's error or a `repr` shows it."""
 
 
 class Redaction:
     """Masks texts. What is masked once is not masked again, and equal texts are masked alike.
 
     Args:
-        secrets: values that are masked wherever they stand, also as JSON writes them, or JSON within JSON.
+        secrets: values that are masked wherever they stand, also as JSON, URLs, base64 and hexadecimal digits write
+            them; of several lines, each one.
         patterns: regular expressions of what is masked besides the formats of known credentials; they see a line at a
             time.
         remembered: lines whose masked form is kept.
@@ -49,7 +57,8 @@ class Redaction:
     ) -> None:
         self.patterns = tuple(patterns)
         self._own = tuple(map(_compiled, self.patterns))
-        written = {form for secret in secrets if len(secret) >= SHORTEST for form in _as_written(secret)}
+        wanted = {part for secret in secrets for part in _with_lines(secret) if len(part) >= SHORTEST}
+        written = {form for secret in wanted for form in _as_written(secret)}
         self._secrets = sorted(written, key=lambda form: (-len(form), form))
         self._line = lru_cache(remembered)(self._masked_line)
 
@@ -83,7 +92,7 @@ class Redaction:
                 return part
 
     def _masked_line(self, line: str) -> str:
-        line = _masked_formats(line)
+        line = _SENT.sub(r"\1[redacted: a credential]", _masked_formats(line))
         if len(parts := _BREAKS.split(line)) > 1:  # once more: a password may itself hold what looks like an escape
             line = "".join(map(_masked_formats, parts))
         for own in self._own:
@@ -157,13 +166,34 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _as_written(secret: str) -> Iterable[str]:
-    """The secret itself, as JSON writes it, and as JSON within JSON writes it."""
+def _with_lines(secret: str) -> Iterator[str]:
+    """A secret and, where it has several lines, such as a key's file, each that is one word of base64."""
+    yield secret
+    if len(lines := secret.split("\n")) > 1:
+        yield from (line for line in map(str.strip, lines) if _CODED.fullmatch(line))
+
+
+def _as_written(secret: str) -> Iterator[str]:
+    """The secret itself, as JSON writes it, as JSON within JSON, and as other places do that have their own letters."""
     for ascii_only in (True, False):
         form = secret
         for _ in range(3):
             yield form
             form = json.dumps(form, ensure_ascii=ascii_only)[1:-1]
+    yield quote(secret, safe="")
+    yield quote(secret)
+    yield quote_plus(secret)
+    raw = secret.encode("utf-8", "surrogateescape")
+    yield raw.hex()
+    for before in range(3):
+        yield from _in_base64(raw, before)
+
+
+def _in_base64(raw: bytes, before: int) -> Iterator[str]:
+    """What is always the same of a secret within base64, after so many other bytes: 6 bits are a letter."""
+    first, after = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(bytes(before) + raw).decode()[first:after]
 
 
 def _masked_formats(text: str) -> str:

@@ -82,7 +82,8 @@ _URL_PART = r"[^\s:/?#@\[\]\"'<>]{1,256}"
 # (JWT, npm, OpenAI), with which whoever wrote the issue could stall a worker.
 _OWN: tuple[tuple[str, str, Genuine], ...] = (
     ("a GitHub token", r"github_pat_\w{22}_\w{59}", _not_a_placeholder),
-    ("an Anthropic key", r"sk-ant-[a-z]{2,10}\d\d-[\w-]{80}", _not_a_placeholder),
+    ("an Anthropic key", r"sk-ant-[a-z]{2,10}\d\d-[\w-]{80,}", _not_a_placeholder),
+    ("an OpenAI key", r"(?<![\w-])sk-[\w-]{17,200}?T3BlbkFJ[\w-]{20,}", _not_a_placeholder),
     ("an OpenAI key", r"[\w-]{20}T3BlbkFJ[\w-]{20}", _not_a_placeholder),
     ("a Google API key", r"(?<!\w)AIza[\w-]{35}(?![\w-])", _not_a_placeholder),
     ("an npm token", r"(?<!\w)npm_[A-Za-z0-9]{36}(?!\w)", _not_a_placeholder),
