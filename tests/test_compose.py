@@ -1,6 +1,7 @@
 """docker/compose.yml: by its own schema and by our rules; what docker/init.sh makes fits it."""
 
 import importlib
+import json
 import os
 import shutil
 import stat
@@ -55,6 +56,17 @@ def test_it_is_what_the_compose_specification_says():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_compose_itself_reads_it_with_what_init_makes(installed: Path):
+    program = [ROOT / ".venv/bin/docker-compose", "--file", installed / "compose.yml", "--profile", "*", "config"]
+    done = subprocess.run([*program, "--format", "json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "no warning of a variable that is not set"
+    assert json.loads(done.stdout)["services"].keys() == SERVICES.keys()
+    (installed / ".env").unlink()
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert "docker/init.sh sets it in .env" in done.stderr
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_is_confined_bounded_and_watched(name: str):
     service = SERVICES[name]
@@ -73,6 +85,8 @@ def test_every_service_is_confined_bounded_and_watched(name: str):
         mount.endswith(":ro") for mount in service["volumes" if "volumes" in service else "x"] if mount[0] in "./"
     )
     assert "docker.sock" not in str(service)
+    places = {source_of(mount) for mount in service.get("tmpfs", ())}
+    assert places <= {"/tmp", "/run/postgresql"}, "elsewhere it has a mode that its user cannot write with"
 
 
 def test_only_the_proxy_can_be_reached_and_reaches_the_api_alone():

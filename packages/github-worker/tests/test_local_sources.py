@@ -226,3 +226,7 @@ def test_git_sees_nothing_of_the_environment_but_what_the_transport_needs() -> N
     assert "https_proxy" not in git_environment(parent, Transport.SSH)
     assert "https_proxy" in git_environment(parent, Transport.WEB)
     assert "SSH_AUTH_SOCK" not in git_environment(parent, Transport.WEB)
+    own = parent | {"SSL_CERT_FILE": "/authority.pem"}
+    assert git_environment(own, Transport.WEB)["GIT_SSL_CAINFO"] == "/authority.pem"
+    assert git_environment(own | {"GIT_SSL_CAINFO": "/own"}, Transport.WEB)["GIT_SSL_CAINFO"] == "/own"
+    assert "GIT_SSL_CAINFO" not in git_environment(own, Transport.FILE)

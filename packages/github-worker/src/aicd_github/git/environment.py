@@ -101,6 +101,9 @@ def git_environment(parent: Mapping[str, str], transport: Transport | None) -> d
     elif transport is Transport.WEB:
         kept = ("PATH", *_WEB_VARIABLES)
     environment = _CONSTANT | {name: parent[name] for name in kept if name in parent}
+    if "SSL_CERT_FILE" in environment:
+        # Python and OpenSSL read this variable. Debian's git has GnuTLS, which does not.
+        environment.setdefault("GIT_SSL_CAINFO", environment["SSL_CERT_FILE"])
     environment["GIT_ALLOW_PROTOCOL"] = _PROTOCOLS[transport]
     environment.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin")
     if transport is Transport.SSH:
