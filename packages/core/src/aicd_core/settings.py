@@ -1,12 +1,13 @@
 """Everything that an operator may set, declared once; each field is the environment variable `AICD_<NAME>`."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from aicd_core.errors import InvalidInputError
 
@@ -51,8 +52,8 @@ class EnvironmentSettings(BaseSettings):
         """The settings of this process: what is given and is not None, then its environment, then its secret files.
 
         Raises:
-            InvalidInputError: `bad_setting`; a variable holds a value that it cannot have. The message names the
-                variable and never its value.
+            InvalidInputError: `bad_setting`; a variable holds a value that it cannot have, or a secret file cannot be
+                read. The message names the variable or the file and never its value.
         """
         wanted = {name: value for name, value in given.items() if value is not None}
         try:
@@ -62,6 +63,20 @@ class EnvironmentSettings(BaseSettings):
             raise InvalidInputError(
                 f"A setting cannot be used. {wrong}. Mend the variable.", code="bad_setting"
             ) from error
+        except SettingsError as error:
+            raise InvalidInputError(_unread(error), code="bad_setting") from error
+
+
+def _unread(error: SettingsError) -> str:
+    """Why pydantic-settings got no value at all: a variable is no JSON, or a secret file is not to be read."""
+    named = re.search(r'field "(\w+)"', str(error))
+    setting = f"AICD_{named[1].upper()}" if named else "One of them"
+    if isinstance(error.__cause__, OSError):
+        remedy = "Let the user that runs this read it, or mend AICD_SECRETS_DIR."
+        return f"A secret file cannot be read: {error.__cause__}. {remedy}"
+    if str(error).startswith("error parsing"):
+        return f"A setting cannot be used. {setting} is not JSON, as docs/settings.md wants it. Mend the variable."
+    return f"A setting cannot be used. The secret file of {setting} is not UTF-8. Mend the file."
 
 
 def _name_of(place: tuple[int | str, ...]) -> str:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aicd_core.backups.files import sha256_of
-from aicd_core.backups.programs import postgres_call, run_postgres
+from aicd_core.backups.programs import LAST_WORDS, postgres_call, run, run_postgres
 from aicd_core.backups.repository import connected, make_roles, name_of, read_facts
 from aicd_core.backups.restic import Restic
 from aicd_core.backups.stores import fetch_store
@@ -19,6 +19,8 @@ from aicd_core.migrations import HEAD
 PARTS = ("pre-data", "data")
 """Of a dump: tables and rows. What is left are indexes, constraints and the walls between tenants."""
 JOBS = "2"
+TIMEOUT_SINCE = 170_000
+"""The first version of Postgres with `transaction_timeout`."""
 
 
 async def check_snapshot(restic: Restic, snapshot: str, staging: Path, tell: Tell, *, deep: bool) -> Manifest:
@@ -100,9 +102,24 @@ async def finish(url: str, dump: Path) -> None:
 
 
 async def _restore(url: str, dump: Path, *options: str) -> None:
-    plain = ("--exit-on-error", "--no-owner", "--no-privileges", f"--jobs={JOBS}", f"--dbname={name_of(url)}")
-    call = postgres_call("pg_restore", url, *plain, *options, str(dump))
-    await run_postgres(call, "The backup could not be laid into the database", "restore_failed")
+    """Runs pg_restore, which stops at the first fault.
+
+    Servers before 17 know no `transaction_timeout`, which pg_restore of 17 and later sets in each of its sessions:
+    there it goes on after faults, and any other than that one counts at the end.
+    """
+    async with connected(url) as connection:
+        older = connection.info.server_version < TIMEOUT_SINCE
+    plain = ("--no-owner", "--no-privileges", f"--jobs={JOBS}", f"--dbname={name_of(url)}")
+    stop = () if older else ("--exit-on-error",)
+    ended = await run(postgres_call("pg_restore", url, *stop, *plain, *options, str(dump)))
+    if ended.code != 0 and not (older and _only_the_timeout(ended.said)):
+        raise UnavailableError(f"The backup could not be laid into the database: {ended.said}", code="restore_failed")
+
+
+def _only_the_timeout(said: str) -> bool:
+    """Whether all that pg_restore found fault with is that setting; never of words whose beginning may be missing."""
+    faults = said.count("pg_restore: error: ")
+    return 0 < faults == said.count("Command was: SET transaction_timeout = 0;") and len(said) < LAST_WORDS
 
 
 @asynccontextmanager
