@@ -67,6 +67,7 @@ UsePAM no
 PidFile none
 PasswordAuthentication no
 PermitRootLogin yes
+Subsystem sftp internal-sftp
 SetEnv PATH={place}/bin:/usr/sbin:/usr/bin:/sbin:/bin
 """
 

@@ -34,6 +34,10 @@ async def test_files_are_shown_to_everybody_and_kept_as_long_as_they_stay_the_sa
         assert "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-" in policy
         assert "unsafe" not in policy
         assert front.headers["Cache-Control"] == "no-cache"
+        told = await world.client.head("/docs/")
+        assert (told.status_code, told.text, told.headers["ETag"]) == (200, "", front.headers["ETag"])
+        assert told.headers["Content-Length"] == str(len(front.content))
+        assert (await world.client.head("/docs/gone/")).status_code == 404
         again = await world.client.get("/docs/", headers={"If-None-Match": front.headers["ETag"]})
         assert (again.status_code, again.text) == (304, "")
         assert (await world.client.get("/docs/quickstart/")).text == "this is quickstart/index.html"
@@ -41,8 +45,9 @@ async def test_files_are_shown_to_everybody_and_kept_as_long_as_they_stay_the_sa
         assert script.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert script.headers["Content-Type"].startswith("text/javascript")
         for short, whole in (("/docs", "/docs/"), ("/docs/quickstart", "/docs/quickstart/")):
-            led = await world.client.get(short)
-            assert (led.status_code, led.headers["Location"]) == (308, whole)
+            for method in ("GET", "HEAD"):
+                led = await world.client.request(method, short)
+                assert (led.status_code, led.headers["Location"]) == (308, whole)
         for path in (
             "/docs/gone/",
             "/docs/gone.js",

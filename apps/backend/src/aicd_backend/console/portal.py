@@ -20,6 +20,7 @@ from aicd_backend.stores import Stores
 router = console_router()
 BUILT = Path(sys.prefix) / "share" / "aicd" / "portal"
 """Where `make portal` puts it."""
+LOOKS = ["GET", "HEAD"]
 HASHED = re.compile(r"\.[0-9a-f]{8}\.min\.(?:js|css)$")
 """Files whose names change with their content."""
 SEARCH_STYLE = "'sha256-NwSx/R2V/U4jnW0Tq5pQ53Y/rzPVJ4dqE7D6UTA/J1k='"
@@ -32,12 +33,12 @@ POLICY = (
 )
 
 
-@router.get(PORTAL, **sees(Level.PUBLIC))
+@router.api_route(PORTAL, methods=LOOKS, **sees(Level.PUBLIC))
 async def get_portal() -> Response:
     return RedirectResponse(f"{PORTAL}/", 308, PLAIN)
 
 
-@router.get(f"{PORTAL}/{{path:path}}", **sees(Level.PUBLIC))
+@router.api_route(f"{PORTAL}/{{path:path}}", methods=LOOKS, **sees(Level.PUBLIC))
 async def get_portal_file(request: Request, path: str) -> Response:
     stores: Stores = request.app.state.stores
     folder = stores.settings.portal or BUILT

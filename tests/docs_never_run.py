@@ -1,0 +1,37 @@
+"""Which lines of the documents no test runs, by page and how they begin, and why."""
+
+HETZNER = "needs an account at Hetzner"
+CLUSTER = "needs a cluster"
+ENGINE = "needs Docker's engine; tests/test_compose.py holds the file against the specification"
+ROOTS = "changes the machine's packages, accounts or units"
+REGISTRY = "needs an image that was published"
+BACKUPS = "tests/test_backup_restore.py does it, with a repository of its own"
+NEVER: dict[str, dict[str, str]] = {
+    "README.md": {
+        "make demo": "docs/quickstart.md has it, too, and it is run there",
+        "make test": "it is what runs the tests",
+    },
+    "docs/backup.md": {"": BACKUPS},
+    "docs/recovery.md": {"": BACKUPS},
+    "docs/secrets.md": {"restic ": BACKUPS},
+    "docs/deploy.md": {
+        "docker compose -f docker/compose.yml": ENGINE,
+        "curl -k https://aicd.example.com": ENGINE,
+        "apt-get install": ROOTS,
+        "certbot certonly": "needs a name that leads to the machine",
+    },
+    "docs/deploy-hetzner.md": {
+        "terraform init": HETZNER,
+        "terraform output": HETZNER,
+        "sudo ": ROOTS,
+    },
+    "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},
+    "docs/releasing.md": {"cosign verify": REGISTRY, "docker buildx": REGISTRY},
+    "docs/usage.md": {
+        "sudo apt-get": ROOTS,
+        "grep $USER": ROOTS,
+        "export XDG_RUNTIME_DIR": "only for the line after next",
+        "podman pull": "pulls an image from a public registry",
+        "AICD_SANDBOX=podman": "wants that image; packages/sandbox tests podman with one of its own",
+    },
+}
