@@ -73,6 +73,7 @@ bench: install ## measure, as ratios against a floor in the same run
 	@$(BIN)/python bench/chaos.py
 	@.tools/bin/uv pip install --quiet --require-hashes -r bench/requirements.lock || echo "bench: some peers are left out"
 	@$(BIN)/python bench/orchestrator.py
+	@$(BIN)/python bench/observability.py
 	@$(BIN)/python bench/webhooks.py
 
 lock: install ## lock the newest packages that fit
