@@ -1,5 +1,5 @@
 # Targets of this tree that the public one, exported without this file, does not have.
-.PHONY: browser test-browser screenshots public public-check public-test private-layers private-bench
+.PHONY: test-compose browser test-browser screenshots public public-check public-test private-layers private-bench
 DEST ?= build/public
 
 public: install ## the tree without its private parts, in DEST (build/public)
@@ -37,3 +37,10 @@ test-browser: browser ## the console in a real browser (Debian's Chromium)
 
 screenshots: browser ## docs/images, of the console's main pages
 	@$(BIN)/pytest $(BROWSER_TESTS)/screenshots.py -n 0
+
+# docker/compose.yml started whole. Of these programs only what the machine lacks is unpacked; podman and debootstrap it has to have.
+COMPOSE_TOOLS := docker:docker.io dockerd:docker.io containerd:containerd runc:runc docker-init:tini iptables:iptables ip:iproute2
+test-compose: install ## docker/compose.yml started whole, in network namespaces of its own; needs root, debootstrap and podman
+	@scripts/debian_tools.sh $(COMPOSE_TOOLS)
+	@scripts/compose_images.sh
+	@scripts/compose_machine.sh $(BIN)/pytest tests/test_compose_up.py -n 0

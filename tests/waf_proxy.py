@@ -95,12 +95,12 @@ def serving(upstream: Upstream) -> Iterator[Upstream]:
         server.server_close()
 
 
-def certify(folder: Path) -> None:
-    """A certificate for localhost, as files that the configuration names."""
+def certify(folder: Path, address: str = "127.0.0.1") -> None:
+    """A certificate for localhost and that address, as files that the configuration names."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(address))])
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(hours=1))

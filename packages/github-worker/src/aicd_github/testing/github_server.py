@@ -75,15 +75,23 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 
 @dataclass
 class GitHubServer:
-    """A running stand-in. `root` is the folder that holds its bare repositories."""
+    """A running stand-in.
+
+    Args:
+        root: the folder that holds its bare repositories.
+        host: the address that it listens on.
+        tls: a folder with `fullchain.pem` and `privkey.pem`; None: in the clear.
+    """
 
     root: Path
     world: World = field(default_factory=World)
     port: int = 0
+    host: str = "127.0.0.1"
+    tls: Path | None = None
 
     @property
     def web(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://{self.host}:{self.port}"
 
     @property
     def api(self) -> str:
@@ -147,9 +155,12 @@ class GitHubServer:
 @contextmanager
 def serving_github(server: GitHubServer) -> Iterator[GitHubServer]:
     """Runs the stand-in on a free port while the block runs."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server((server.host, 0))
     server.port = listening.getsockname()[1]
     options = uvicorn.Config(_application(server), log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    if server.tls is not None:
+        options.ssl_certfile = server.tls / "fullchain.pem"
+        options.ssl_keyfile = server.tls / "privkey.pem"
     running = uvicorn.Server(options)
     thread = threading.Thread(target=lambda: asyncio.run(running.serve([listening])))
     thread.start()

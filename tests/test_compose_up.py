@@ -1,0 +1,333 @@
+"""docker/compose.yml, started whole and kept for a while as docs/deploy.md says, by Docker's Compose and Engine.
+
+make test-compose     builds the images, makes a machine for them (scripts/compose_machine.sh), and runs this
+
+In the place of images of others stand Debian's programs (tests/installed). The tests are one story, in their order.
+"""
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from aicd_github.testing.github.state import Issue, Pull, Repository
+from aicd_github.testing.github_server import GitHubServer, serving_github
+from aicd_github.testing.messages import Message, Messages
+from composed import DOMAIN, MACHINE, WORLD, Operator, docker, load_images, reason_to_skip, until
+from github_town import BODY, PERMISSIONS
+from histories import git
+from waf_proxy import certify
+
+REASON = reason_to_skip()
+pytestmark = [
+    pytest.mark.timeout(1800),
+    pytest.mark.xdist_group("compose"),
+    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
+    pytest.mark.allow_hosts([MACHINE, WORLD, "127.0.0.1", "172.16.0.0/12"]),
+]
+OURS = {f"localhost/aicd-test-{role}": f"aicd-{role}:local" for role in ("api", "worker", "proxy")}
+STAND_INS = ("postgres", "redis", "prometheus", "alertmanager")
+SECRET = "long enough to be a secret"
+PORTS = (80, 443, 2375, 3000, 3100, 3200, 4317, 4318, 5432, 6333, 6379, 8080, 8443, 9090, 9093, 9464, 12345)
+
+
+@dataclass
+class World:
+    """What is out there: GitHub, with an App on `acme/project`, and a chat that takes alerts."""
+
+    server: GitHubServer
+    repo: Repository
+    says: Messages
+    key: str
+    told: list[str] = field(default_factory=list)
+    chat: str = ""
+
+    def issue(self, title: str) -> Issue:
+        return self.server.add_issue(self.repo, title, BODY, "rita")
+
+    def pull(self, issue: Issue) -> Pull | None:
+        """The one that was opened for an issue."""
+        return next((pull for pull in self.repo.pulls.values() if issue.title in pull.issue.title), None)
+
+
+@contextmanager
+def chat(told: list[str]) -> Iterator[str]:
+    """Where alerts are posted; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer((WORLD, 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://{WORLD}:{server.server_port}/hook"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compose")
+
+
+@pytest.fixture(scope="module")
+def world(place: Path) -> Iterator[World]:
+    source, github, tls = place / "source", place / "github", place / "tls"
+    for folder in (source, github, tls):
+        folder.mkdir()
+    git(source, "init", "-q", "--initial-branch=main")
+    (source / ".aicd.yml").write_text("version: 1\ntests: ['grep -q world greet.txt', 'sleep 15']\n")
+    (source / "greet.txt").write_text("one\nhello\nthree\n")
+    git(source, "add", ".")
+    git(source, "commit", "-qm", "Begin")
+    certify(tls, WORLD)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    told: list[str] = []
+    with serving_github(GitHubServer(github, host=WORLD, tls=tls)) as server, chat(told) as address:
+        repo = server.add_repository("acme", "project", source, permissions={"alice": "write", "rita": "read"})
+        installed = server.install(server.add_app("aicd", public, dict(PERMISSIONS)), repo)
+        yield World(server, repo, Messages(server, repo, installed), private, told, address)
+
+
+@pytest.fixture(scope="module")
+def operator(place: Path) -> Iterator[Operator]:
+    made = Operator.with_copy(place)
+    services = json.loads(made.compose("config", "--format", "json", "--no-interpolate"))["services"]
+    load_images(OURS | {f"localhost/aicd-stand-in-{name}": services[name]["image"] for name in STAND_INS})
+    made.set(AICD_OTLP_ENDPOINT="")
+    try:
+        made.up()
+        yield made
+    finally:
+        made.compose("down", "--volumes", "--timeout", "20", check=False)
+
+
+@pytest.fixture(scope="module")
+def key(operator: Operator) -> str:
+    """The first owner's."""
+    who = ("--email", "you@example.com", "--org", "acme", "--name", "Your Name")
+    said = operator.exec("api", "aicd", "admin", "bootstrap", *who)
+    found = re.search(r"aicd_key_\S+", said)
+    assert found is not None, said
+    return found[0]
+
+
+def jobs(operator: Operator, key: str) -> dict[str, str]:
+    """All of the organization's: title and state."""
+    with operator.visitor(key) as visitor:
+        listed = until(lambda: ok(visitor.get("/v1/organizations/acme/jobs")), "jobs are not listed")
+        return {job["title"]: job["state"] for job in listed.json()["items"]}
+
+
+def ok(answer: httpx.Response) -> httpx.Response | None:
+    """The answer, unless the API has just lost its database."""
+    return None if answer.status_code == 503 else answer.raise_for_status()
+
+
+def deliver(operator: Operator, message: Message) -> None:
+    with operator.visitor() as visitor:
+        answer = visitor.post("/webhooks/github", content=message.body, headers=message.headers(SECRET))
+    assert answer.status_code == 202, answer.text
+
+
+@pytest.fixture(scope="module")
+def connected(operator: Operator, world: World, key: str) -> None:
+    """GitHub is set up, and its App installed on a repository, as docs/deploy.md says."""
+    authority = (world.server.tls / "fullchain.pem").read_text()  # type: ignore[operator]
+    for service in ("api", "worker"):
+        operator.keep(f"{service}/aicd_github_app_key", world.key)
+        operator.keep(f"{service}/authority.pem", authority)
+    operator.keep("api/aicd_github_webhook_secret", SECRET)
+    operator.keep("alertmanager/alert_chat_url", world.chat)
+    operator.set(
+        AICD_GITHUB_API_URL=world.server.api,
+        AICD_GITHUB_APP_ID=str(world.says.installed.app.id),
+        AICD_GITHUB_ACCOUNTS="acme=acme",
+        SSL_CERT_FILE="/run/secrets/authority.pem",
+    )
+    operator.compose("up", "--detach", "--force-recreate", "api", "worker")
+    until(operator.all_healthy, "not all are well with GitHub")
+    account = {"id": world.repo.owner.id, "login": "acme", "type": "Organization"}
+    installation = {"id": world.says.installed.id, "account": account}
+    repositories = [{"id": world.repo.id, "full_name": "acme/project"}]
+    payload = {"action": "created", "installation": installation, "repositories": repositories}
+    deliver(operator, Message("installation", payload))
+    with operator.visitor(key) as visitor:
+        until(lambda: visitor.get("/v1/organizations/acme/repositories").json()["items"], "no repository is connected")
+
+
+def test_all_of_it_comes_up_and_says_so(operator: Operator, key: str):
+    with operator.visitor(key) as visitor:
+        assert visitor.get("/readyz").json() == {"status": "ok"}
+        assert [one["slug"] for one in visitor.get("/v1/organizations").json()["items"]] == ["acme"]
+    said = operator.exec("worker", "aicd", "doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(said)["checks"]}
+    assert all(check["ok"] for check in checks.values()), checks
+    assert "in a user namespace" in checks["sandbox"]["detail"]
+
+
+def test_the_engine_keeps_every_service_as_confined_as_the_file_says(operator: Operator):
+    said = json.loads(operator.compose("config", "--format", "json"))["services"]
+    for name in set(operator.services()) - {"migrate"}:
+        limits, told = said[name]["deploy"]["resources"]["limits"], operator.inspected(name)["HostConfig"]
+        assert told["ReadonlyRootfs"] is True
+        assert told["Memory"] == int(limits["memory"])
+        assert told["NanoCpus"] == int(float(limits["cpus"]) * 1e9)
+        assert told["PidsLimit"] == limits["pids"]
+        look = (
+            "grep -E '^(Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs)' /proc/1/status; id -u;"
+            "for place in / /usr /etc; do touch $place/x 2>/dev/null && echo written; done;"
+            "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null"
+        )
+        words = docker("exec", f"aicd-{name}-1", "sh", "-c", look, check=False).split()
+        status, (user, limit) = words[:-2], words[-2:]
+        assert status[1:-2:2] == ["0" * 16] * 5, name
+        assert status[-2:] == ["NoNewPrivs:", "1"], name
+        assert user != "0", name
+        assert limit == limits["memory"], name
+
+
+def test_the_proxy_answers_on_tls_only_and_refuses_an_attack(operator: Operator, key: str):
+    plain = httpx.get(f"http://{MACHINE}/v1/me", headers={"Host": DOMAIN}, trust_env=False)
+    assert (plain.status_code, plain.headers["Location"]) == (308, f"https://{DOMAIN}/v1/me")
+    with operator.visitor(key) as visitor:
+        assert visitor.get("/v1/me").status_code == 200
+        attack = visitor.get("/v1/me", params={"q": "1 UNION SELECT password FROM users--"})
+        assert (attack.status_code, attack.json()["code"]) == (403, "blocked")
+        until(lambda: attack.json()["request_id"] in operator.compose("logs", "proxy"), "no rule in the log")
+        assert visitor.get("/metrics").status_code == 404
+
+
+def addresses(operator: Operator) -> dict[str, str]:
+    """Of all containers, and whose they are."""
+    networks = {name: operator.inspected(name)["NetworkSettings"]["Networks"] for name in operator.services()}
+    return {one["IPAddress"]: name for name, all_of in networks.items() for one in all_of.values() if one["IPAddress"]}
+
+
+async def opens(address: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(3):
+            _, writer = await asyncio.open_connection(address, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+async def test_nothing_but_the_proxy_can_be_reached(operator: Operator):
+    """Neither by the machine's ports nor, for a neighbour, by the containers' own addresses."""
+    assert [port for port in PORTS if await opens(MACHINE, port)] == [80, 443]
+    known = addresses(operator)
+    asked = [(address, port) for address in known for port in PORTS]
+    open_ones = await asyncio.gather(*(opens(*one) for one in asked))
+    reached = {(known[address], port) for (address, port), is_open in zip(asked, open_ones, strict=True) if is_open}
+    assert reached <= {("proxy", 8080), ("proxy", 8443)}
+
+
+def test_stores_and_figures_have_no_way_out(operator: Operator, world: World):
+    """The worker has one, and what it finds there is GitHub; the database has none."""
+    knock = f"exec 3<>/dev/tcp/{WORLD}/{world.server.port}"
+    assert operator.exec("worker", "bash", "-c", f"{knock} && echo open").strip() == "open"
+    for service in ("postgres", "redis", "prometheus"):
+        assert "open" not in operator.exec(service, "timeout", "3", "bash", "-c", f"{knock} && echo open", check=False)
+
+
+def test_prometheus_reads_every_target_that_is_there(operator: Operator):
+    def down() -> list[str]:
+        said = operator.exec("prometheus", "wget", "-qO-", "http://127.0.0.1:9090/api/v1/targets")
+        states = {one["labels"]["job"]: one["health"] for one in json.loads(said)["data"]["activeTargets"]}
+        return sorted(name for name, health in states.items() if health != "up")
+
+    until(lambda: down() == ["alloy", "loki", "tempo"], "not all targets are up")
+
+
+def test_a_label_becomes_a_pull_request(operator: Operator, world: World, key: str, connected: None):
+    issue = world.issue("Greet the world")
+    deliver(operator, world.says.labeled(issue, "aicd", "alice"))
+    until(lambda: world.pull(issue), "no pull request")
+    until(lambda: jobs(operator, key)[issue.title] == "pr_open", "the job does not know")
+
+
+def test_a_job_whose_worker_is_killed_goes_on(operator: Operator, world: World, key: str, connected: None):
+    issue = world.issue("Greet once more")
+    deliver(operator, world.says.labeled(issue, "aicd", "alice"))
+    busy = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'sleep 1[5] ' && echo busy"
+    until(lambda: "busy" in operator.exec("worker", "sh", "-c", busy, check=False), "no test is run")
+    told = operator.inspected("worker")
+    docker("exec", "aicd-worker-1", "sh", "-c", "kill -9 -1", check=False)
+    until(lambda: operator.inspected("worker")["RestartCount"] > told["RestartCount"], "it is not started again")
+    until(lambda: world.pull(issue), "no pull request")
+    assert len([pull for pull in world.repo.pulls.values() if issue.title in pull.issue.title]) == 1
+
+
+def test_when_the_database_is_away_somebody_is_told(operator: Operator, world: World, key: str, connected: None):
+    operator.compose("stop", "postgres")
+    until(lambda: [text for text in world.told if "AicdDatabaseDown" in text], "nobody is told")
+    operator.compose("start", "postgres")
+    until(operator.all_healthy, "not all is well again")
+    with operator.visitor(key) as visitor:
+        until(lambda: visitor.get("/readyz").status_code == 200, "the API is not ready again")
+
+
+def test_a_restart_keeps_everything(operator: Operator, key: str):
+    before = jobs(operator, key)
+    operator.compose("restart", *(set(operator.services()) - {"migrate"}))
+    until(operator.all_healthy, "not all is well again")
+    assert jobs(operator, key) == before
+
+
+@pytest.mark.xfail(
+    strict=True, reason="pg_restore 18 sets transaction_timeout, which Debian's Postgres 15 does not know"
+)
+def test_a_backup_is_restored_as_it_is_written_down(operator: Operator, key: str):
+    before = jobs(operator, key)
+    operator.exec("backup", "aicd", "backup", "run")
+    operator.exec("backup", "aicd", "backup", "verify", "--deep")
+    with operator.visitor(key) as visitor:
+        made = visitor.post("/v1/organizations/acme/api-keys", json={"name": "later", "scopes": ["jobs:read"]})
+        assert made.status_code == 201, made.text
+    operator.compose("stop", "proxy", "api", "worker", "backup")
+    try:
+        url = (operator.folder / "secrets/migrate/aicd_migration_database_url").read_text()
+        run = ("run", "--rm", "--no-TTY", "--env", f"AICD_MIGRATION_DATABASE_URL={url}", "backup")
+        assert operator.compose(*run, "backup", "list").strip()
+        operator.compose(*run, "restore", "--replace", "aicd")
+    finally:
+        operator.up()
+    assert jobs(operator, key) == before
+    with operator.visitor(key) as visitor:
+        assert "later" not in visitor.get("/v1/organizations/acme/api-keys").text
+
+
+def test_an_upgrade_migrates_once_and_keeps_everything(operator: Operator, key: str):
+    before, old = jobs(operator, key), operator.inspected("migrate")["Id"]
+    for name in OURS.values():
+        docker("tag", name, name.replace(":local", ":next"))
+    operator.set(TAG="next")
+    operator.compose("up", "--detach", "migrate")
+    operator.up()
+    for name in ("api", "worker", "proxy", "backup", "migrate"):
+        assert operator.inspected(name)["Config"]["Image"].endswith(":next")
+    assert operator.inspected("migrate")["Id"] != old
+    assert jobs(operator, key) == before
