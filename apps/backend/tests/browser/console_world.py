@@ -19,6 +19,14 @@ AICD = ROOT / ".venv" / "bin" / "aicd"
 CHROMIUM = os.environ.get("AICD_CHROMIUM", "/usr/bin/chromium")
 PATIENCE = int(os.environ.get("AICD_BROWSER_PATIENCE", "60000"))
 """Milliseconds that a page gets to show something: the machine may be busy."""
+NARROW = 360
+"""Pixels of a small telephone's width."""
+TOO_WIDE = """() => {
+  const room = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= room) return [];
+  return [...document.body.querySelectorAll("*")].filter((each) => each.getBoundingClientRect().right > room + 1)
+    .map((each) => each.tagName + "." + (each.getAttribute("class") || "") + "#" + each.id).slice(0, 5).concat("page");
+}"""
 SERIOUS = {"serious", "critical"}
 MakeJob = Callable[..., str]
 """Makes a job by the API, with what is given besides; its id."""
@@ -91,9 +99,23 @@ def log_in(page: Page, key: str) -> Page:
     return page
 
 
+def page_issues(page: Page, axe: str) -> list[str]:
+    """What axe finds on a page that is serious, and what makes it scroll sideways as a whole, wide and narrow.
+
+    axe looks at narrow pages in the dark only: each look costs time, and colours are those of the wide ones.
+    """
+    found = []
+    for width in (1280, NARROW):
+        page.set_viewport_size({"width": width, "height": 860})
+        found += [f"{width} px: {wide} is too wide" for wide in page.evaluate(TOO_WIDE)]
+        if width != NARROW or page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches"):
+            found += [f"{width} px: {issue}" for issue in serious_issues(page, axe)]
+    return found
+
+
 def serious_issues(page: Page, axe: str) -> list[str]:
     """What axe finds on a page that is serious, each with the place."""
-    page.evaluate(axe)
+    page.evaluate(f"window.axe || (() => {{ {axe} }})()")
     found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{issue['id']}: {json.dumps([node['target'] for node in issue['nodes']])}"
