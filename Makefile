@@ -71,6 +71,7 @@ bench: install ## measure, as ratios against a floor in the same run
 	@$(BIN)/python bench/policy.py
 	@$(BIN)/python bench/sandbox.py
 	@$(BIN)/python bench/chaos.py
+	@$(BIN)/python bench/recovery.py
 	@.tools/bin/uv pip install --quiet --require-hashes -r bench/requirements.lock || echo "bench: some peers are left out"
 	@$(BIN)/python bench/orchestrator.py
 	@$(BIN)/python bench/observability.py

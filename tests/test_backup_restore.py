@@ -23,6 +23,7 @@ JOBS = 8
 HELD = 30
 """From this call on the model answers nobody until the backup is made: of 44, so some jobs are at work then."""
 
+READER = "CREATE ROLE aicd_backup LOGIN BYPASSRLS IN ROLE pg_read_all_data"
 LATE = "SELECT count(*) FROM organizations WHERE name = 'Late'"
 
 
@@ -43,6 +44,19 @@ def shipped(data_dir: Path) -> float:
     """Up to when the log is in the repository."""
     record = Record.read(data_dir)
     return 0.0 if record is None else record.wal or 0.0
+
+
+def lose_files_and_fetch_them(made: OneMachine, vault: Vault) -> None:
+    """Loses what lies beside the database, and takes it from the backup as docs/recovery.md says."""
+    machine, elsewhere = made.root / MACHINE, made.root / "elsewhere"
+    key = (machine / "signing-keys.json").read_bytes()
+    shutil.rmtree(machine / "pulls")
+    (machine / "signing-keys.json").unlink()
+    vault.succeed("restore", machine="elsewhere")
+    shutil.copytree(elsewhere / "pulls", machine / "pulls")
+    shutil.copy2(elsewhere / "signing-keys.json", machine)
+    assert (machine / "signing-keys.json").read_bytes() == key, "what was signed still verifies"
+    assert list((machine / "pulls").rglob("*.json")) != []
 
 
 def flip(repository: Path) -> None:
@@ -113,6 +127,7 @@ def test_a_busy_installation_that_was_destroyed_goes_on_from_its_backup(tmp_path
         lost = paid - len(found["model_calls"])
         assert list(breaches(made, at_risk=lost)) == []
         assert Payment.of(made).most <= 2
+        lose_files_and_fetch_them(made, vault)
 
 
 @pytest.mark.timeout(600)
@@ -120,7 +135,7 @@ def test_any_one_store_may_be_lost_alone(tmp_path: Path):
     with installation(tmp_path, with_redis=True, delay=0.2) as made:
         assert made.redis is not None
         reader = made.urls.admin.replace("postgres@", "aicd_backup@")
-        ask(made.urls.admin, "CREATE ROLE aicd_backup LOGIN BYPASSRLS IN ROLE pg_read_all_data")
+        ask(made.urls.admin, READER)
         urls = {"AICD_BACKUP_DATABASE_URL": reader, "AICD_MIGRATION_DATABASE_URL": made.urls.admin}
         vault = Vault(made, tmp_path / "vault", urls)
         asyncio.run(place(made, list(scripted(made.model.url, JOBS, random.Random(7), ("alpha", "beta")))))
@@ -164,6 +179,13 @@ def test_any_one_store_may_be_lost_alone(tmp_path: Path):
         made.worker(MACHINE, "--concurrency", "3")
         wait_for_open(made, JOBS)
         assert list(breaches(made, at_risk=paid - kept)) == []
+        ask(made.urls.admin, READER)  # which is the new server's own affair
+        shutil.rmtree(vault.repository)
+        code, told, said = vault.aicd("backup", "run")
+        assert (code, told["code"]) == (2, "no_repository"), said
+        taken = vault.succeed("backup", "run", "--init")
+        assert taken["rows"]["jobs"] == JOBS
+        assert vault.succeed("backup", "verify")["id"] == taken["id"]
 
 
 @pytest.mark.timeout(600)

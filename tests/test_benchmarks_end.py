@@ -17,6 +17,7 @@ BENCH = Path(__file__).parents[1] / "bench"
 SMALL = {
     "chaos.py": ("--jobs", "4", "--strikes", "100000", "--queue", "redis"),
     "orchestrator.py": ("--quick", "--jobs", "100000", "--only", "ours, Redis"),
+    "recovery.py": ("--jobs", "1000000"),
     "tenancy.py": ("--jobs", "1000000"),
 }
 
@@ -47,6 +48,7 @@ def at_work(scratch: Path, name: str) -> list[int]:
         ("chaos.py", signal.SIGTERM),
         ("chaos.py", signal.SIGINT),
         ("orchestrator.py", signal.SIGTERM),
+        ("recovery.py", signal.SIGTERM),
         ("tenancy.py", signal.SIGTERM),
     ],
 )

@@ -159,6 +159,6 @@ def test_one_machine_with_compose(postgres: tuple[Reader, Path], tmp_path: Path)
     reader.run("docs/deploy.md", "c logs proxy")
     reader.run("docs/deploy.md", "c exec -T backup")
     reader.shell("dropdb --force aicd; createdb aicd")
-    assert "restored" in reader.run("docs/deploy.md", "c stop proxy api worker backup\n")
+    assert "restored" in reader.run("docs/deploy.md", "c stop proxy api worker backup\nurl")
     reader.run("docs/deploy.md", "cd /srv/aicd && c exec backup")
     assert (tmp_path / "engine").read_text().splitlines()[-1] == "c up -d"
