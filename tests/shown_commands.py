@@ -22,7 +22,22 @@ SHELL = {"sh", "bash", "shell", "console"}
 BEGINS = re.compile(r"(?:export |\.venv/bin/)?(?:aicd|AICD_|make|curl)\b")
 OTHERS = frozenset(
     (
-        *("apt-get", "base64", "cat", "cd", "createdb", "date", "export", "git", "grep", "head", "id", "npm"),
+        *(
+            "apt-get",
+            "base64",
+            "cat",
+            "cd",
+            "createdb",
+            "date",
+            "echo",
+            "export",
+            "git",
+            "grep",
+            "head",
+            "id",
+            "mkdir",
+            "npm",
+        ),
         *("cosign", "docker", "promtool", "redis-cli", "restic"),
         *("openssl", "podman", "printf", "psql", "sed", "sudo", "usermod"),
     )

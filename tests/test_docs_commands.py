@@ -16,10 +16,11 @@ from shops import AICD, Shop
 from shown_commands import Shown, blocks, commands, fault, inline, route_fault
 
 RUN = (
-    ("docs/quickstart.md", ".venv/bin/aicd doctor"),
-    ("docs/quickstart.md", ".venv/bin/aicd run --repo . --issue-file issue.md"),
-    ("docs/quickstart.md", ".venv/bin/aicd jobs"),
-    ("README.md", ".venv/bin/aicd run --repo ~/src/project --issue-file issue.md"),
+    ("docs/quickstart.md", 'export PATH="$PWD/.venv/bin:$PATH"'),
+    ("docs/quickstart.md", "aicd run --repo . --issue-file issue.md"),
+    ("docs/quickstart.md", "mkdir ~/hello && cd ~/hello && git init -q -b main"),
+    ("docs/quickstart.md", "aicd jobs"),
+    ("README.md", 'export PATH="$PWD/.venv/bin:$PATH"'),
     ("docs/policy.md", ".venv/bin/aicd policy test --repo . --last 20"),
     ("docs/policy.md", ".venv/bin/aicd policy show > rules.json"),
     ("docs/configuration.md", "aicd policy test --repo . --last 50"),
