@@ -1,4 +1,6 @@
-"""A backup is laid into a server of one's own that is older than the programs which come along, as Debian 12's is."""
+"""A backup is laid into a server of one's own that is older than the programs which come along, as Debian 12's is,
+and by a role that is no superuser.
+"""
 
 import asyncio
 from pathlib import Path
@@ -6,6 +8,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from aicd_core.backups.checking import finish, load
 from aicd_core.backups.programs import postgres_call, run_postgres
@@ -34,7 +37,11 @@ async def test_it_is_restored_whole_and_other_faults_still_count(
             manifest = cast("Manifest", SimpleNamespace(tables=(await read_facts(connection)).tables))
         with monkeypatch.context() as patched:
             patched.setattr(embedded, "binaries_dir", lambda: OLDER[0])
-            target = await asyncio.to_thread(older.start)
+            top = await asyncio.to_thread(older.start)
+        async with connected(top) as connection:
+            await connection.execute("CREATE ROLE restorer LOGIN CREATEDB CREATEROLE")
+            await connection.execute("CREATE DATABASE restored OWNER restorer")
+        target = make_url(top).set(username="restorer", database="restored").render_as_string(hide_password=False)
         await load(target, dump, manifest)
         await finish(target, dump)
         async with connected(target) as connection:
