@@ -5,6 +5,7 @@ CLUSTER = "needs a cluster"
 ENGINE = "needs Docker's engine; tests/test_compose.py holds the file against the specification"
 ROOTS = "changes the machine's packages, accounts or units"
 REGISTRY = "needs an image that was published"
+FOLLOWING = "tests/test_cli_logs.py and test_cli_commands.py do it"
 BACKUPS = "tests/test_backup_restore.py does it, with a repository of its own"
 LAID = "wants an engine; tests/test_server_restore.py does it to a server that was set up by the same script"
 NEVER: dict[str, dict[str, str]] = {
@@ -18,6 +19,16 @@ NEVER: dict[str, dict[str, str]] = {
     "docs/deploy.md": {
         "docker compose -f docker/compose.yml": ENGINE,
         "curl -k https://aicd.example.com": ENGINE,
+        "c restart backup": BACKUPS,
+        "c exec backup aicd": BACKUPS,
+        "c exec postgres": BACKUPS,
+        "c run --rm": BACKUPS,
+        "    c run --rm": BACKUPS,
+        "c stop proxy api worker backup postgres": BACKUPS,
+        "url=$(cat": BACKUPS,
+        "sed -i '/^POSTGRES_VOLUME": BACKUPS,
+        "c up -d --no-deps": BACKUPS,
+        "cd /srv/aicd && c exec backup": BACKUPS,
         "apt-get install": ROOTS,
         "certbot certonly": "needs a name that leads to the machine",
         "c exec postgres": LAID,
@@ -32,6 +43,12 @@ NEVER: dict[str, dict[str, str]] = {
         "sudo ": ROOTS,
     },
     "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},
+    "docs/operations.md": {
+        "aicd logs -f": FOLLOWING,
+        "aicd jobs --watch": FOLLOWING,
+        "aicd show JOB --logs": FOLLOWING,
+        "aicd replay JOB": "docs/recorded-calls.md has a replay, and it is run there",
+    },
     "docs/releasing.md": {"cosign verify": REGISTRY, "docker buildx": REGISTRY},
     "docs/usage.md": {
         "sudo apt-get": ROOTS,

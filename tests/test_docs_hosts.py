@@ -120,7 +120,7 @@ def test_a_machine_is_set_up_deployed_to_and_rolled_back(there: Machine, tmp_pat
     assert (there.docker / "calls").read_text().endswith("--env-file current.env logs -f worker\n")
 
 
-def test_one_machine_with_compose(postgres: tuple[Reader, Path], tmp_path: Path) -> None:
+def test_one_machine_with_compose(tmp_path: Path) -> None:
     hooks = tmp_path / "letsencrypt/renewal-hooks/deploy"
     hooks.mkdir(parents=True)
     (tmp_path / "programs").mkdir()
@@ -149,16 +149,10 @@ def test_one_machine_with_compose(postgres: tuple[Reader, Path], tmp_path: Path)
         (tmp_path / "cert" / name).write_text("new")
     reader.shell(f"RENEWED_LINEAGE={tmp_path}/cert {hooks}/aicd")
     assert (secrets / "tls/privkey.pem").read_text() == "new"
-    place = str(postgres[1])
-    url = f"postgresql://postgres@/aicd?host={place}"
-    for name in ("backup/aicd_backup_database_url", "migrate/aicd_migration_database_url"):
-        (secrets / name).unlink()
-        (secrets / name).write_text(url)
-    reader.environment |= {"PGHOST": place, "PGUSER": "postgres", "AICD_SECRETS_DIR": str(secrets / "backup")}
-    reader.shell(f"createdb aicd; AICD_MIGRATION_DATABASE_URL='{url}' aicd migrate")
     reader.run("docs/deploy.md", "c logs proxy")
     reader.run("docs/deploy.md", "c exec -T backup")
-    reader.shell("dropdb --force aicd; createdb aicd")
-    assert "restored" in reader.run("docs/deploy.md", "c stop proxy api worker backup\nurl")
+    assert (secrets / "backup/aicd_backup_repository").read_text() == f"{tmp_path}/vault"
+    reader.run("docs/deploy.md", "c stop proxy api worker backup\n")
+    reader.run("docs/deploy.md", "c stop proxy api worker backup postgres")
     reader.run("docs/deploy.md", "cd /srv/aicd && c exec backup")
     assert (tmp_path / "engine").read_text().splitlines()[-1] == "c up -d"

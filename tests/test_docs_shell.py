@@ -98,21 +98,20 @@ def test_workers_are_started_steered_and_seen(reader: Reader, database_urls: Tes
     port = free_port()
     with collecting() as collector:
         put = {"9464": str(port), "http://collector:4318": collector.url}
-        with (
-            reader.running("docs/observability.md", "AICD_METRICS_PORT", ["ready"], put=put),
-            reader.running("docs/observability.md", "AICD_OTLP_ENDPOINT", ["ready"], put=put),
-            reader.running("docs/operations.md", "aicd run --detach", ["ready"]),
-        ):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
-                assert b"aicd_queue_jobs" in answer.read()
-            for each in (one, two, three):
-                wait_for_state(database_urls, each, "awaiting_approval")
+        with reader.running("docs/observability.md", "AICD_OTLP_ENDPOINT", ["ready"], put=put):
             wait_for_state(database_urls, paused, "paused")
-            plan = re.search(r"sha256:([0-9a-f]{12})", reader.shell(f"aicd show {one}"))[1]
-            told = {"JOB": [one, two, three, paused, one, one, one], "4be1f0c2a97d": plan}
-            says = ["pr_open", f"{one[:8]}.*pr_open"]
-            with reader.running("docs/operations.md", "aicd jobs --state", says, put=told) as (_, watch):
-                wait_for_state(database_urls, three, "cancelled")
-                assert two[:8] in watch.said()
-            wait_for_state(database_urls, paused, "pr_open")
         assert collector.named("work")
+    with (
+        reader.running("docs/observability.md", "AICD_METRICS_PORT", ["ready"], put=put),
+        reader.running("docs/operations.md", "aicd run --detach", ["ready"]),
+    ):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+            assert b"aicd_queue_jobs" in answer.read()
+        for each in (one, two, three):
+            wait_for_state(database_urls, each, "awaiting_approval")
+        plan = re.search(r"sha256:([0-9a-f]{12})", reader.shell(f"aicd show {one}"))[1]
+        told = {"JOB": [one, one, two, three, paused], "4be1f0c2a97d": plan}
+        reader.run("docs/operations.md", "aicd jobs --state", put=told)
+        wait_for_state(database_urls, three, "cancelled")
+        for each in (one, paused):
+            wait_for_state(database_urls, each, "pr_open")
