@@ -153,6 +153,5 @@ def test_one_machine_with_compose(tmp_path: Path) -> None:
     reader.run("docs/deploy.md", "c exec -T backup")
     assert (secrets / "backup/aicd_backup_repository").read_text() == f"{tmp_path}/vault"
     reader.run("docs/deploy.md", "c stop proxy api worker backup\n")
-    reader.run("docs/deploy.md", "c stop proxy api worker backup postgres")
     reader.run("docs/deploy.md", "cd /srv/aicd && c exec backup")
     assert (tmp_path / "engine").read_text().splitlines()[-1] == "c up -d"
