@@ -7,15 +7,24 @@ ROOTS = "changes the machine's packages, accounts or units"
 REGISTRY = "needs an image that was published"
 FOLLOWING = "tests/test_cli_logs.py and test_cli_commands.py do it"
 BACKUPS = "tests/test_backup_restore.py does it, with a repository of its own"
+STORES = "tests/test_backup_stores.py does it, and for Qdrant the tests beside its client"
 LAID = "wants an engine; tests/test_server_restore.py does it to a server that was set up by the same script"
 NEVER: dict[str, dict[str, str]] = {
     "README.md": {
         "make demo": "docs/quickstart.md has it, too, and it is run there",
         "make test": "it is what runs the tests",
     },
-    "docs/backup.md": {"": BACKUPS},
-    "docs/recovery.md": {"": BACKUPS},
-    "docs/secrets.md": {"restic ": BACKUPS},
+    "docs/backup.md": {
+        "aicd restore --only": STORES,
+        "aicd restore 3f9c01ab --only": STORES,
+        "aicd backup list                       #": STORES,
+        "systemctl stop postgresql": LAID,
+        "install -d": LAID,
+        "aicd restore --at": LAID,
+        "aicd restore --finish": LAID,
+        "# start it there": LAID,
+    },
+    "docs/secrets.md": {"restic ": "asks for passwords at a terminal"},
     "docs/deploy.md": {
         "docker compose -f docker/compose.yml": ENGINE,
         "curl -k https://aicd.example.com": ENGINE,
@@ -35,7 +44,14 @@ NEVER: dict[str, dict[str, str]] = {
     "docs/deploy-hetzner.md": {
         "terraform init": HETZNER,
         "terraform output": HETZNER,
-        "sudo ": ROOTS,
+        "sudo apt-get": ROOTS,
+        "sudo useradd": ROOTS,
+        "sudo python3": ROOTS,
+        "sudo /opt": ROOTS,
+        "sudo cp": ROOTS,
+        "sudo install deploy": ROOTS,
+        "sudo systemctl": ROOTS,
+        "curl http://127.0.0.1:8080/readyz": "asks what those units would have started",
     },
     "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},
     "docs/operations.md": {

@@ -297,9 +297,6 @@ def test_a_restart_keeps_everything(operator: Operator, key: str):
     assert jobs(operator, key) == before
 
 
-@pytest.mark.xfail(
-    strict=True, reason="pg_restore 18 sets transaction_timeout, which Debian's Postgres 15 does not know"
-)
 def test_a_backup_is_restored_as_it_is_written_down(operator: Operator, key: str):
     before = jobs(operator, key)
     operator.exec("backup", "aicd", "backup", "run")

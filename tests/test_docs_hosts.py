@@ -155,3 +155,44 @@ def test_one_machine_with_compose(tmp_path: Path) -> None:
     reader.run("docs/deploy.md", "c stop proxy api worker backup\n")
     reader.run("docs/deploy.md", "cd /srv/aicd && c exec backup")
     assert (tmp_path / "engine").read_text().splitlines()[-1] == "c up -d"
+
+
+SUDO = """
+sudo() {
+    case "$1" in
+    aicd) shift; aicd "$@" ;;
+    *) "$@" ;;
+    esac
+}
+"""
+"""A reader who is root already. `aicd` by hand has the folder of secrets, as the script of that name gives it."""
+SYSTEMCTL = """#!/bin/sh
+set -eu
+[ "$*" = "start aicd-migrate" ]
+AICD_SECRETS_DIR=$KEEP_SECRETS exec aicd migrate
+"""
+RUNUSER = """#!/bin/sh
+while [ "$1" != -- ]; do shift; done
+shift
+exec "$@"
+"""
+
+
+def test_secrets_of_a_machine_without_containers(postgres: tuple[Reader, Path], tmp_path: Path) -> None:
+    reader, place = postgres
+    secrets = tmp_path / "etc/aicd/secrets"
+    (tmp_path / "programs").mkdir()
+    for name, text in {"systemctl": SYSTEMCTL, "runuser": RUNUSER}.items():
+        (tmp_path / "programs" / name).write_text(text)
+        (tmp_path / "programs" / name).chmod(0o755)
+    reader.beginning = SUDO
+    reader.standing_in = {"/etc/aicd": f"{tmp_path}/etc/aicd", "@127.0.0.1:5432/aicd": f"@/aicd?host={place}"}
+    reader.environment["PATH"] = f"{tmp_path}/programs:{reader.environment['PATH']}"
+    reader.environment |= {"KEEP_SECRETS": str(secrets), "AICD_SECRETS_DIR": str(secrets)}
+    told = reader.run("docs/deploy-hetzner.md", "sudo install -d")
+    assert "database" in told
+    assert (secrets / "aicd_secret_keys").stat().st_mode & 0o777 == 0o600
+    for name, may_bypass in {"database_url": False, "backup_database_url": True}.items():
+        with psycopg.connect((secrets / f"aicd_{name}").read_text()) as connection:
+            found = connection.execute("SELECT rolbypassrls FROM pg_roles WHERE rolname = current_user").fetchone()
+            assert found == (may_bypass,)

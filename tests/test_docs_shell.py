@@ -50,7 +50,9 @@ def test_from_the_first_job_to_its_evidence(reader: Reader) -> None:
     project = reader.folder
     reader.run("docs/quickstart.md", "mkdir ~/hello")
     reader.folder = reader.home / "hello"
-    (issue,) = re.findall(r"^````markdown\n(.*?)^````$", (ROOT / "docs/quickstart.md").read_text(), re.M | re.S)
+    (issue,) = re.findall(
+        r"^````markdown\n(.*?)^````$", (ROOT / "docs/quickstart.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     (reader.folder / "issue.md").write_text(issue)
     assert "Pull request open" in reader.run("docs/quickstart.md", "aicd run --repo . --issue-file issue.md")
     reader.folder = project

@@ -140,7 +140,9 @@ async def keep_backing_up(settings: Settings, restic: Restic, rhythm: Rhythm) ->
 
 async def _one(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:
     """Waits until a backup is due, and makes it."""
-    await asyncio.sleep(due_in(Record.read(prepare_data_dir(settings)), rhythm.every, time.time()))
+    if due := due_in(Record.read(prepare_data_dir(settings)), rhythm.every, time.time()):
+        _log.info("the next backup is due in %.0f s", due)
+        await asyncio.sleep(due)
     async with open_source(settings) as source:
         await _log_backup(settings, source, restic, rhythm)
 

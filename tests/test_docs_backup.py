@@ -1,0 +1,65 @@
+"""What the documents say about backups and restores, typed by somebody with the embedded database."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs_reader import Reader, environment_of, sample_project
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    project = sample_project(tmp_path)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/aicd_backup_password").write_text("a-password-of-this-test")
+    standing_in = {
+        "sftp:backup@box.example:/aicd": f"{tmp_path}/vault",
+        "/etc/aicd/secrets": f"{tmp_path}/secrets",
+        "--wal-every 60s": "--wal-every 1s",
+        "--replace aicd": "--replace postgres",
+        "aicd restore --at latest": "aicd restore --at latest --replace postgres",
+    }
+    return Reader(tmp_path, environment_of(tmp_path, AICD_DATA_DIR=f"{tmp_path}/data"), standing_in, folder=project)
+
+
+def jobs(reader: Reader) -> set[str]:
+    return set(re.findall(r"^[0-9a-f-]{36}", reader.shell("aicd jobs"), re.MULTILINE))
+
+
+def work(reader: Reader, title: str) -> None:
+    """One job more."""
+    reader.shell(f"sed -i '1s/.*/{title}/' issue.md; aicd run --repo . --issue-file issue.md")
+
+
+def test_backups_are_made_looked_at_and_restored(reader: Reader) -> None:
+    work(reader, "One")
+    told = reader.run("docs/backup.md", "export AICD_BACKUP_REPOSITORY")
+    one = re.search(r"^([0-9a-f]{8,}) as of", told, re.MULTILINE)[1]
+    assert "and it was restored" in told
+    with reader.running("docs/backup.md", "aicd backup run --every 24h\n", ["the next backup is due"]):
+        pass
+    first = jobs(reader)
+    work(reader, "Two")
+    with reader.running("docs/backup.md", "aicd backup run --every 24h --wal-every", ["the log is kept until now"]) as (
+        service,
+    ):
+        moment = reader.shell("sleep 2; date -u +%Y-%m-%dT%H:%M:%SZ; sleep 2").strip()
+        second = jobs(reader)
+        work(reader, "Three")
+        shipped = len(re.findall("the log is kept until now", service.said()))
+        service.wait_for("(?s)" + "the log is kept until now.*" * (shipped + 2))
+    third = jobs(reader)
+    assert len(first) + 2 == len(second) + 1 == len(third)
+
+    reader.environment["AICD_DATA_DIR"] = f"{reader.home}/empty"
+    reader.run("docs/backup.md", "aicd restore ")
+    assert jobs(reader) == first
+    reader.environment["AICD_DATA_DIR"] = f"{reader.home}/other"
+    put = {"ID": one, "2026-11-26T14:29:00Z": moment}
+    told = reader.run("docs/recovery.md", "aicd restore ", put=put)
+    assert f"{one} " in told
+    assert told.count("is kept as") == 3
+    assert jobs(reader) == second
