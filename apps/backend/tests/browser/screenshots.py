@@ -23,6 +23,7 @@ def test_pictures(chromium: Browser, installation: Installation, make_job: MakeJ
         "console-job-dark",
         "console-changes-light",
         "console-policy-light",
+        "console-usage-light",
         "console-log-narrow",
     }
     pages = {
