@@ -127,12 +127,12 @@ class Git:
 
     Args:
         deadline: seconds after which a run is ended.
-        max_file: bytes of the largest file that a run may write; a run that would write a larger one ends.
+        max_file: bytes of the largest file that a run may write, 16 GiB unless told; one that would write more ends.
     """
 
-    def __init__(self, deadline: float = 600.0, max_file: int = _MAX_FILE) -> None:
+    def __init__(self, deadline: float = 600.0, max_file: int | None = None) -> None:
         self._deadline = deadline
-        self._max_file = max_file
+        self._max_file = _MAX_FILE if max_file is None else max_file
 
     async def run(self, call: GitCall) -> GitResult:
         """Runs git to its end and returns how it ended, well or badly.
