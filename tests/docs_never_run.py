@@ -5,7 +5,6 @@ CLUSTER = "needs a cluster"
 ENGINE = "needs Docker's engine; tests/test_compose.py holds the file against the specification"
 ROOTS = "changes the machine's packages, accounts or units"
 REGISTRY = "needs an image that was published"
-FOLLOWING = "tests/test_cli_logs.py and test_cli_commands.py do it"
 BACKUPS = "tests/test_backup_restore.py does it, with a repository of its own"
 STORES = "tests/test_backup_stores.py does it, and for Qdrant the tests beside its client"
 LAID = "wants an engine; tests/test_server_restore.py does it to a server that was set up by the same script"
@@ -54,12 +53,6 @@ NEVER: dict[str, dict[str, str]] = {
         "curl http://127.0.0.1:8080/readyz": "asks what those units would have started",
     },
     "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},
-    "docs/operations.md": {
-        "aicd logs -f": FOLLOWING,
-        "aicd jobs --watch": FOLLOWING,
-        "aicd show JOB --logs": FOLLOWING,
-        "aicd replay JOB": "docs/recorded-calls.md has a replay, and it is run there",
-    },
     "docs/releasing.md": {"cosign verify": REGISTRY, "docker buildx": REGISTRY},
     "docs/usage.md": {
         "sudo apt-get": ROOTS,

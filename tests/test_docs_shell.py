@@ -118,8 +118,9 @@ def test_workers_are_started_steered_and_seen(reader: Reader, database_urls: Tes
         for each in (one, two, three):
             wait_for_state(database_urls, each, "awaiting_approval")
         plan = re.search(r"sha256:([0-9a-f]{12})", reader.shell(f"aicd show {one}"))[1]
-        told = {"JOB": [one, two, three, paused], "4be1f0c2a97d": plan}
-        reader.run("docs/operations.md", "aicd jobs --state", put=told)
+        told = {"JOB": [one, two, three, paused, one, one, one], "4be1f0c2a97d": plan}
+        with reader.running("docs/operations.md", "aicd jobs --state", ["pr_open", "Two"], put=told):
+            pass
         wait_for_state(database_urls, three, "cancelled")
         for each in (one, paused):
             wait_for_state(database_urls, each, "pr_open")
