@@ -87,7 +87,7 @@ class Desk:
 @asynccontextmanager
 async def opened_desk(urls: TestUrls, database: Database, system: SystemDatabase) -> AsyncIterator[Desk]:
     with serving_stripe() as served:
-        async with StripeApi(served.books.key, BillingMode.TEST, served.url, timeout=0.5) as api:
+        async with StripeApi(served.books.key, BillingMode.TEST, served.url, timeout=2.0) as api:
             async with system.write() as session:
                 tenant = await ensure_organization(session, "acme")
             charger = Charger(database, PLANS, BillingMode.TEST, bundle=40)
