@@ -60,7 +60,7 @@ def allow(server: ServerElsewhere, service: AicdProcess) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_server_elsewhere_is_taken_back_to_a_moment(tmp_path: Path, server: ServerElsewhere):
-    with installation(tmp_path, server.urls) as made:
+    with installation(tmp_path, server.urls, with_redis=True) as made:
         own = {"AICD_BACKUP_DATABASE_URL": server.url("aicd_backup", PASSWORDS["backup"])}
         vault = Vault(made, tmp_path / "vault", own)
         server.sql("ALTER ROLE aicd_backup NOREPLICATION")
@@ -86,6 +86,7 @@ def test_a_server_elsewhere_is_taken_back_to_a_moment(tmp_path: Path, server: Se
         server.start(wait=False)
         told = vault.succeed("restore", "--finish", AICD_MIGRATION_DATABASE_URL=made.urls.admin)
         assert (told["jobs_freed"], told["rows"]["jobs"]) == (3, 3)
+        assert "it comes by itself" in told["left_out"]["redis"]
         assert listing(made.urls.admin) == before
         assert listing(made.urls.app)["jobs"] == set(), "the walls stand, and passwords are what they were"
         assert "recovery" not in (server.cluster / "postgresql.auto.conf").read_text()

@@ -1,14 +1,17 @@
 """Which backup is meant, and which is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from aicd_core.backups.restic import Snapshot
 from aicd_core.backups.restoring import Wanted, choose, require_replaceable
 from aicd_core.backups.targets import Standing
 from aicd_core.backups.values import FORMAT, Dump, Manifest, Stored
+from aicd_core.backups.wal import WAL_TAG, reach
 from aicd_core.errors import AicdError
 
 OURS, THEIRS = UUID(int=1), UUID(int=2)
@@ -85,3 +88,10 @@ def test_a_backup_of_newer_code_is_refused(change: dict[str, object], code: str)
     with pytest.raises(AicdError) as caught:
         Manifest.parse(b"{}", "0017")
     assert caught.value.code == "backup_damaged"
+
+
+def test_a_log_of_a_version_before_reaches_to_when_it_was_shipped():
+    shipped = Snapshot("1" * 64, "1" * 8, datetime(2026, 11, 26, 14, 29, tzinfo=UTC), (WAL_TAG, "base=2"))
+    assert reach(shipped) == shipped.time
+    until = shipped.time + timedelta(milliseconds=250)
+    assert reach(replace(shipped, tags=(*shipped.tags, f"until={until.isoformat()}"))) == until

@@ -1,5 +1,6 @@
 """What came of the organization's jobs: how many were merged, and how long a pull request took."""
 
+from dataclasses import asdict
 from datetime import UTC, date, timedelta
 from typing import Annotated, Literal, Self
 from uuid import UUID
@@ -34,18 +35,7 @@ class OutcomesAnswer(Answer):
 
     @classmethod
     def of(cls, found: Outcomes, **more: object) -> Self:
-        return cls.model_validate(
-            {
-                "made": found.made,
-                "opened": found.opened,
-                "merged": found.merged,
-                "closed": found.closed,
-                "failed": found.failed,
-                "merge_rate": found.merge_rate,
-                "seconds_to_pull": found.seconds_to_pull,
-                **more,
-            }
-        )
+        return cls.model_validate({**asdict(found), "merge_rate": found.merge_rate, **more})
 
 
 class OutcomesRow(OutcomesAnswer):

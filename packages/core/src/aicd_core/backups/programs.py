@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from psycopg import pq
-from sqlalchemy.engine import make_url
 
 from aicd_core.db.embedded import binaries_dir
+from aicd_core.db.urls import libpq_url
 from aicd_core.errors import UnavailableError
 
 LAST_WORDS = 1500
@@ -78,7 +78,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 def postgres_call(program: str, url: str, *arguments: str) -> Call:
     """A program of the embedded Postgres's wheel, on the database of a URL, whose password is not in its words."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    plain = libpq_url(url)
     given = {
         option.envvar.decode(): option.val.decode()
         for option in pq.Conninfo.parse(plain.encode())

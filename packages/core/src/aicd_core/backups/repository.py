@@ -9,6 +9,7 @@ from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
 from aicd_core.backups.values import Facts
+from aicd_core.db.urls import libpq_url
 from aicd_core.errors import ConflictError, InvalidInputError, UnavailableError
 from aicd_core.migrations.roles import CREATE_ROLES, INSTALLATION
 
@@ -34,7 +35,7 @@ async def connected(url: str) -> AsyncIterator[psycopg.AsyncConnection]:
     Raises:
         UnavailableError: Postgres cannot be reached, or went away.
     """
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    plain = libpq_url(url)
     try:
         async with await psycopg.AsyncConnection.connect(plain, autocommit=True) as connection:
             yield connection

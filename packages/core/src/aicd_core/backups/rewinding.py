@@ -22,7 +22,7 @@ from aicd_core.backups.restoring import Wanted, choose, list_backups, require_re
 from aicd_core.backups.taking import working
 from aicd_core.backups.targets import EmbeddedTarget, Standing
 from aicd_core.backups.values import FILES, Facts, Stored, Tell
-from aicd_core.backups.wal import BASE, BASE_TAG, UNTIL, WAL, WAL_TAG, check_cluster
+from aicd_core.backups.wal import BASE, BASE_TAG, WAL, WAL_TAG, check_cluster, reach
 from aicd_core.errors import ConflictError, NotFoundError, UnavailableError
 from aicd_core.migrations import HEAD, migrate
 
@@ -137,7 +137,7 @@ async def _choose(restic: Restic, until: datetime | None, wanted: Wanted, standi
     log = [one for one in await restic.snapshots(WAL_TAG) if one.tag("base") == base.id]
     if not log:
         raise NotFoundError(f"The log of the copy {base.id} was never stored.", code="no_such_backup")
-    reaches = datetime.fromisoformat(log[-1].tag(UNTIL))
+    reaches = reach(log[-1])
     if until is not None and until > reaches:
         raise UnavailableError(
             f"The log that was kept ends at {reaches.isoformat()}, before that moment. Nothing was restored. Name an "

@@ -22,7 +22,7 @@ from aicd_core.backups.log.access import require_receivable
 from aicd_core.backups.log.repository import has_received, is_slot_taken, make_slot, mark_log, read_position
 from aicd_core.backups.programs import end, postgres_call, run_postgres
 from aicd_core.backups.repository import connected, read_brief
-from aicd_core.backups.restic import Restic
+from aicd_core.backups.restic import Restic, Snapshot
 from aicd_core.backups.taking import Source, installation_tag, working
 from aicd_core.backups.values import DAMAGED, Retention, Tell
 from aicd_core.errors import ConflictError, UnavailableError
@@ -40,6 +40,12 @@ SLOT = "aicd_backup"
 PATIENCE = 30.0
 CHECKSUMS = "--manifest-checksums=SHA256"
 _FIRST = re.compile(r"^START WAL LOCATION: .* \(file ([0-9A-F]{24})\)$", re.MULTILINE)
+
+
+def reach(shipped: Snapshot) -> datetime:
+    """Up to when a log that was shipped reaches. One of a version before has no tag: its own time, to the second."""
+    until = shipped.tag(UNTIL)
+    return datetime.fromisoformat(until) if until else shipped.time
 
 
 def check_cluster(cluster: Path) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from aicd_core.db.calls import Call
 from aicd_core.db.repository import run_calls, settle
+from aicd_core.db.urls import libpq_url
 from aicd_core.ids import OrgId
 
 PATIENCE = 10.0
@@ -20,9 +21,8 @@ class Pipeline:
     """A pool beside SQLAlchemy's, opened when it is first used."""
 
     def __init__(self, url: URL, size: int, patience: float = PATIENCE) -> None:
-        conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            conninfo,
+            libpq_url(url),
             min_size=0,
             max_size=size,
             open=False,

@@ -2,8 +2,8 @@
 
 import psycopg
 from bullmq.backends.postgres_connection import run_migrations
-from sqlalchemy.engine import make_url
 
+from aicd_core.db.urls import libpq_url
 from aicd_core.migrations.roles import LOCK_MIGRATION
 from aicd_core.migrations.wakes import BECOME_OWNER, DROP_QUEUE, OPEN_DATABASE, queue_grants
 from aicd_core.queues.schema import QUEUE_SCHEMA
@@ -31,7 +31,7 @@ async def drop_queue(url: str) -> None:
 
 
 async def _connect(url: str) -> psycopg.AsyncConnection:
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    plain = libpq_url(url)
     return await psycopg.AsyncConnection.connect(plain)
 
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from aicd_core.db.database import SystemDatabase
+from aicd_core.db.urls import libpq_url
 from aicd_core.queues.adapter import Broker
 from aicd_core.queues.bells import QueueBell
 from aicd_core.queues.chores import ChoreScheduler
@@ -51,8 +52,7 @@ def open_scheduler(system: SystemDatabase, redis_url: str | None) -> ChoreSchedu
 def _broker(system: SystemDatabase, redis_url: str | None) -> Broker:
     if redis_url:
         return Broker.redis(redis_url)
-    url = system.engine.url.set(drivername="postgresql")
-    return Broker("postgres", url.render_as_string(hide_password=False))
+    return Broker("postgres", libpq_url(system.engine.url))
 
 
 def _check(system: SystemDatabase, redis_url: str | None) -> Check:

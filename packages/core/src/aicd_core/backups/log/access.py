@@ -1,10 +1,10 @@
 """Whether a server lets its log be received, told before anything is begun, with what to say to it."""
 
 import psycopg
-from sqlalchemy.engine import make_url
 
 from aicd_core.backups.log.repository import keeps_without_end, require_copyable
 from aicd_core.backups.values import Tell
+from aicd_core.db.urls import libpq_url
 from aicd_core.errors import InvalidInputError
 
 
@@ -18,7 +18,7 @@ async def require_receivable(connection: psycopg.AsyncConnection, url: str, tell
         InvalidInputError: `no_replication`, `tablespaces`.
     """
     role = await require_copyable(connection)
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    plain = libpq_url(url)
     try:
         # As pg_receivewal connects: pg_hba.conf has lines of its own for it, and "all" does not mean them.
         await (await psycopg.AsyncConnection.connect(plain, replication="true", autocommit=True)).close()

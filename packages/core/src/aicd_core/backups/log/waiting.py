@@ -4,10 +4,10 @@ import asyncio
 import time
 
 from psycopg import pq
-from sqlalchemy.engine import make_url
 
 from aicd_core.backups.log.repository import is_recovering
 from aicd_core.backups.repository import connected
+from aicd_core.db.urls import libpq_url
 from aicd_core.errors import UnavailableError
 
 LOOK = 0.2
@@ -21,7 +21,7 @@ async def wait_for_recovery(url: str) -> None:
     Raises:
         UnavailableError: `database_unavailable`: nobody answers; or as `connected`.
     """
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False).encode()
+    plain = libpq_url(url).encode()
     heard = time.monotonic()
     while True:
         answer = await asyncio.to_thread(pq.PGconn.ping, plain)
