@@ -1,17 +1,25 @@
 """What the documents say about backups and restores, typed by somebody with the embedded database."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from aicd_core.testing.redis import RedisServer, redis_server
 from docs_reader import Reader, environment_of, sample_project
 
 pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Reader:
+def queue(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def reader(tmp_path: Path, queue: RedisServer) -> Reader:
     project = sample_project(tmp_path)
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/aicd_backup_password").write_text("a-password-of-this-test")
@@ -22,7 +30,8 @@ def reader(tmp_path: Path) -> Reader:
         "--replace aicd": "--replace postgres",
         "aicd restore --at latest": "aicd restore --at latest --replace postgres",
     }
-    return Reader(tmp_path, environment_of(tmp_path, AICD_DATA_DIR=f"{tmp_path}/data"), standing_in, folder=project)
+    environment = environment_of(tmp_path, AICD_DATA_DIR=f"{tmp_path}/data", AICD_REDIS_URL=queue.url)
+    return Reader(tmp_path, environment, standing_in, folder=project)
 
 
 def jobs(reader: Reader) -> set[str]:
@@ -34,11 +43,13 @@ def work(reader: Reader, title: str) -> None:
     reader.shell(f"sed -i '1s/.*/{title}/' issue.md; aicd run --repo . --issue-file issue.md")
 
 
-def test_backups_are_made_looked_at_and_restored(reader: Reader) -> None:
+def test_backups_are_made_looked_at_and_restored(reader: Reader, queue: RedisServer) -> None:
     work(reader, "One")
     told = reader.run("docs/backup.md", "export AICD_BACKUP_REPOSITORY")
     one = re.search(r"^([0-9a-f]{8,}) as of", told, re.MULTILINE)[1]
     assert "and it was restored" in told
+    queue.flush()
+    assert reader.run("docs/backup.md", "aicd backup list ", put={"3f9c01ab": one}).count("Put back into redis") == 2
     with reader.running("docs/backup.md", "aicd backup run --every 24h\n", ["the next backup is due"]):
         pass
     first = jobs(reader)
