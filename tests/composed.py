@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -13,8 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import yaml
 
-ROOT = Path(__file__).parents[1]
+from docs_reader import ROOT, Reader, environment_of
+
 DOMAIN = "aicd.example.com"
 MACHINE = "198.51.100.1"
 WORLD = "198.51.100.2"
@@ -44,19 +45,48 @@ def until(look: Callable[[], T], what: str) -> T:
     return found
 
 
+ENGINE = """
+c() {{
+    case "$*" in
+    "up -d") set -- up -d {services} ;;
+    build) for role in api worker proxy; do docker tag aicd-$role:local aicd-$role:next; done; return ;;
+    esac
+    docker compose -f {folder}/docker/compose.yml "$@"
+}}
+"""
+"""`c` of docs/deploy.md, for what can be started. Images are tagged: where there is no way out, none is built."""
+
+
+def operators_reader(home: Path) -> Reader:
+    """Who types docs/deploy.md: with Docker's Compose, and a name that leads to the machine."""
+    plugins = home / ".docker/cli-plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "docker-compose").symlink_to(ROOT / ".venv/bin/docker-compose")
+    (home / ".curlrc").write_text(f"resolve = {DOMAIN}:443:{MACHINE}\nretry = 20\nretry-connrefused\n")
+    services = " ".join(sorted(images().keys() - LEFT_OUT))
+    standing_in = {
+        "https://github.com/OWNER/aicd.git": str(ROOT),
+        "/srv/aicd": f"{home}/aicd",
+        "up -d --build": f"up -d {services}",
+    }
+    kept = {name: os.environ[name] for name in ("DOCKER_HOST", "LD_LIBRARY_PATH") if name in os.environ}
+    environment = environment_of(home, AICD_OTLP_ENDPOINT="", **kept)
+    beginning = ENGINE.format(services=services, folder=f"{home}/aicd")
+    return Reader(home, environment, standing_in, beginning, engine=True)
+
+
+def images() -> dict[str, str]:
+    """The image of each service that is started without a profile, as compose.yml names it."""
+    services = yaml.safe_load((ROOT / "docker/compose.yml").read_text())["services"]
+    return {name: one["image"] for name, one in services.items() if "profiles" not in one}
+
+
 @dataclass(frozen=True)
 class Operator:
-    """Somebody at the machine. `folder` is a copy of docker/."""
+    """Somebody at the machine. `folder` is docker/ of a clone; who types what the documents say is `reader`."""
 
     folder: Path
-
-    @staticmethod
-    def with_copy(place: Path) -> "Operator":
-        """Has what a clone has, and ran docker/init.sh."""
-        folder = place / "aicd/docker"
-        shutil.copytree(ROOT / "docker", folder, ignore=shutil.ignore_patterns("secrets", ".env", "acme"))
-        subprocess.run([folder / "init.sh", DOMAIN], check=True, capture_output=True)
-        return Operator(folder)
+    reader: Reader
 
     def compose(self, *words: str, check: bool = True) -> str:
         """`docker compose`; what it says on both streams."""

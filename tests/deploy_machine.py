@@ -6,9 +6,6 @@ migration is to fail, `hold` if `up` is to wait for its end.
 """
 
 import getpass
-import os
-import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +15,7 @@ from pathlib import Path
 
 from aicd_core.testing.chaos.installation import wait_until
 from debian_programs import debian_program
+from ssh_server import ssh_server
 
 DOCKER = """#!/usr/bin/python3
 import os, pathlib, sys, time
@@ -57,19 +55,6 @@ if "up" in asked:
     if "--wait" in asked and set(given()) & set(listed("unhealthy")):
         sys.exit("container is unhealthy")
 """
-CONFIG = """
-Port {port}
-ListenAddress 127.0.0.1
-HostKey {place}/host_key
-AuthorizedKeysFile {place}/key.pub
-StrictModes no
-UsePAM no
-PidFile none
-PasswordAuthentication no
-PermitRootLogin yes
-Subsystem sftp internal-sftp
-SetEnv PATH={place}/bin:/usr/sbin:/usr/bin:/sbin:/bin
-"""
 
 
 @dataclass(frozen=True)
@@ -99,49 +84,30 @@ class Machine:
         return (self.docker / "running").read_text() if (self.docker / "running").exists() else ""
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @contextmanager
 def machine(place: Path) -> Iterator[Machine]:
     """Starts it, and ends it."""
-    keygen, sshd, client = (debian_program(name) for name in ("ssh-keygen", "sshd", "ssh"))
-    for name in ("host_key", "key"):
-        command = [keygen.path, "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)]
-        subprocess.run(command, env=keygen.environment, check=True)
     for folder in ("bin", "opt", "docker"):
         (place / folder).mkdir()
     (place / "bin/docker").write_text(DOCKER.format(place=str(place / "docker")))
     (place / "bin/docker").chmod(0o755)
-    port = free_port()
-    (place / "sshd_config").write_text(CONFIG.format(port=port, place=place))
-    # sshd wants an account and a folder of its own, which a machine without the package does not have.
-    others = [line for line in Path("/etc/passwd").read_text().splitlines() if not line.startswith("sshd:")]
-    (place / "passwd").write_text("\n".join([*others, "sshd:x:105:65534::/run/sshd:/usr/sbin/nologin\n"]))
-    walls = ["bwrap", "--die-with-parent", "--dev-bind", "/", "/", "--ro-bind", str(place / "passwd"), "/etc/passwd"]
-    walls += ["--tmpfs", "/run/sshd", "--chmod", "0755", "/run/sshd"] if os.geteuid() == 0 else []
-    walls += ["--tmpfs", "/opt", "--bind", str(place / "opt"), "/opt/aicd"]
-    walls += ["--cap-add", "ALL"] if os.geteuid() == 0 else []
-    with (place / "sshd.log").open("wb") as log:
-        command = [*walls, "--", sshd.path, "-D", "-e", "-f", str(place / "sshd_config")]
-        server = subprocess.Popen(command, env=sshd.environment, stdout=log, stderr=log)
-    options = f"-p {port} -i {place}/key -o StrictHostKeyChecking=no -o UserKnownHostsFile={place}/known_hosts -F none"
+    client = debian_program("ssh")
     library = client.environment.get("LD_LIBRARY_PATH", "")
     host = f"{getpass.getuser()}@127.0.0.1"
-    shared = tempfile.mkdtemp(prefix="ssh-")  # a short path, for the socket in it
-    started = [server]
-    try:
-        wait_until(lambda: "Server listening" in (place / "sshd.log").read_text(), "sshd to listen", 30)
+    walls = ("--tmpfs", "/opt", "--bind", str(place / "opt"), "/opt/aicd")
+    with (
+        ssh_server(place, walls=walls, path=f"{place}/bin") as server,
+        tempfile.TemporaryDirectory(prefix="ssh-") as shared,
+    ):
+        known = f"-o StrictHostKeyChecking=no -o UserKnownHostsFile={place}/known_hosts"
+        options = f"-p {server.port} -i {server.key} {known} -F none"
         # One connection that all commands go through: a handshake costs a second on a busy machine.
+        # Its socket needs a short path.
         ssh = f"env LD_LIBRARY_PATH={library} {client.path} {options} -S {shared}/master"
-        started.append(subprocess.Popen([*ssh.split(), "-M", "-N", "-q", host], stdin=subprocess.DEVNULL))
-        wait_until((Path(shared) / "master").exists, "ssh to connect", 30)
-        yield Machine(place / "opt", place / "docker", ssh, host)
-    finally:
-        for process in reversed(started):
-            process.kill()
-            process.wait()
-        shutil.rmtree(shared)
+        master = subprocess.Popen([*ssh.split(), "-M", "-N", "-q", host], stdin=subprocess.DEVNULL)
+        try:
+            wait_until((Path(shared) / "master").exists, "ssh to connect", 30)
+            yield Machine(place / "opt", place / "docker", ssh, host)
+        finally:
+            master.kill()
+            master.wait()

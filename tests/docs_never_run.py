@@ -2,10 +2,8 @@
 
 HETZNER = "needs an account at Hetzner"
 CLUSTER = "needs a cluster"
-ENGINE = "needs Docker's engine; tests/test_compose.py holds the file against the specification"
 ROOTS = "changes the machine's packages, accounts or units"
 REGISTRY = "needs an image that was published"
-BACKUPS = "tests/test_backup_restore.py does it, with a repository of its own"
 LAID = "wants an engine; tests/test_server_restore.py does it to a server that was set up by the same script"
 NEVER: dict[str, dict[str, str]] = {
     "README.md": {
@@ -22,20 +20,8 @@ NEVER: dict[str, dict[str, str]] = {
     },
     "docs/secrets.md": {"restic ": "asks for passwords at a terminal"},
     "docs/deploy.md": {
-        "docker compose -f docker/compose.yml": ENGINE,
-        "curl -k https://aicd.example.com": ENGINE,
-        "c restart backup": BACKUPS,
-        "c exec backup aicd": BACKUPS,
-        "c run --rm -e": BACKUPS,
-        "url=$(cat": BACKUPS,
-        "cd /srv/aicd && c exec backup": BACKUPS,
         "apt-get install": ROOTS,
         "certbot certonly": "needs a name that leads to the machine",
-        "c exec postgres": LAID,
-        "c stop proxy api worker backup postgres": LAID,
-        "c run --rm --no-deps": LAID,
-        "sed -i '/^POSTGRES_VOLUME=": LAID,
-        "c up -d --no-deps": LAID,
     },
     "docs/deploy-hetzner.md": {
         "terraform init": HETZNER,
@@ -59,3 +45,20 @@ NEVER: dict[str, dict[str, str]] = {
         "AICD_SANDBOX=podman": "wants that image; packages/sandbox tests podman with one of its own",
     },
 }
+ENGINE = {
+    "docs/deploy.md": (
+        "docker compose -f docker/compose.yml",
+        "curl -k https://aicd.example.com",
+        "c restart backup",
+        "c exec backup aicd",
+        "c exec postgres",
+        "c run --rm -e",
+        "url=$(cat",
+        "cd /srv/aicd && c exec backup",
+        "c stop proxy api worker backup postgres",
+        "c run --rm --no-deps",
+        "sed -i '/^POSTGRES_VOLUME=",
+        "c up -d --no-deps",
+    ),
+}
+"""Lines that only `make test-compose` types, at a Docker Engine (tests/test_compose_up.py)."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aicd_cli.sample import ISSUE, make_sample
 from debian_programs import UNPACKED
-from docs_never_run import NEVER
+from docs_never_run import ENGINE, NEVER
 from shown_commands import ROOT, Shown, blocks, lines
 
 __all__ = ["ROOT", "Reader", "environment_of", "sample_project"]
@@ -42,16 +42,15 @@ def block(page: str, begins: str) -> Shown:
     return found[0]
 
 
-def runnable(shown: Shown) -> list[str]:
-    """The lines of a block without those that stand in NEVER."""
-    return [
-        line for line in lines(shown.text) if not any(line.startswith(begin) for begin in NEVER.get(shown.page, ()))
-    ]
+def runnable(shown: Shown, *, engine: bool = False) -> list[str]:
+    """The lines of a block without those that stand in NEVER, and, without an engine, in ENGINE."""
+    left_out = (*NEVER.get(shown.page, ()), *(() if engine else ENGINE.get(shown.page, ())))
+    return [line for line in lines(shown.text) if not line.startswith(left_out)]
 
 
-def done_by_tests() -> Iterator[tuple[str, str]]:
+def done_by_tests(which: str = "test_docs_*.py") -> Iterator[tuple[str, str]]:
     """Page and beginning of each block that a test here runs, read off the tests' own text."""
-    for path in Path(__file__).parent.glob("test_docs_*.py"):
+    for path in Path(__file__).parent.glob(which):
         for node in ast.walk(ast.parse(path.read_text())):
             if (
                 isinstance(node, ast.Call)
@@ -101,6 +100,7 @@ class Reader:
     Attributes:
         standing_in: what is there in the test, for what the documents name.
         beginning: shell functions of the reader's, before each block.
+        engine: whether there is a Docker Engine.
     """
 
     home: Path
@@ -108,6 +108,7 @@ class Reader:
     standing_in: dict[str, str] = field(default_factory=dict)
     beginning: str = ""
     folder: Path | None = None
+    engine: bool = False
     _count: int = 0
 
     @property
@@ -152,7 +153,7 @@ class Reader:
         return self._bash("the test", text)
 
     def _text(self, shown: Shown, put: Mapping[str, str | Sequence[str]]) -> str:
-        text = "\n".join(runnable(shown))
+        text = "\n".join(runnable(shown, engine=self.engine))
         assert text, f"{shown.page}: all of {shown.first} stands in NEVER"
         for old, new in self.standing_in.items():
             text = text.replace(old, new)

@@ -24,9 +24,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from aicd_github.testing.github.state import Issue, Pull, Repository
 from aicd_github.testing.github_server import GitHubServer, serving_github
 from aicd_github.testing.messages import Message, Messages
-from composed import DOMAIN, MACHINE, WORLD, Operator, docker, load_images, reason_to_skip, until
+from composed import (
+    DOMAIN,
+    MACHINE,
+    WORLD,
+    Operator,
+    docker,
+    images,
+    load_images,
+    operators_reader,
+    reason_to_skip,
+    until,
+)
 from github_town import BODY, PERMISSIONS
 from histories import git
+from ssh_server import SshServer, ssh_server
 from waf_proxy import certify
 
 REASON = reason_to_skip()
@@ -111,13 +123,26 @@ def world(place: Path) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
+def box(place: Path) -> Iterator[SshServer]:
+    """Where backups go."""
+    folder = place / "box"
+    folder.mkdir()
+    with ssh_server(folder, address=WORLD) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def operator(place: Path) -> Iterator[Operator]:
-    made = Operator.with_copy(place)
-    services = json.loads(made.compose("config", "--format", "json", "--no-interpolate"))["services"]
-    load_images(OURS | {f"localhost/aicd-stand-in-{name}": services[name]["image"] for name in STAND_INS})
-    made.set(AICD_OTLP_ENDPOINT="")
+    load_images(OURS | {f"localhost/aicd-stand-in-{name}": images()[name] for name in STAND_INS})
+    reader = operators_reader(place)
+    made = Operator(place / "aicd/docker", reader)
     try:
-        made.up()
+        told = reader.run("docs/deploy.md", "git clone")
+        assert "Exited (0)" in told
+        assert told.endswith('{"status":"ok"}')
+        made.set(AICD_OTLP_ENDPOINT="")
+        until(made.all_healthy, "not all became healthy")
+        reader.folder = place / "aicd"
         yield made
     finally:
         made.compose("down", "--volumes", "--timeout", "20", check=False)
@@ -126,8 +151,8 @@ def operator(place: Path) -> Iterator[Operator]:
 @pytest.fixture(scope="module")
 def key(operator: Operator) -> str:
     """The first owner's."""
-    who = ("--email", "you@example.com", "--org", "acme", "--name", "Your Name")
-    said = operator.exec("api", "aicd", "admin", "bootstrap", *who)
+    said = operator.reader.run("docs/deploy.md", "c exec worker aicd doctor")
+    assert "in a user namespace" in said
     found = re.search(r"aicd_key_\S+", said)
     assert found is not None, said
     return found[0]
@@ -181,10 +206,8 @@ def test_all_of_it_comes_up_and_says_so(operator: Operator, key: str):
     with operator.visitor(key) as visitor:
         assert visitor.get("/readyz").json() == {"status": "ok"}
         assert [one["slug"] for one in visitor.get("/v1/organizations").json()["items"]] == ["acme"]
-    said = operator.exec("worker", "aicd", "doctor", "--json")
-    checks = {check["name"]: check for check in json.loads(said)["checks"]}
-    assert all(check["ok"] for check in checks.values()), checks
-    assert "in a user namespace" in checks["sandbox"]["detail"]
+    checks = json.loads(operator.exec("worker", "aicd", "doctor", "--json"))["checks"]
+    assert all(check["ok"] for check in checks), checks
 
 
 def test_the_engine_keeps_every_service_as_confined_as_the_file_says(operator: Operator):
@@ -215,7 +238,8 @@ def test_the_proxy_answers_on_tls_only_and_refuses_an_attack(operator: Operator,
         assert visitor.get("/v1/me").status_code == 200
         attack = visitor.get("/v1/me", params={"q": "1 UNION SELECT password FROM users--"})
         assert (attack.status_code, attack.json()["code"]) == (403, "blocked")
-        until(lambda: attack.json()["request_id"] in operator.compose("logs", "proxy"), "no rule in the log")
+        put = {"REQUEST_ID": attack.json()["request_id"]}
+        assert "ModSecurity" in operator.reader.run("docs/deploy.md", "c logs proxy", put=put)
         assert visitor.get("/metrics").status_code == 404
 
 
@@ -297,33 +321,70 @@ def test_a_restart_keeps_everything(operator: Operator, key: str):
     assert jobs(operator, key) == before
 
 
+def make_key(operator: Operator, key: str, name: str) -> None:
+    """Something that is only in backups of later."""
+    with operator.visitor(key) as visitor:
+        made = visitor.post("/v1/organizations/acme/api-keys", json={"name": name, "scopes": ["jobs:read"]})
+        assert made.status_code == 201, made.text
+
+
+def keys(operator: Operator, key: str) -> set[str]:
+    """The names of all."""
+    with operator.visitor(key) as visitor:
+        listed = until(lambda: ok(visitor.get("/v1/organizations/acme/api-keys")), "keys are not listed")
+        return {one["name"] for one in listed.json()["items"]}
+
+
+def test_backups_go_to_another_machine(operator: Operator, box: SshServer, place: Path, key: str):
+    config = f"Host box.example\n  HostName {WORLD}\n  Port {box.port}\n  HostKeyAlias box.example\n"
+    (place / "known").write_text(f"box.example {box.known}\n")
+    inside = "umask 077; mkdir -p ~/.ssh; cat >~/.ssh/config"
+    operator.reader.shell(f"c exec -T backup sh -c '{inside}' <<'END'\n{config}END")
+    operator.reader.standing_in["sftp:backup@box.example:/aicd"] = f"sftp:root@box.example:{place}/vault"
+    put = {"KEY_FILE": str(box.key), "KNOWN_HOSTS_FILE": f"{place}/known"}
+    told = operator.reader.run("docs/deploy.md", "c exec -T backup", put=put)
+    assert "and it was restored" in told
+    assert (place / "vault/config").is_file()
+    operator.reader.run("docs/deploy.md", "c exec postgres psql")
+    until(operator.all_healthy, "not all is well again")
+
+
 def test_a_backup_is_restored_as_it_is_written_down(operator: Operator, key: str):
     before = jobs(operator, key)
-    operator.exec("backup", "aicd", "backup", "run")
-    operator.exec("backup", "aicd", "backup", "verify", "--deep")
-    with operator.visitor(key) as visitor:
-        made = visitor.post("/v1/organizations/acme/api-keys", json={"name": "later", "scopes": ["jobs:read"]})
-        assert made.status_code == 201, made.text
-    operator.compose("stop", "proxy", "api", "worker", "backup")
-    try:
-        url = (operator.folder / "secrets/migrate/aicd_migration_database_url").read_text()
-        run = ("run", "--rm", "--no-TTY", "--env", f"AICD_MIGRATION_DATABASE_URL={url}", "backup")
-        assert operator.compose(*run, "backup", "list").strip()
-        operator.compose(*run, "restore", "--replace", "aicd")
-    finally:
-        operator.up()
+    make_key(operator, key, "later")
+    put = {"backup restore  ": "backup restore --replace aicd  "}
+    assert " as of " in operator.reader.run("docs/deploy.md", "c stop proxy api worker backup\n", put=put)
+    until(operator.all_healthy, "not all is well again")
     assert jobs(operator, key) == before
-    with operator.visitor(key) as visitor:
-        assert "later" not in visitor.get("/v1/organizations/acme/api-keys").text
+    assert "later" not in keys(operator, key)
+
+
+def test_it_is_taken_back_to_a_moment(operator: Operator, key: str):
+    before = jobs(operator, key)
+    make_key(operator, key, "in time")
+    moment = operator.reader.shell("sleep 2; date -u +%Y-%m-%dT%H:%M:%SZ; sleep 2").strip()
+    make_key(operator, key, "too late")
+
+    def shipped() -> bool:
+        told = operator.compose("logs", "--since", moment, "backup")
+        return told.count("the log is kept until now") > 1
+
+    until(shipped, "the log is not shipped")
+    operator.reader.run(
+        "docs/deploy.md", "c stop proxy api worker backup postgres", put={"2026-11-26T14:29:00Z": moment}
+    )
+    operator.up()
+    assert jobs(operator, key) == before
+    assert keys(operator, key) >= {"in time"}
+    assert "too late" not in keys(operator, key)
+    assert "aicd_postgres_2" in docker("volume", "ls", "--quiet").split()
 
 
 def test_an_upgrade_migrates_once_and_keeps_everything(operator: Operator, key: str):
     before, old = jobs(operator, key), operator.inspected("migrate")["Id"]
-    for name in OURS.values():
-        docker("tag", name, name.replace(":local", ":next"))
     operator.set(TAG="next")
-    operator.compose("up", "--detach", "migrate")
-    operator.up()
+    operator.reader.run("docs/deploy.md", "cd /srv/aicd && c exec backup")
+    until(operator.all_healthy, "not all is well again")
     for name in ("api", "worker", "proxy", "backup", "migrate"):
         assert operator.inspected(name)["Config"]["Image"].endswith(":next")
     assert operator.inspected("migrate")["Id"] != old
