@@ -61,4 +61,4 @@ ENGINE = {
         "c up -d --no-deps",
     ),
 }
-"""Lines that only `make test-compose` types, at a Docker Engine (tests/test_compose_up.py)."""
+"""Lines that a test types at a Docker Engine alone."""

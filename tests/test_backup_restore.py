@@ -183,9 +183,12 @@ def test_any_one_store_may_be_lost_alone(tmp_path: Path):
         shutil.rmtree(vault.repository)
         code, told, said = vault.aicd("backup", "run")
         assert (code, told["code"]) == (2, "no_repository"), said
-        taken = vault.succeed("backup", "run", "--init")
+        beside = vault.begin("backup", "run", "--init")
+        code, taken, said = vault.aicd("backup", "run", "--init")
+        assert (code, beside.end(240)) == (0, 0), f"{said}{beside.said()}"
+        assert "waiting for another" in said + beside.said(), "each has its turn"
         assert taken["rows"]["jobs"] == JOBS
-        assert vault.succeed("backup", "verify")["id"] == taken["id"]
+        assert vault.succeed("backup", "verify")["rows"] == taken["rows"]
 
 
 @pytest.mark.timeout(600)

@@ -7,23 +7,18 @@ import pytest
 
 from docs_never_run import ENGINE, NEVER
 from docs_reader import block, done_by_tests, runnable
-from shown_commands import Shown, blocks, commands, fault, inline, is_synopsis, lines, route_fault
+from shown_commands import blocks, commands, fault, inline, is_synopsis, lines, route_fault
 
 
 def test_every_line_is_run_or_says_why_not():
     shown = [each for each in blocks() if not is_synopsis(each)]
-    done, at_an_engine = set(done_by_tests()), set(done_by_tests("test_compose_up.py"))
-    for page, begins in done | at_an_engine:
+    done = set(done_by_tests())
+    for page, begins in done:
         block(page, begins)
-
-    def is_done(each: Shown, by: set[tuple[str, str]]) -> bool:
-        return any(page == each.page and each.text.startswith(begins) for page, begins in by)
-
     left = [
         f"{each.page}: {each.first}"
         for each in shown
-        if (runnable(each) and not is_done(each, done))
-        or (runnable(each) != runnable(each, engine=True) and not is_done(each, at_an_engine))
+        if runnable(each) and not any(page == each.page and each.text.startswith(begins) for page, begins in done)
     ]
     assert left == [], "have a test type them, in tests/test_docs_*.py, or say in docs_never_run.py why it cannot"
     listed = {(page, begins) for left_out in (NEVER, ENGINE) for page in left_out for begins in left_out[page]}

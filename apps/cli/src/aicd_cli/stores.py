@@ -27,7 +27,7 @@ async def put_back_stores(restic: Restic, place: Path, wanted: Wanted, tell: Tel
     """
     try:
         backup = choose(await list_backups(restic), wanted, None)
-        with working(place / "backup") as staging:
+        async with working(place / "backup", tell) as staging:
             manifest = await read_manifest(restic, backup.id, staging)
             return await PuttingBack(restic, backup.id, manifest, staging, tell).all(installed_stores())
     except AicdError as error:
@@ -50,14 +50,11 @@ async def put_back_store(
             f"--replace names {wanted.replace!r}, and --only {name!r}. Nothing was put back.", code="wrong_name"
         )
     store = open_store(installed_stores(), name)
-    async with open_source(settings) as source:
-        with working(source.folder) as staging:
-            backup = choose(
-                await list_backups(restic), wanted, Standing(filled=True, installation=await _own(source.url))
-            )
-            manifest = await read_manifest(restic, backup.id, staging)
-            back = PuttingBack(restic, backup.id, manifest, staging, tell)
-            return backup, await back.one(name, store, replace=wanted.replace is not None)
+    async with open_source(settings) as source, working(source.folder, tell) as staging:
+        backup = choose(await list_backups(restic), wanted, Standing(filled=True, installation=await _own(source.url)))
+        manifest = await read_manifest(restic, backup.id, staging)
+        back = PuttingBack(restic, backup.id, manifest, staging, tell)
+        return backup, await back.one(name, store, replace=wanted.replace is not None)
 
 
 async def _own(url: str) -> UUID:

@@ -66,7 +66,8 @@ def run_command(
         settings, rhythm = load_settings(data_dir), _rhythm(every, wal_every, deep=deep)
         restic = open_repository(settings)
         if init:
-            await restic.init()
+            async with working(prepare_data_dir(settings) / "backup", _tell):  # two at once would make two in one place
+                await restic.init()
         if rhythm is not None:
             begin_to_log(settings)
 
@@ -115,7 +116,7 @@ def verify_command(
         restic = open_repository(settings)
         wanted = Wanted(backup, installation=_uuid(installation))
         chosen = choose(await list_backups(restic), wanted, None)
-        with working(prepare_data_dir(settings) / "backup") as staging:
+        async with working(prepare_data_dir(settings) / "backup", _tell) as staging:
             await restic.check()
             manifest = await check_snapshot(restic, chosen.id, staging, _tell, deep=deep)
         if as_json:

@@ -1,8 +1,10 @@
 """The one module that knows restic, which encrypts, and stores once: https://restic.readthedocs.io/en/stable/."""
 
+import asyncio
 import json
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +33,8 @@ PASSED_WHOLE = (
 OURS = ("RESTIC_PASSWORD", "RESTIC_PASSWORD_FILE", "RESTIC_PASSWORD_COMMAND", "RESTIC_REPOSITORY", "RESTIC_CACHE_DIR")
 HOST = "aicd"
 """Instead of the machine's name, which is another one after a disaster."""
+PATIENCE = 120.0
+"""Seconds that one waits for others at work on the repository, which restic before 0.16 does not do by itself."""
 _DAMAGE = (
     "ciphertext verification failed",
     "invalid data returned",
@@ -38,11 +42,10 @@ _DAMAGE = (
     "does not match",
     "not found in index",
 )
-_NONE_THERE = (
-    "unable to open config file",
-    "Is there a repository at the following location",
-    "repository does not exist",
-)
+_NO_CONFIG = ("unable to open config file", "repository does not exist")
+_NOT_FOUND = ("no such file", "not exist", "doesn't exist", "not found")
+"""How the places say it that answer, and have none; one that is away, or lets nobody in, says something else."""
+_AWAY = ("dial tcp", "i/o timeout", "unable to start the sftp session")
 _LOCKED = ("already locked", "unable to create lock")
 
 
@@ -125,7 +128,7 @@ class Restic:
         Raises:
             InvalidInputError: `no_repository`, `wrong_backup_password`.
             UnavailableError: the repository cannot be reached; `backup_damaged`.
-            ConflictError: `backup_locked`: another process removes old backups just now.
+            ConflictError: `backup_locked`: another process removes old backups, and does not end (`PATIENCE` seconds).
         """
         output = await self._do("snapshots", "--json", "--tag", tag)
         try:
@@ -169,6 +172,14 @@ class Restic:
     async def _do(
         self, *arguments: str, folder: Path | None = None, into: IO[bytes] | None = None, damage: bool = False
     ) -> bytes:
+        deadline = time.monotonic() + PATIENCE
+        while (ended := await self._run(arguments, folder, into)).code != 0:
+            if not any(words in ended.said for words in _LOCKED) or time.monotonic() > deadline:
+                raise self._fault(arguments[0], ended, damage=damage)
+            await asyncio.sleep(1)
+        return ended.output
+
+    async def _run(self, arguments: tuple[str, ...], folder: Path | None, into: IO[bytes] | None) -> Ended:
         password = os.memfd_create("password")
         try:
             os.write(password, self._password.encode())
@@ -179,12 +190,9 @@ class Restic:
                 "RESTIC_PASSWORD_FILE": f"/dev/fd/{password}",
                 "RESTIC_CACHE_DIR": str(self._cache),
             }
-            ended = await run(Call((_program(), *arguments), environment, folder, (password,), into))
+            return await run(Call((_program(), *arguments), environment, folder, (password,), into))
         finally:
             os.close(password)
-        if ended.code != 0:
-            raise self._fault(arguments[0], ended, damage=damage)
-        return ended.output
 
     def _fault(self, command: str, ended: Ended, *, damage: bool) -> Exception:
         said = ended.said
@@ -193,7 +201,8 @@ class Restic:
                 f"The password does not open the backups in {self._shown}. Mend AICD_BACKUP_PASSWORD.",
                 code="wrong_backup_password",
             )
-        if any(words in said for words in _NONE_THERE):
+        no_config = any(words in said for words in _NO_CONFIG)
+        if no_config and any(words in said.lower() for words in _NOT_FOUND):
             return InvalidInputError(
                 f"There are no backups in {self._shown}: it is no restic repository. Mend AICD_BACKUP_REPOSITORY, or "
                 "make it with `aicd backup run --init`.",
@@ -204,7 +213,8 @@ class Restic:
                 f"Another process works on the backups in {self._shown}. Try again when it is done. ({said})",
                 code="backup_locked",
             )
-        if damage or any(words in said for words in _DAMAGE):
+        away = no_config or any(words in said for words in _AWAY)
+        if not away and (damage or any(words in said for words in _DAMAGE)):
             return UnavailableError(
                 f"The backups in {self._shown} are damaged, or could not be read whole; nothing was restored. "
                 f"restic {command} says: {said}",

@@ -59,7 +59,7 @@ async def restore(restic: Restic, target: Target, data_dir: Path, wanted: Wanted
         UnavailableError: `backup_damaged`; or Postgres, the repository or the disk refuses.
         InvalidInputError: as `Restic.snapshots`.
     """
-    with working(data_dir / "backup") as staging:
+    async with working(data_dir / "backup", tell) as staging:
         standing = await target.look()
         backup = choose(await list_backups(restic), wanted, standing)
         require_replaceable(target.name, standing, wanted)

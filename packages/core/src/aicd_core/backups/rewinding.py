@@ -72,7 +72,7 @@ async def restore_at(
         UnavailableError: `not_in_log`: the log does not reach to that moment.
         NotFoundError: `no_such_backup`: no copy was made before it.
     """
-    with working(data_dir / "backup") as staging:
+    async with working(data_dir / "backup", tell) as staging:
         standing = await target.look()
         chosen = await _choose(restic, until, wanted, standing)
         require_replaceable(target.name, standing, wanted)
@@ -113,7 +113,7 @@ async def finish(restic: Restic, url: str, data_dir: Path, tell: Tell) -> Finish
         ConflictError: `database_in_use`, `backup_running`.
         InvalidInputError: `no_superuser`.
     """
-    with working(data_dir / "backup") as staging:
+    async with working(data_dir / "backup", tell) as staging:
         tell("waiting until the server has read its log")
         await wait_for_recovery(url)
         name = name_of(url)

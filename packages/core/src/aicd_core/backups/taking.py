@@ -4,11 +4,12 @@ import asyncio
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID
 
 from aicd_core.backups.checking import check_snapshot
@@ -21,6 +22,8 @@ from aicd_core.backups.values import DUMP, FILES, FORMAT, MANIFEST, STORES, Dump
 from aicd_core.errors import ConflictError
 from aicd_core.queues.schema import QUEUE_SCHEMA
 
+TURN = 3600.0
+"""Seconds that a backup or a restore waits for the one before."""
 TAG = "aicd-backup"
 """Of every backup in a repository; `installation=` and `schema=` stand beside it."""
 
@@ -69,7 +72,7 @@ async def take_backup(source: Source, restic: Restic, kept: Retention, tell: Tel
         InvalidInputError: `backup_role`, `no_installation`, `no_repository`, `wrong_backup_password`.
     """
     began = time.monotonic()
-    with working(source.folder) as staging:
+    async with working(source.folder, tell) as staging:
         await restic.unlock()
         tell("taking the database down as of now")
         manifest = await _stage(source, staging, tell)
@@ -85,28 +88,45 @@ async def take_backup(source: Source, restic: Restic, kept: Retention, tell: Tel
     return Taken(summary.id, manifest, summary.size, summary.added, time.monotonic() - began)
 
 
-@contextmanager
-def working(folder: Path) -> Iterator[Path]:
-    """An empty folder for one backup or restore at a time; whatever an earlier one left there is gone.
+@asynccontextmanager
+async def working(folder: Path, tell: Tell) -> AsyncIterator[Path]:
+    """An empty folder for one backup or restore at a time, each in its turn; what an earlier one left there is gone.
 
     Raises:
-        ConflictError: `backup_running`.
+        ConflictError: `backup_running`: the one before does not end (`TURN` seconds).
     """
-    folder.mkdir(mode=0o711, parents=True, exist_ok=True)
     staging = folder / "staging"
-    with (folder / "lock").open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConflictError(
-                f"Another backup or restore is at work in {folder}. Wait for its end.", code="backup_running"
-            ) from error
+    with _open_lock(folder) as lock:
+        await _wait_for_turn(lock, folder, tell)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(mode=0o700)
         try:
             yield staging
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _open_lock(folder: Path) -> BinaryIO:
+    folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    return (folder / "lock").open("ab")
+
+
+async def _wait_for_turn(lock: BinaryIO, folder: Path, tell: Tell) -> None:
+    deadline, told = time.monotonic() + TURN, False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise ConflictError(
+                    f"Another backup or restore is at work in {folder}, and does not end.", code="backup_running"
+                ) from error
+            if not told:
+                tell("waiting for another backup or restore to end")
+                told = True
+            await asyncio.sleep(0.2)
+        else:
+            return
 
 
 def installation_tag(installation: UUID) -> str:

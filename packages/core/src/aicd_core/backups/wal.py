@@ -113,7 +113,7 @@ class LogKeeper:
             UnavailableError: Postgres, the repository or the disk refuses; `backup_damaged`: the copy is not whole.
             ConflictError: `backup_running`.
         """
-        with working(self.source.folder) as staging:
+        async with working(self.source.folder, tell) as staging:
             tell("copying the cluster")
             base, first = await self._copy(staging)
         if self.copied_at is not None:
