@@ -20,7 +20,6 @@ NEVER: dict[str, dict[str, str]] = {
         "aicd restore --finish": LAID,
         "# start it there": LAID,
     },
-    "docs/secrets.md": {"restic ": "asks for passwords at a terminal"},
     "docs/deploy.md": {
         "docker compose -f docker/compose.yml": ENGINE,
         "curl -k https://aicd.example.com": ENGINE,
