@@ -1,5 +1,7 @@
 """Which lines of the documents no test runs, by page and how they begin, and why."""
 
+from aicd_core.backups.stores import installed_stores
+
 HETZNER = "needs an account at Hetzner"
 CLUSTER = "needs a cluster"
 ENGINE = "needs Docker's engine; tests/test_compose.py holds the file against the specification"
@@ -13,7 +15,7 @@ NEVER: dict[str, dict[str, str]] = {
         "make test": "it is what runs the tests",
     },
     "docs/backup.md": {
-        "aicd restore --only qdrant": "wants a Qdrant; the tests beside its client do it at a stand-in",
+        **({} if "qdrant" in installed_stores() else {"aicd restore --only qdrant": "no agent here keeps vectors"}),
         "systemctl stop postgresql": LAID,
         "install -d": LAID,
         "aicd restore --at": LAID,

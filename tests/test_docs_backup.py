@@ -82,7 +82,7 @@ def test_backups_are_made_looked_at_and_restored(reader: Reader, queue: RedisSer
     assert len(first) + 2 == len(second) + 1 == len(third)
 
     reader.environment["AICD_DATA_DIR"] = f"{reader.home}/empty"
-    reader.run("docs/backup.md", "aicd restore ")
+    reader.run("docs/backup.md", "aicd restore  ")
     assert jobs(reader) == first
     reader.environment["AICD_DATA_DIR"] = f"{reader.home}/other"
     put = {"ID": one, "2026-11-26T14:29:00Z": moment}
