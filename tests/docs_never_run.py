@@ -16,11 +16,6 @@ NEVER: dict[str, dict[str, str]] = {
     },
     "docs/backup.md": {
         **({} if "qdrant" in installed_stores() else {"aicd restore --only qdrant": "no agent here keeps vectors"}),
-        "systemctl stop postgresql": LAID,
-        "install -d": LAID,
-        "aicd restore --at": LAID,
-        "aicd restore --finish": LAID,
-        "# start it there": LAID,
     },
     "docs/deploy.md": {
         "docker compose -f docker/compose.yml": ENGINE,
