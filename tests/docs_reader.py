@@ -18,6 +18,7 @@ from aicd_cli.sample import ISSUE, make_sample
 from debian_programs import UNPACKED
 from docs_never_run import ENGINE, NEVER
 from shown_commands import ROOT, Shown, blocks, lines
+from terminals import Terminal
 
 __all__ = ["ROOT", "Reader", "environment_of", "sample_project"]
 PROGRAMS = Path(sys.executable).parent
@@ -48,10 +49,10 @@ def runnable(shown: Shown, *, engine: bool = False) -> list[str]:
     return [line for line in lines(shown.text) if not line.startswith(left_out)]
 
 
-def done_by_tests(which: str = "test_docs_*.py") -> Iterator[tuple[str, str]]:
-    """Page and beginning of each block that a test here runs, read off the tests' own text."""
-    for path in Path(__file__).parent.glob(which):
-        for node in ast.walk(ast.parse(path.read_text())):
+def done_by_tests(file: str = "") -> Iterator[tuple[str, str]]:
+    """Page and beginning of each block that a test runs, read off the tests' text: all with a Reader, or one file."""
+    for text in (path.read_text() for path in Path(__file__).parent.glob(file or "test_*.py")):
+        for node in ast.walk(ast.parse(text)) if file or "from docs_reader import" in text else ():
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
@@ -115,14 +116,23 @@ class Reader:
     def cwd(self) -> Path:
         return self.folder or self.home
 
-    def run(self, page: str, begins: str, *, put: Mapping[str, str | Sequence[str]] | None = None, on: str = "") -> str:
+    def run(
+        self,
+        page: str,
+        begins: str,
+        *,
+        put: Mapping[str, str | Sequence[str]] | None = None,
+        on: str = "",
+        answers: Sequence[tuple[str, str]] = (),
+    ) -> str:
         """Runs a block; what it printed. `put` goes for words: for each in turn where it is a sequence.
 
         Args:
             on: a command that runs the block, which it gets on stdin: a shell somewhere else.
+            answers: what is asked at the terminal, and what is typed then; without any there is no terminal.
         """
         text = self._text(block(page, begins), put or {})
-        return self._bash(page, f"{on} <<'END'\n{text}\nEND" if on else text)
+        return self._bash(page, f"{on} <<'END'\n{text}\nEND" if on else text, answers)
 
     @contextmanager
     def running(
@@ -162,23 +172,33 @@ class Reader:
             text = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _, each=each: next(each), text)
         return text
 
-    def _bash(self, page: str, text: str) -> str:
+    def _bash(self, page: str, text: str, answers: Sequence[tuple[str, str]] = ()) -> str:
         if not text:
             return ""
         kept = self.home / ".kept"
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", f"{self.beginning}\n{text}\n{KEPT}"],
-            cwd=self.cwd,
-            env=self.environment | {"READER_KEEPS": str(kept)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert done.returncode == 0, f"{page}: {text}\nends with {done.returncode}\n{done.stdout}{done.stderr}"
+        words = ["bash", "-euo", "pipefail", "-c", f"{self.beginning}\n{text}\n{KEPT}"]
+        environment = self.environment | {"READER_KEEPS": str(kept)}
+        if answers:
+            terminal = Terminal(words, environment, self.cwd)
+            for asked, typed in answers:
+                terminal.read_until(asked)
+                terminal.type(f"{typed}\n".encode())
+            code, said, complained = terminal.finish(), terminal.written, ""
+        else:
+            done = subprocess.run(
+                words,
+                cwd=self.cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
+            code, said, complained = done.returncode, done.stdout, done.stderr
+        assert code == 0, f"{page}: {text}\nends with {code}\n{said}{complained}"
         pairs = dict(pair.split("=", 1) for pair in kept.read_text().split("\0") if pair)
         self.environment = {name: value for name, value in pairs.items() if name not in {*OWN, "READER_KEEPS"}}
-        return done.stdout
+        return said
 
     @contextmanager
     def _lasting(self, line: str) -> Iterator[Process]:

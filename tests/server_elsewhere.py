@@ -58,6 +58,10 @@ class ServerElsewhere:
         place = "/mnt/socket" if os.geteuid() == 0 else self.socket
         self._run("pg_ctl", "-w" if wait else "-W", "-l", "server.log", "-o", f"-k {place} {options}", "start")
 
+    def stop(self) -> None:
+        """Ends it as its operator does."""
+        self._run("pg_ctl", "-w", "-m", "fast", "stop")
+
     def kill(self) -> None:
         """Kills it, if it runs, and waits until it is gone."""
         try:

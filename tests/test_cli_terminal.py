@@ -2,9 +2,7 @@
 
 import json
 import os
-import pty
 import re
-import select
 import subprocess
 import sys
 import time
@@ -14,60 +12,17 @@ import pytest
 
 from histories import git
 from shops import ISSUE, Shop, shop, slow
+from terminals import Terminal
 
 __all__ = ["shop"]
 
 CTRL_C = b"\x03"
-DEADLINE = 60.0
-
-
-class Terminal:
-    """A program on a pseudo-terminal of 100 columns, and everything that it has written."""
-
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        self._mine, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            ["setsid", "--ctty", *command],
-            env=environment | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        self.written = ""
-
-    def read_until(self, text: str) -> None:
-        deadline = time.monotonic() + DEADLINE
-        while text not in self.written:
-            assert time.monotonic() < deadline, f"{text!r} did not come; there was: {self.written}"
-            assert self._read(), f"the program ended before {text!r}; there was: {self.written}"
-
-    def finish(self) -> int:
-        while self._read():
-            pass
-        os.close(self._mine)
-        return self.process.wait(timeout=DEADLINE)
-
-    def hang_up(self) -> None:
-        os.close(self._mine)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self._mine, keys)
-
-    def _read(self) -> bool:
-        if not select.select([self._mine], [], [], 1.0)[0]:
-            return True
-        try:
-            data = os.read(self._mine, 65536)
-        except OSError:
-            return False
-        self.written += data.decode("utf-8", "replace")
-        return bool(data)
+SIZE = {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
 
 
 @pytest.fixture
 def run_on_terminal(shop: Shop):
-    return lambda *options: Terminal(shop.command("run", "--issue", ISSUE, *options), shop.environment())
+    return lambda *options: Terminal(shop.command("run", "--issue", ISSUE, *options), shop.environment() | SIZE)
 
 
 def test_a_terminal_gets_a_live_view_and_then_the_outcome(run_on_terminal):

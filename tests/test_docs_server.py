@@ -14,6 +14,8 @@ from aicd_backend.testing.providers import CLIENT_SECRET, serving_oidc
 from aicd_backend.testing.stripe import customers
 from aicd_brain.testing.jobs import APPROVE
 from aicd_brain.testing.models import serving
+from aicd_brain.testing.qdrant import KEY as QDRANT_KEY
+from aicd_brain.testing.qdrant import qdrant_server
 from aicd_brain.testing.turns import done, planning, script, using
 from aicd_core.testing.databases import TestUrls
 from aicd_core.testing.redis import free_port
@@ -124,6 +126,24 @@ def test_a_model_works_and_is_measured(reader: Reader, tmp_path: Path) -> None:
         assert {one.model for one in model.served()} == {"claude-sonnet-5-5", "home-made-1"}
         reader.run("docs/evals.md", "aicd eval packages")
         assert (reader.folder / "after/results.json").is_file()
+
+
+def test_vectors_that_were_lost_are_put_back(reader: Reader, tmp_path: Path, database_urls: TestUrls) -> None:
+    ours = {"config": {"vectors": {"size": 2}}, "points": {"1": {"id": "1", "vector": [1.0, 0.5], "payload": {}}}}
+    with qdrant_server() as qdrant:
+        reader.environment |= {
+            "AICD_MIGRATION_DATABASE_URL": database_urls.admin,
+            "AICD_BACKUP_REPOSITORY": str(tmp_path / "vault"),
+            "AICD_BACKUP_PASSWORD": "hush",
+            "AICD_QDRANT_URL": qdrant.url,
+            "AICD_QDRANT_API_KEY": QDRANT_KEY,
+        }
+        qdrant.collections |= {f"aicd-{0:032x}": ours, "theirs": {"config": {}, "points": {}}}
+        before = dict(qdrant.collections)
+        reader.shell("aicd backup run --init")
+        del qdrant.collections[f"aicd-{0:032x}"]
+        assert "Put back into qdrant: 1 collections" in reader.run("docs/backup.md", "aicd restore --only qdrant")
+        assert qdrant.collections == before
 
 
 def test_the_public_tree_is_made_and_pushed(tmp_path: Path) -> None:

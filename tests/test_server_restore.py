@@ -5,6 +5,8 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -15,9 +17,23 @@ from aicd_core.telemetry.backups import Record
 from aicd_core.testing.chaos.installation import AicdProcess, installation, wait_until
 from aicd_core.testing.chaos.work import place, scripted
 from backup_world import MACHINE, Vault, listing, wait_for_open
+from docs_reader import Reader, environment_of
 from server_elsewhere import HBA, PASSWORDS, ServerElsewhere
 
 KEPT = "the log is kept until now"
+RESTORED = "restored"
+SYSTEMCTL = """
+systemctl() {{
+    [ "$2" = postgresql ]
+    PYTHONPATH={tests} python - "$1" "$(sed -n "s|^data_directory = '\\(.*\\)'.*|\\1|p" {settings})" <<'END'
+import sys
+from server_elsewhere import Path, ServerElsewhere
+server = ServerElsewhere(Path(sys.argv[2]), {port}, Path("{socket}"))
+{{"stop": server.stop, "start": lambda: server.start(wait=False)}}[sys.argv[1]]()
+END
+}}
+"""
+"""Does to the test's server what Debian's does to the machine's: on the folder that its settings name."""
 
 
 @pytest.fixture
@@ -29,7 +45,8 @@ def server(tmp_path: Path) -> Iterator[ServerElsewhere]:
         asyncio.run(migrate(made.urls.admin))
         yield made
     finally:
-        made.kill()
+        for cluster in (made.cluster, tmp_path / RESTORED):
+            replace(made, cluster=cluster).kill()
         shutil.rmtree(made.socket)
 
 
@@ -56,6 +73,26 @@ def allow(server: ServerElsewhere, service: AicdProcess) -> None:
     hba.write_text(HBA + line)
     server.sql("SELECT pg_reload_conf()")
     wait_for_words(service, KEPT)
+
+
+def type_it(vault: Vault, server: ServerElsewhere, moment: datetime) -> str:
+    """Takes the server back as docs/backup.md says, in place; what was said."""
+    root = vault.made.root
+    settings = root / "postgresql.conf"
+    settings.write_text(f"data_directory = '{server.cluster}'\t\t# use data in another directory\n")
+    owner = server.cluster.stat()
+    environment = vault.made.environment() | vault.settings() | environment_of(root)
+    environment |= {"AICD_DATA_DIR": str(root / MACHINE), "AICD_MIGRATION_DATABASE_URL": vault.made.urls.admin}
+    standing_in = {
+        "/var/lib/postgresql/17": str(root),
+        "/etc/postgresql/17/main": str(root),
+        "-o postgres -g postgres": f"-o {owner.st_uid} -g {owner.st_gid}",
+    }
+    here = {"tests": Path(__file__).parent, "settings": settings, "port": server.port, "socket": server.socket}
+    reader = Reader(root, environment, standing_in, SYSTEMCTL.format(**here))
+    told = reader.run("docs/backup.md", "systemctl stop", put={"2026-11-26T14:29:00Z": moment.isoformat()})
+    server.cluster = root / RESTORED
+    return told
 
 
 @pytest.mark.timeout(600)
@@ -89,6 +126,11 @@ def test_a_server_elsewhere_is_taken_back_to_a_moment(tmp_path: Path, server: Se
         assert "it comes by itself" in told["left_out"]["redis"]
         assert listing(made.urls.admin) == before
         assert listing(made.urls.app)["jobs"] == set(), "the walls stand, and passwords are what they were"
+
+        with psycopg.connect(made.urls.admin) as admin:
+            admin.execute("TRUNCATE jobs CASCADE")
+        assert "3 job(s) go on" in type_it(vault, server, moment)
+        assert listing(made.urls.admin) == before
         assert "recovery" not in (server.cluster / "postgresql.auto.conf").read_text()
         made.worker(MACHINE, "--concurrency", "2")
         wait_for_open(made, 3)
