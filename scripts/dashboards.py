@@ -38,13 +38,17 @@ class Panel:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """Panels from left to right and downwards. `by_organization`: one may choose organizations, `$org`."""
+    """Panels from left to right and downwards. `by_organization`: one may choose organizations, `$org`.
+
+    `about`: a tag beside `aicd`, of what only some installations have.
+    """
 
     uid: str
     title: str
     panels: tuple[Panel, ...]
     by_organization: bool = False
     since: str = "now-6h"
+    about: str | None = None
 
 
 def now(title: str, unit: str, expression: str) -> Panel:
@@ -125,7 +129,13 @@ OPERATIONS = Dashboard(
             (grown("aicd_sandbox_denials_total", "instance", "15m"), "{{instance}}, 15 minutes"),
         ),
         over("Free disk", "bytes", ("aicd_data_free_bytes", "{{instance}}")),
-        over("Age of the last backup", "s", ("time() - max(aicd_backup_last_success_timestamp_seconds)", "age")),
+        over(
+            "Since the last backup, and since the log was shipped",
+            "s",
+            ("time() - max(aicd_backup_last_success_timestamp_seconds)", "backup"),
+            ("time() - max(aicd_backup_wal_timestamp_seconds)", "log"),
+            ("time() - max by (store) (aicd_backup_store_last_success_timestamp_seconds > 0)", "{{store}}"),
+        ),
         over("Memory", "bytes", ('process_resident_memory_bytes{job=~"aicd-.*"}', "{{instance}}")),
         over(
             "Processors", "none", ('rate(process_cpu_seconds_total{job=~"aicd-.*"}[$__rate_interval])', "{{instance}}")

@@ -3,9 +3,10 @@
 With `--check` nothing is written, and 1 says that a file is not what `dashboards.py` says.
 """
 
+import importlib.util
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def dashboard_json(dashboard: Dashboard) -> dict[str, Any]:
     return {
         "uid": dashboard.uid,
         "title": dashboard.title,
-        "tags": ["aicd"],
+        "tags": ["aicd", *([dashboard.about] if dashboard.about else [])],
         "schemaVersion": 39,
         "version": 1,
         "editable": False,
@@ -92,10 +93,17 @@ def dashboard_json(dashboard: Dashboard) -> dict[str, Any]:
     }
 
 
+def every_dashboard() -> Iterator[Dashboard]:
+    """All that this tree has; not every tree has billing's."""
+    yield from DASHBOARDS
+    if importlib.util.find_spec("billing_dashboard"):
+        yield importlib.import_module("billing_dashboard").BILLING
+
+
 def main(arguments: list[str]) -> int:
     """Writes or checks the files; 1 when one is not current."""
     late = False
-    for dashboard in DASHBOARDS:
+    for dashboard in every_dashboard():
         path = PLACE / f"{dashboard.uid.removeprefix('aicd-')}.json"
         text = json.dumps(dashboard_json(dashboard), indent=2) + "\n"
         if "--check" not in arguments:

@@ -9,7 +9,12 @@ from aicd_core.telemetry.metrics import REGISTRY
 NAME = re.compile(r"\b(?:aicd|process|python)_\w+")
 SAMPLES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 OF_BACKUPS = frozenset(
-    {"aicd_backup_last_success_timestamp_seconds", "aicd_backup_store_last_success_timestamp_seconds"}
+    {
+        "aicd_backup_last_success_timestamp_seconds",
+        "aicd_backup_store_last_success_timestamp_seconds",
+        "aicd_backup_wal_timestamp_seconds",
+        "aicd_backup_duration_seconds",
+    }
 )
 """What whoever makes backups tells: no process that runs until it is stopped does."""
 

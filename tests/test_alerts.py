@@ -22,6 +22,7 @@ OLDEST = f"aicd_queue_oldest_seconds{{{WORKER}}}"
 HELD = f"aicd_leases_held{{{WORKER}}}"
 FREE = f"aicd_data_free_bytes{{{WORKER}}}"
 STORE = 'aicd_backup_store_last_success_timestamp_seconds{{store="{}"}}'
+LOG, TOOK = "aicd_backup_wal_timestamp_seconds", "aicd_backup_duration_seconds"
 NOTHING = " ".join(["NaN"] * 121)
 DENIALS = f"aicd_sandbox_denials_total{{{WORKER}}}"
 
@@ -65,6 +66,11 @@ SCENES = [
     fires("AicdBackupLate", "none", {"aicd_backup_last_success_timestamp_seconds": None}),
     fires("AicdBackupStoreLate", "never", {STORE.format("redis"): "-1000000000x120", STORE.format("b"): "0x120"}),
     fires("AicdBackupStoreLate", "a day and two hours old", {STORE.format("redis"): "-93600x120"}),
+    fires("AicdBackupLogLate", "not shipped for an hour and a half", {LOG: "-300x120", TOOK: "60x120"}),
+    fires("AicdBackupLogLate", "never yet", {LOG: "-1000000000x120", TOOK: "60x120"}),
+    quiet("AicdBackupLogLate", "a backup of an hour is being made", {LOG: "-300x120", TOOK: "3600x120"}),
+    quiet("AicdBackupLogLate", "late for ten minutes", {LOG: "2900x120", TOOK: "60x120"}),
+    quiet("AicdBackupLogLate", "no log is kept", {TOOK: "60x120"}),
     quiet("AicdBackupStoreLate", "23 hours old", {STORE.format("redis"): "-82800x120"}),
     quiet("AicdBackupLate", "23 hours old", {"aicd_backup_last_success_timestamp_seconds": "-82800x120"}),
     fires(

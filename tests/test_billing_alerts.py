@@ -10,6 +10,7 @@ from aicd_backend.settings import BackendSettings
 from aicd_core.monitoring.probes import PROBES
 from alert_scenes import PROMETHEUS, fires, played, quiet
 from figures import figures_in
+from grafana import asked, dashboards
 
 RULES = PROMETHEUS / "rules" / "billing.yml"
 PAGE = Path(__file__).parents[1] / "docs" / "billing.md"
@@ -32,14 +33,17 @@ SCENES = [
 ]
 
 
-def test_each_alert_fires_in_its_scene_and_leads_to_its_section(tmp_path: Path) -> None:
-    assert played(SCENES, RULES, tmp_path) == ""
-    (group,) = yaml.safe_load(RULES.read_text())["groups"]
-    told = {figure.name for figure in PROBE.figures} | {
+def figures_of_billing() -> set[str]:
+    return {figure.name for figure in PROBE.figures} | {
         f"{EVENTS.describe()[0].name}_total",
         DIFFERING.describe()[0].name,
     }
-    page = PAGE.read_text()
+
+
+def test_each_alert_fires_in_its_scene_and_leads_to_its_section(tmp_path: Path) -> None:
+    assert played(SCENES, RULES, tmp_path) == ""
+    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+    told, page = figures_of_billing(), PAGE.read_text()
     assert all(f"| `{name}` |" in page for name in told), "docs/billing.md has a table of these figures"
     for rule in group["rules"]:
         name = rule["alert"]
@@ -48,6 +52,11 @@ def test_each_alert_fires_in_its_scene_and_leads_to_its_section(tmp_path: Path) 
         assert figures_in(rule["expr"]) <= told, name
     assert {name for scene in SCENES for name in scene.fires} == {rule["alert"] for rule in group["rules"]}
     assert page.count("\n### AicdBilling") == len(group["rules"]), "a section without an alert"
+
+
+def test_every_figure_of_billing_is_on_its_dashboard_and_no_other() -> None:
+    (dashboard,) = (one for one in dashboards() if one["tags"] == ["aicd", "billing"])
+    assert set().union(*(figures_in(one) for one in asked(dashboard))) == figures_of_billing()
 
 
 def test_billing_is_told_of_where_it_is_on() -> None:

@@ -6,8 +6,9 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from aicd_cli.metering import served
 from aicd_cli.runtime import prepare_data_dir
@@ -123,12 +124,23 @@ class Rhythm:
     deep: bool
 
 
+def note_log(data_dir: Path, *, kept: bool) -> None:
+    """Has `/metrics` tell of a log that is kept, 0 as long as it was never shipped, and no more of one that is not.
+
+    Before the first backup nothing is written; that comes before the log.
+    """
+    if (record := Record.read(data_dir)) is not None:
+        replace(record, wal=(record.wal or 0.0) if kept else None).write(data_dir)
+
+
 async def keep_backing_up(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:
     """Makes a backup whenever the last one is old enough, until it is cancelled; tells `/metrics`.
 
     What fails is logged and tried again; it holds up nothing else. A log that cannot be had leaves the backups.
     """
-    async with served(settings, partial(tell_of_backups, prepare_data_dir(settings))):
+    place = prepare_data_dir(settings)
+    note_log(place, kept=rhythm.wal_every is not None)
+    async with served(settings, partial(tell_of_backups, place)):
         while True:
             try:
                 await (_with_log(settings, restic, rhythm) if rhythm.wal_every else _one(settings, restic, rhythm))
@@ -153,6 +165,7 @@ async def _with_log(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:
     async with open_source(settings) as source:
         keeper = LogKeeper(source, restic, _retention(settings))
         await _if_due(settings, source, restic, rhythm)
+        note_log(source.data_dir, kept=True)
         async with keeper.receiving(_log.warning):
             while True:
                 await _if_due(settings, source, restic, rhythm)

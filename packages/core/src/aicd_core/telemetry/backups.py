@@ -18,6 +18,7 @@ RECORD = Path("backup/record.json")
 class Record:
     """The last backup that was stored and read back. Times since 1970, in seconds; the size in bytes, before restic.
 
+    `wal`: up to when the log reaches that was shipped; 0 where it is kept and never was, None where it is not kept.
     `stores`: of each store beside the database that should have been in it, when it last was; 0 for never.
     """
 
@@ -51,7 +52,7 @@ _FIGURES = {
     "size": ("aicd_backup_size_bytes", "How large it is, before it was compressed and told apart from what was there."),
     "wal": (
         "aicd_backup_wal_timestamp_seconds",
-        "Up to when the database can be restored to any moment; only where its log is kept.",
+        "Up to when the database can be restored to any moment; 0 for never. Only where its log is kept.",
     ),
 }
 _STORE = (
