@@ -53,4 +53,4 @@ ENGINE = {
         "c up -d --no-deps",
     ),
 }
-"""Lines that a test types at a Docker Engine alone."""
+"""Lines typed at a Docker Engine alone; tests/test_compose.py holds their file against the specification."""

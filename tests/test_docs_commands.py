@@ -20,7 +20,7 @@ def test_every_line_is_run_or_says_why_not():
         for each in shown
         if runnable(each) and not any(page == each.page and each.text.startswith(begins) for page, begins in done)
     ]
-    assert left == [], "have a test type them, in tests/test_docs_*.py, or say in docs_never_run.py why it cannot"
+    assert left == [], "have a test with a Reader type them, or say in docs_never_run.py why it cannot"
     listed = {(page, begins) for left_out in (NEVER, ENGINE) for page in left_out for begins in left_out[page]}
     for page, begins in sorted(listed):
         there = [line for each in shown if each.page == page for line in lines(each.text) if line.startswith(begins)]
