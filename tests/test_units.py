@@ -93,3 +93,29 @@ def test_backups_are_made_with_what_they_need_and_beside_the_workers_folder():
     assert told["ExecStart"].split()[1:4] == ["backup", "run", "--every"]
     for name in ("User", "Environment", "StateDirectory"):
         assert told[name] == service(worker)[name], "signing keys and recorded pull requests are in there"
+
+
+def test_aicd_by_hand_says_why_it_does_not_run(tmp_path: Path):
+    """systemd-run by itself ends without a word where the units' user may not go, and where a secret is missing."""
+    (tmp_path / "bin").mkdir()
+
+    def by_hand(**programs: str) -> tuple[int, str, str]:
+        for name, does in programs.items():
+            (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+            (tmp_path / "bin" / name).chmod(0o755)
+        path = f"{tmp_path}/bin:/usr/bin:/bin"
+        command = ["bash", str(UNITS[0].with_name("aicd")), "doctor"]
+        done = subprocess.run(command, cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True)
+        return done.returncode, done.stdout.strip(), done.stderr
+
+    started = "pwd; exit 3"
+    assert by_hand(id="echo 0", runuser="exit 0", **{"systemd-run": started}) == (3, str(tmp_path), "")
+    code, where, said = by_hand(runuser="exit 1")
+    assert (code, where) == (3, "/")
+    assert f"may not enter {tmp_path}" in said
+    code, _, said = by_hand(**{"systemd-run": "exit 243"})
+    assert code == 243
+    assert "journalctl" in said
+    code, _, said = by_hand(id="echo 1000")
+    assert code == 2
+    assert "sudo aicd doctor" in said
