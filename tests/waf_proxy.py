@@ -8,11 +8,12 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -133,12 +134,15 @@ class Proxy:
         return httpx.Client(base_url=f"https://127.0.0.1:{self.tls_port}", transport=transport, timeout=PATIENCE)
 
 
-def render(folder: Path, upstream: Upstream, tls_port: int, plain_port: int) -> Path:
+def render(
+    folder: Path, upstream: Upstream, tls_port: int, plain_port: int, shipped: Path, places: Mapping[str, str]
+) -> Path:
     """The shipped files with other places and ports; nothing else of them is changed."""
     (folder / "nginx").mkdir()
     (folder / "nginx/resolver.conf").write_text("resolver 127.0.0.1;\n")
     certify(folder)
     moved = {
+        **places,
         "/usr/lib/nginx/modules": str(debian_file("/usr/lib/nginx/modules/ngx_http_modsecurity_module.so").parent),
         "/usr/share/modsecurity-crs": str(debian_file("/usr/share/modsecurity-crs/rules").parent),
         "/etc/modsecurity/crs": str(debian_file("/etc/modsecurity/crs/crs-setup.conf").parent),
@@ -151,13 +155,16 @@ def render(folder: Path, upstream: Upstream, tls_port: int, plain_port: int) -> 
         "/dev/stdout": f"{folder}/nginx/access.log",
         "/srv/acme": f"{folder}/acme",
         "http://api:8080": f"http://127.0.0.1:{upstream.port}",
-        "listen 8080": f"listen 127.0.0.1:{plain_port}",
-        "listen 8443": f"listen 127.0.0.1:{tls_port}",
+        "http://127.0.0.1:8080": f"http://127.0.0.1:{upstream.port}",
+        "listen 8080 ": f"listen 127.0.0.1:{plain_port} ",
+        "listen 80 ": f"listen 127.0.0.1:{plain_port} ",
+        "listen 8443 ": f"listen 127.0.0.1:{tls_port} ",
+        "listen 443 ": f"listen 127.0.0.1:{tls_port} ",
     }
-    places = re.compile("|".join(map(re.escape, moved)))
+    words = re.compile("|".join(map(re.escape, moved)))
     for name in ("nginx.conf", "to-api.conf", "problem.conf", "modsecurity.conf"):
-        text = (SHIPPED / name).read_text()
-        (folder / name).write_text(places.sub(lambda found: moved[found.group()], text))
+        text = (shipped / name).read_text()
+        (folder / name).write_text(words.sub(lambda found: moved[found.group()], text))
     # Root's workers would be `nobody`, who cannot get to a test's folder. In a container nobody is root.
     if os.geteuid() == 0:
         (folder / "nginx.conf").write_text("user root;\n" + (folder / "nginx.conf").read_text())
@@ -165,12 +172,17 @@ def render(folder: Path, upstream: Upstream, tls_port: int, plain_port: int) -> 
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Proxy]:
-    """The proxy before an upstream, for as long as the block lasts."""
+def running(folder: Path, shipped: Path = SHIPPED, places: Mapping[str, str] = MappingProxyType({})) -> Iterator[Proxy]:
+    """The proxy before an upstream, for as long as the block lasts.
+
+    Args:
+        shipped: the folder of its files.
+        places: what stands in them, and what is to stand there in the test.
+    """
     nginx = debian_program("nginx")
     with serving(Upstream()) as upstream:
         proxy = Proxy(free_port(), free_port(), folder / "fullchain.pem", upstream, folder / "nginx.log")
-        written = render(folder, upstream, proxy.tls_port, proxy.plain_port)
+        written = render(folder, upstream, proxy.tls_port, proxy.plain_port, shipped, places)
         command = [nginx.path, "-c", str(written), "-g", "daemon off;"]
         with proxy.log.open("wb") as log, subprocess.Popen(command, env=nginx.environment, stderr=log) as process:
             try:
