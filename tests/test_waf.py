@@ -23,6 +23,7 @@ EXCLUDED = (
     ("POST", "/console/acme/jobs/1/send-back"),
     ("PUT", "/v1/organizations/acme/policy"),
     ("POST", "/v1/organizations/acme/policy/dry-run"),
+    ("POST", "/v1/organizations/acme/policy/dry-run/commits"),
     ("PUT", "/v1/organizations/acme/secrets/KEY"),
 )
 """Where some field may hold anything."""
@@ -162,6 +163,7 @@ def test_issues_patches_comments_and_policies_full_of_code_come_through(proxy: P
                     client.post(f"{JOBS}/1/cancel", json={"reason": text[:500]}),
                     client.put("/v1/organizations/acme/policy", json={"rules": {"protected_paths": [text]}}),
                     client.post("/v1/organizations/acme/policy/dry-run", json={"patch": text}),
+                    client.post("/v1/organizations/acme/policy/dry-run/commits", json={"rules": {"custom": text}}),
                     client.post("/console/acme/policy/try", data={"patch": text}),
                     client.put("/v1/organizations/acme/secrets/KEY", json={"value": text}),
                 ]

@@ -21,7 +21,7 @@ from aicd_core.ids import InstallationId
 from aicd_core.orchestrator.retries import Backoff
 from aicd_core.tenancy.installations.service import follow
 from aicd_core.tenancy.installations.values import InstallationFacts
-from aicd_core.tenancy.permissions import Role
+from aicd_core.tenancy.permissions import Permission, Role
 from aicd_core.tenancy.repositories.service import connect
 from aicd_github.hub import insisting
 from aicd_github.testing.github.faults import Fault
@@ -189,6 +189,48 @@ async def test_the_past_is_not_shown_to_whom_it_is_not_his(world: World, github:
     for asked, status in ((ours, 404), (theirs, 403)):
         answer = await tried(world, world.rival, asked)
         assert (answer.status_code, "Begin" in answer.text) == (status, False)
+
+
+async def judged_by_api(world: World, org: Org, repository_id: str, **more: Any) -> httpx.Response:
+    path, headers = f"/v1/organizations/{org.slug}/policy/dry-run/commits", await world.as_role(Role.VIEWER, org)
+    return await world.client.post(path, headers=headers, json={"repository_id": repository_id, **more})
+
+
+async def test_the_api_judges_past_commits_as_the_console_does(world: World, github: GitHub) -> None:
+    ours = await connected(world, github, world.us, installed=True)
+    for path in ("greet.txt", "notes.txt"):
+        github.push("main", path, "new", f"Change {path}")
+    answer = await judged_by_api(world, world.us, ours, commits=2, rules={"protected_paths": ["notes.txt"]})
+    said = answer.json()
+    assert answer.status_code == 200, answer.text
+    assert said["counts"] == {"allow": 1, "ask": 0, "deny": 1, "unjudged": 0}
+    assert [one["subject"] for one in said["commits"]] == ["Change notes.txt", "Change greet.txt"]
+    assert said["commits"][0]["sha"] == github.git("rev-parse", "refs/heads/main")
+    assert {one["rule"] for one in said["commits"][0]["report"]["findings"]} == {"protected_path"}
+    built_in = (await judged_by_api(world, world.us, ours)).json()
+    assert len(built_in["commits"]) == 3
+    assert not [one for one in built_in["commits"][:2] if one["report"]["findings"]], (
+        "these count now, and protect nothing here"
+    )
+
+
+async def test_the_api_tells_what_it_does_not_judge(world: World, github: GitHub) -> None:
+    ours = await connected(world, github, world.us, installed=True)
+    theirs = await connected(world, github, world.rival, installed=False)
+    assert (await judged_by_api(world, world.us, ours)).status_code == 200  # it is here now
+    strangers = [await judged_by_api(world, world.rival, one) for one in (ours, theirs)]
+    assert [refused(one)[0] for one in strangers] == [404, 403]
+    assert not any("Begin" in one.text for one in strangers)
+    assert refused(await judged_by_api(world, world.us, ours, rules={"max_files": "many"})) == (400, "bad_rules")
+    assert (await judged_by_api(world, world.us, ours, commits=101)).status_code == 422
+    path, body = f"/v1/organizations/{world.us.slug}/policy/dry-run/commits", {"repository_id": ours}
+    no_repositories = await world.as_key(frozenset({Permission.POLICIES_READ}))
+    assert (await world.client.post(path, headers=no_repositories, json=body)).status_code == 403
+    world.app.state.past_runs.patience = 0
+    late = await judged_by_api(world, world.us, ours)
+    assert (*refused(late), late.headers["Retry-After"]) == (503, "past_not_ready", "60")
+    world.app.state.past_runs.patience = 60
+    assert (await judged_by_api(world, world.us, ours)).status_code == 200
 
 
 async def test_access_that_was_withdrawn_and_a_github_that_is_away_are_told(

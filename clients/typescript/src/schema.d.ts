@@ -692,6 +692,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/organizations/{org}/policy/dry-run/commits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What rules would have said of past commits
+         * @description The commits are fetched with what the organization's installation opens, one dry run at a time for each organization, and nothing is stored about them. What takes longer than a request is answered 503 `past_not_ready` and goes on meanwhile: ask again after `Retry-After`. Needs `repositories:read` as well.
+         */
+        post: operations["try_policy_on_commits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/auth/providers": {
         parameters: {
             query?: never;
@@ -1885,6 +1905,29 @@ export interface components {
          */
         JobState: "queued" | "planning" | "awaiting_approval" | "coding" | "reviewing" | "pr_open" | "paused" | "merged" | "closed" | "failed" | "cancelled";
         /**
+         * JudgedCommit
+         * @description One commit, and what the rules say of it together with the `.aicd.yml` that was there before it.
+         */
+        JudgedCommit: {
+            /** Sha */
+            sha: string;
+            /** Author */
+            author: string;
+            /**
+             * Date
+             * Format: date-time
+             */
+            date: string;
+            /** Subject */
+            subject: string;
+            report: components["schemas"]["PolicyReport"] | null;
+            /**
+             * Fault
+             * @description Why it cannot be judged.
+             */
+            fault: string | null;
+        };
+        /**
          * KeyAnswer
          * @description An API key, without what makes it one.
          */
@@ -2562,6 +2605,46 @@ export interface components {
              * @description Send it as `cursor` for what follows; null: this is the last page.
              */
             next_cursor: string | null;
+        };
+        /**
+         * PastAnswer
+         * @description The commits, the newest first.
+         */
+        PastAnswer: {
+            counts: components["schemas"]["VerdictCounts"];
+            /** Commits */
+            commits: components["schemas"]["JudgedCommit"][];
+        };
+        /**
+         * PastBody
+         * @description A repository of the organization, and the rules to try on its last commits.
+         * @example {
+         *       "commits": 20,
+         *       "repository_id": "01a2156b-39a4-75d0-8fb5-3c1d1d6c8f11",
+         *       "rules": {
+         *         "max_files": 50
+         *       }
+         *     }
+         */
+        PastBody: {
+            /**
+             * Repository Id
+             * Format: uuid
+             */
+            repository_id: string;
+            /**
+             * Commits
+             * @description How many, of the default branch.
+             * @default 20
+             */
+            commits?: number;
+            /**
+             * Rules
+             * @description Null: those that count now.
+             */
+            rules?: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * PathLimit
@@ -3469,6 +3552,23 @@ export interface components {
             email_verified: boolean;
             /** Name */
             name: string;
+        };
+        /**
+         * VerdictCounts
+         * @description How many commits got each verdict.
+         */
+        VerdictCounts: {
+            /** Allow */
+            allow: number;
+            /** Ask */
+            ask: number;
+            /** Deny */
+            deny: number;
+            /**
+             * Unjudged
+             * @description Commits that cannot be judged; `fault` says why.
+             */
+            unjudged: number;
         };
         /**
          * VersionAnswer
@@ -10647,6 +10747,200 @@ export interface operations {
                      *       "status": 404,
                      *       "code": "not_found",
                      *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:validation_failed",
+                     *       "title": "Unprocessable Content",
+                     *       "status": 422,
+                     *       "code": "validation_failed",
+                     *       "detail": "The request does not have the form required.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226",
+                     *       "errors": [
+                     *         {
+                     *           "source": "query",
+                     *           "pointer": "#/limit",
+                     *           "detail": "Input should be less than or equal to 100"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_policy_on_commits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PastBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "counts": {
+                     *         "allow": 1,
+                     *         "ask": 0,
+                     *         "deny": 0,
+                     *         "unjudged": 0
+                     *       },
+                     *       "commits": [
+                     *         {
+                     *           "sha": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+                     *           "author": "Ada",
+                     *           "date": "2026-11-26T09:30:00Z",
+                     *           "subject": "Greet the world",
+                     *           "report": {
+                     *             "verdict": "allow",
+                     *             "findings": [],
+                     *             "evaluated": [
+                     *               "protected_paths",
+                     *               "size"
+                     *             ]
+                     *           },
+                     *           "fault": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PastAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:bad_request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "bad_request",
+                     *       "detail": "The request cannot be read.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "Say who you are.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "forbidden",
+                     *       "detail": "You may not do this.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "not_found",
+                     *       "detail": "There is nothing at this address.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "code": "conflict",
+                     *       "detail": "The thing was changed by somebody else: read it again.",
+                     *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:aicd:problem:unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "unavailable",
+                     *       "detail": "The server cannot answer now: try again later.",
                      *       "request_id": "01a215e4-ed13-7476-aa2f-171a72052226"
                      *     }
                      */

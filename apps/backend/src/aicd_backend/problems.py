@@ -40,6 +40,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
 HEADERS_OF_CODE: Mapping[str, Mapping[str, str]] = {
     "idempotency_in_progress": {"Retry-After": "1"},
     "database_unavailable": {"Retry-After": "1"},
+    "past_not_ready": {"Retry-After": "60"},
 }
 
 

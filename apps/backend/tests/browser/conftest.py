@@ -16,10 +16,13 @@ import pytest
 from console_world import AICD, CHROMIUM, ROOT, Installation, MakeJob, environment, log_in, open_context
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+import github_town
 from aicd_backend.testing.providers import CLIENT_ID, CLIENT_SECRET, serving_oidc
 from aicd_backend.testing.stripe.server import serving_stripe
 from aicd_cli.sample import make_sample
+from aicd_github.testing.messages import Message
 from aicd_github.testing.node import node_project
+from github_town import GitHub
 
 
 @contextmanager
@@ -98,6 +101,21 @@ def paying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         url = f"{made.address}/v1/organizations/local/billing/caps"
         assert httpx.put(url, headers=headers, json=caps, timeout=30).is_success
         yield made
+
+
+@pytest.fixture
+def on_github(tmp_path: Path) -> Iterator[tuple[Installation, GitHub]]:
+    """One that GitHub has told of an installation of its App, on the account `acme`."""
+    secret, root = "of-the-browser-tests", tmp_path / "console"
+    root.mkdir()
+    with (
+        github_town.serving(tmp_path) as github,
+        running(root, AICD_GITHUB_WEBHOOK_SECRET=secret, **github.settings()) as made,
+    ):
+        message = Message(*github.is_installed())
+        url, headers = f"{made.address}/webhooks/github", message.headers(secret)
+        assert httpx.post(url, content=message.body, headers=headers, timeout=30).is_success
+        yield made, github
 
 
 @pytest.fixture(scope="session")

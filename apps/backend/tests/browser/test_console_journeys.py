@@ -2,8 +2,10 @@
 
 import re
 
-from console_world import Installation, MakeJob, log_in
-from playwright.sync_api import BrowserContext, Page, expect
+from console_world import Installation, MakeJob, log_in, open_context
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from github_town import GitHub
 
 PULL = "Pull request open"
 
@@ -158,6 +160,41 @@ def test_rules_are_tried_on_past_commits_and_published(
     expect(inside.get_by_text("The policy was published.")).to_be_visible()
     rules = installation.call("GET", "/organizations/local/policy").json()
     assert (rules["rules"]["max_added_lines"], rules["note"]) == (4000, "Smaller changes")
+
+
+def test_rules_are_tried_on_past_commits_of_a_repository_on_github(
+    chromium: Browser, on_github: tuple[Installation, GitHub]
+) -> None:
+    installation, github = on_github
+    github.push("main", "notes.txt", "new", "Change the notes")
+    with open_context(chromium, installation.address) as context:
+        page = log_in(context.new_page(), installation.key)
+        page.goto("/console/local/repositories")
+        page.get_by_label("Clone URL or path").fill(f"{github.server.web}/acme/project")
+        page.get_by_label("Installation of the GitHub App").select_option("acme")
+        page.get_by_role("button", name="Connect", exact=True).click()
+        expect(page.get_by_text("The repository is connected.")).to_be_visible()
+        page.goto("/console/local/policy")
+        page.get_by_label("Protected paths").fill("notes.txt")
+        page.get_by_label("Past commits of").select_option(label="acme/project")
+        page.get_by_label("Commits, at most").fill("1")
+        page.get_by_role("button", name="Try these rules").click()
+        tried = page.locator("#dry-run")
+        expect(tried.get_by_role("row")).to_have_count(2)  # one of them is the head
+        expect(tried).to_contain_text("Change the notes")
+        expect(tried).to_contain_text("1 deny")
+        expect(tried).to_contain_text("protected_path notes.txt")
+        page.get_by_label("Protected paths").fill("greet.txt")
+        page.get_by_label("Commits, at most").fill("2")
+        page.get_by_role("button", name="Try these rules").click()
+        expect(tried.get_by_role("row")).to_have_count(3)
+        expect(tried.get_by_role("row").nth(1)).to_contain_text("Allow")
+        expect(tried.get_by_role("row").nth(2)).to_contain_text("Begin")
+        expect(tried).to_contain_text("protected_path greet.txt")
+        github.installed.removed = True
+        page.get_by_role("button", name="Try these rules").click()
+        expect(page.get_by_role("alert")).to_contain_text("gone")
+        expect(page.get_by_label("Protected paths")).to_have_value("greet.txt")
 
 
 def test_jobs_are_found_by_words_and_by_keyboard(inside: Page, make_job: MakeJob) -> None:

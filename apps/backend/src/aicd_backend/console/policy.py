@@ -1,22 +1,27 @@
 """The policy: what counts, an editor, and what rules would have said of past commits or of a patch."""
 
 import json
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aicd_backend.access import require
 from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.console.forms import Form, Posted, body_of
 from aicd_backend.console.jobs import repositories_of
 from aicd_backend.console.pages import at, form_page, go, refused
 from aicd_backend.console.routing import console_router, sees
 from aicd_backend.etags import revision_of
-from aicd_backend.past_runs import PastRuns
 from aicd_backend.problems import Problem, RefusedError
+from aicd_backend.routes.past_policies import (
+    COMMITS,
+    COMMITS_MOST,
+    PastAnswer,
+    PastBody,
+    is_far,
+    try_policy_on_commits,
+)
 from aicd_backend.routes.policies import (
     DryRunBody,
     PolicyAnswer,
@@ -27,15 +32,12 @@ from aicd_backend.routes.policies import (
     list_policy_versions,
     try_policy,
 )
-from aicd_cli.past import Judged, counted, judge_far, judge_past
 from aicd_core.contracts import PolicyReport
 from aicd_core.db.pages import PageRequest
-from aicd_core.errors import AicdError, ConflictError, InvalidInputError
-from aicd_core.ids import RepositoryId
-from aicd_core.policy import Rules, parse_rules
+from aicd_core.errors import AicdError, InvalidInputError
+from aicd_core.policy import Rules
 from aicd_core.policy.rules import RuleVerdicts
 from aicd_core.tenancy.permissions import Permission
-from aicd_core.tenancy.repositories.service import require_repository
 
 router = console_router()
 POLICY = "/console/{org}/policy"
@@ -48,7 +50,6 @@ LINES = {"protected_paths": "Protected paths", "denied_licences": "Denied licenc
 """Rules that are lists of texts, written one a line."""
 REST = ("path_limits", "custom", "allowed_hosts")
 """Rules that are written as JSON."""
-COMMITS_MOST = 100
 VERSIONS = 10
 RULE_IDS = tuple(RuleVerdicts.model_fields)
 
@@ -73,45 +74,26 @@ async def publish(request: Request, here: Here, form: Posted) -> Response:
 @router.post(f"{POLICY}/try", **sees(Permission.POLICIES_READ))
 async def try_rules(request: Request, here: Here, form: Posted) -> Response:
     """What the rules in the editor would say; nothing is stored."""
-    judged: list[Judged] = []
+    past: PastAnswer | None = None
     report: PolicyReport | None = None
     try:
         if patch := form.fields.get("patch", ("",))[0].strip("\n"):
             report = await try_policy(here, body_of(DryRunBody, patch=f"{patch}\n", rules=_rules(form)))
         else:
-            judged = await _judge(request, here, form, parse_rules(_rules(form), "The policy"))
+            past = await try_policy_on_commits(here, request.app.state.past_runs, _past(form))
     except (AicdError, RefusedError) as error:
         return await _editor(request, here, form, form.revision(), fault=refused(request, error))
-    tried = {"judged": judged, "counts": counted(judged) if judged else {}, "report": report}
-    return await _editor(request, here, form, form.revision(), tried=tried)
+    return await _editor(request, here, form, form.revision(), tried={"past": past, "report": report})
 
 
-async def _judge(request: Request, here: TenantCaller, form: Form, rules: Rules) -> list[Judged]:
-    """The last commits of a repository of the organization, by `aicd policy test`'s own function."""
-    require(here, Permission.REPOSITORIES_READ)
+def _past(form: Form) -> PastBody:
+    """The commits of a repository that were asked for, by the rules in the editor."""
     try:
-        chosen = RepositoryId(UUID(form.text("repository")))
+        chosen = UUID(form.text("repository"))
     except ValueError:
         raise InvalidInputError("Choose a repository to try the rules on, or paste a patch.") from None
-    count = min(form.number("commits", "The number of commits") or 20, COMMITS_MOST)
-    async with here.read() as session:
-        found = await require_repository(session, here.tenant, chosen)
-    if found.disconnected_at is not None:
-        raise ConflictError(f"The repository {found.source} is disconnected. Reconnect it first.", code="disconnected")
-    if is_far(found.source):
-        host = here.stores.parts.hosts.at(found.source, here.tenant)
-        run = partial(judge_far, host, count, rules)
-    elif here.stores.settings.local_repositories:
-        run = partial(judge_past, found.source, count, rules)
-    else:
-        raise RefusedError(409, "no_local_repositories", "This server reads no repositories of its own machine.")
-    runs: PastRuns = request.app.state.past_runs
-    return await runs.judge(here.tenant.org_id, run)
-
-
-def is_far(source: str) -> bool:
-    """Whether the repository is behind a URL."""
-    return source.startswith(("https://", "http://"))
+    count = form.number("commits", "The number of commits")
+    return body_of(PastBody, repository_id=chosen, commits=COMMITS if count is None else count, rules=_rules(form))
 
 
 async def _newest(here: TenantCaller) -> tuple[PolicyAnswer, int]:
@@ -165,6 +147,7 @@ async def _editor(
         lines=LINES,
         rule_ids=RULE_IDS,
         commits_most=COMMITS_MOST,
+        commits=COMMITS,
         versions=(await list_policy_versions(here, PageRequest(VERSIONS))).items,
         repositories=[place for place in await repositories_of(here) if local or is_far(place.source)],
     )

@@ -134,7 +134,7 @@ def plural(number: int, one: str, many: str | None = None) -> str:
 def repository(source: str) -> str:
     """A repository's short name: `acme/shop` of its clone URL, the folder's name of a path."""
     parts = source.removesuffix("/").removesuffix(".git").split("/")
-    return "/".join(parts[-2:]) if source.startswith("https://") else parts[-1]
+    return "/".join(parts[-2:]) if source.startswith(("https://", "http://")) else parts[-1]
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

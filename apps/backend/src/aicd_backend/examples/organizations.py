@@ -1,6 +1,6 @@
 """Answers about organizations, and about who asks."""
 
-from aicd_backend.examples.common import INSTALLATION, LATER, REPOSITORY, THEN, USER, an_id
+from aicd_backend.examples.common import HEAD_SHA, INSTALLATION, LATER, REPOSITORY, THEN, USER, an_id
 from aicd_backend.health import Health
 from aicd_backend.routes.api_keys import IssuedKeyAnswer, KeyAnswer
 from aicd_backend.routes.audit import AuditAnswer
@@ -10,10 +10,12 @@ from aicd_backend.routes.me import MeAnswer, PlaceAnswer, UserAnswer
 from aicd_backend.routes.members import MemberAnswer
 from aicd_backend.routes.oauth import TokenAnswer
 from aicd_backend.routes.organizations import OrganizationAnswer, OrganizationSettings
+from aicd_backend.routes.past_policies import JudgedCommit, PastAnswer, VerdictCounts
 from aicd_backend.routes.policies import BUILT_IN, VersionAnswer
 from aicd_backend.routes.repositories import InstallationAnswer, RepositoryAnswer
 from aicd_backend.routes.secrets import SecretAnswer
 from aicd_backend.routes.sessions import SessionAnswer
+from aicd_core.contracts import PolicyReport, PolicyVerdict
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.organizations.values import SettingsValues
 from aicd_core.tenancy.permissions import Permission, Role
@@ -51,6 +53,19 @@ ORGANIZATION_ANSWERS = (
     THE_KEY,
     THE_INVITATION,
     BUILT_IN,
+    PastAnswer(
+        counts=VerdictCounts(allow=1, ask=0, deny=0, unjudged=0),
+        commits=(
+            JudgedCommit(
+                sha=HEAD_SHA,
+                author=NAME,
+                date=THEN,
+                subject="Greet the world",
+                report=PolicyReport(verdict=PolicyVerdict.ALLOW, evaluated=("protected_paths", "size")),
+                fault=None,
+            ),
+        ),
+    ),
     MeAnswer(
         kind="user",
         id=USER,

@@ -15,6 +15,7 @@ from aicd_backend.routes import (
     oauth,
     organizations,
     outcomes,
+    past_policies,
     policies,
     repositories,
     secrets,
@@ -26,7 +27,7 @@ ROUTERS = tuple(
     module.router
     for module in (
         *(jobs, job_events, job_results, me, usage, outcomes, repositories, organizations, policies, audit),
-        *(auth, oauth, sessions, members, invitations, api_keys, secrets, billing, billing_checkout),
+        *(past_policies, auth, oauth, sessions, members, invitations, api_keys, secrets, billing, billing_checkout),
     )
 )
 """All of them, those first that are asked most: a path is looked for from the first on.

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from aicd_backend.access import needs, secured_router
 from aicd_backend.bodies import Answer, Body
-from aicd_backend.callers import Here
+from aicd_backend.callers import Here, TenantCaller
 from aicd_backend.etags import IfMatch, tag
 from aicd_backend.paging import PageOf, PageQuery, page_of
 from aicd_core.contracts import PolicyReport, TestReport
@@ -136,13 +136,21 @@ async def get_policy_version(here: Here, version: int) -> PolicyAnswer:
 )
 async def try_policy(here: Here, given: DryRunBody) -> PolicyReport:
     change = change_of_patch(given.patch.encode("utf-8", "replace"))
-    if given.rules is not None:
-        rules = parse_rules(given.rules, "The policy")
-    else:
-        async with here.read() as session:
-            rules = await organization_rules(session, here.tenant)
+    rules = await rules_to_try(here, given.rules)
     wanted = {
         path: given.files[path].encode("utf-8", "replace") for path in paths_to_read(change) if path in given.files
     }
     plan = plan_of(change.files, change.base_sha, "A dry run")
     return await asyncio.to_thread(evaluate, change, plan, TestReport(), rules, wanted)
+
+
+async def rules_to_try(here: TenantCaller, given: dict[str, Any] | None) -> Rules:
+    """The rules of a dry run: those given, or those that count now.
+
+    Raises:
+        InvalidInputError: `bad_rules`.
+    """
+    if given is not None:
+        return parse_rules(given, "The policy")
+    async with here.read() as session:
+        return await organization_rules(session, here.tenant)

@@ -177,6 +177,7 @@ BY_HAND: Mapping[str, str] = {
     "open_checkout": "Stripe answers it; test_billing_life.py has one.",
     "open_portal": "Likewise.",
     "list_invoices": "Likewise.",
+    "try_policy_on_commits": "Its repository is fetched; test_backend_job_sources.py has one.",
 }
 """Operations whose success hangs on who sends them, and why; success has a test of its own, refusals have not."""
 
