@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import shutil
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from aicd_core.db.embedded import EmbeddedPostgres
 from aicd_core.telemetry.backups import Record
-from aicd_core.testing.chaos.installation import installation, wait_until
+from aicd_core.testing.chaos.installation import AicdProcess, installation, wait_until
 from aicd_core.testing.chaos.verdict import Payment, breaches
 from aicd_core.testing.chaos.work import place, scripted
 from backup_world import MACHINE, OneMachine, Vault, destroy, listing, one_machine, opened, wait_for_open
@@ -191,13 +192,20 @@ def test_any_one_store_may_be_lost_alone(tmp_path: Path):
         assert vault.succeed("backup", "verify")["rows"] == taken["rows"]
 
 
+def keep_log(vault: Vault) -> AicdProcess:
+    """The service, once it has made a backup and shipped the log."""
+    service = vault.begin("backup", "run", "--init", "--every", "1h", "--wal-every", "1s")
+    wait_until(lambda: "the log is kept until now" in service.said(), "the log", 240)
+    return service
+
+
 @pytest.mark.timeout(600)
 def test_the_embedded_database_is_restored_to_any_moment_of_its_log(tmp_path: Path):
     with one_machine(tmp_path, delay=0.1) as made:
         vault = Vault(made, tmp_path / "vault")
         made.settings["AICD_LOG_FORMAT"] = "json"
-        service = vault.begin("backup", "run", "--init", "--every", "1h", "--wal-every", "1s")
-        wait_until(lambda: "the log is kept until now" in service.said(), "the log", 240)
+        keep_log(Vault(made, tmp_path / "given up")).signal(signal.SIGTERM)
+        service = keep_log(vault)
         assert all(json.loads(line)["logger"] for line in service.said().splitlines()), "as all that stays writes it"
         asyncio.run(place(made, list(scripted(made.model.url, 4, random.Random(7), ("alpha", "beta")))))
         made.model.hold_from(20)

@@ -13,6 +13,7 @@ from pathlib import Path
 from aicd_cli.metering import served
 from aicd_cli.runtime import prepare_data_dir
 from aicd_core.backups.restic import Restic
+from aicd_core.backups.restoring import list_backups
 from aicd_core.backups.stores import installed_stores
 from aicd_core.backups.taking import Source, Taken, take_backup
 from aicd_core.backups.targets import EmbeddedTarget, ServerTarget, Target
@@ -139,15 +140,22 @@ async def keep_backing_up(settings: Settings, restic: Restic, rhythm: Rhythm) ->
     What fails is logged and tried again; it holds up nothing else. A log that cannot be had leaves the backups.
     """
     place = prepare_data_dir(settings)
-    note_log(place, kept=rhythm.wal_every is not None)
     async with served(settings, partial(tell_of_backups, place)):
         while True:
+            note_log(place, kept=rhythm.wal_every is not None)
             try:
+                await _forget_what_is_not_there(place, restic)
                 await (_with_log(settings, restic, rhythm) if rhythm.wal_every else _one(settings, restic, rhythm))
             except AicdError as error:
                 pause = min(rhythm.wal_every or rhythm.every, RETRY_SECONDS)
                 _log.error("backing up failed (%s): %s Trying again in %.0f s.", error.code, error, pause)
                 await asyncio.sleep(pause)
+
+
+async def _forget_what_is_not_there(data_dir: Path, restic: Restic) -> None:
+    """In a repository without any backup, another one or one made anew, the next one is due now."""
+    if Record.read(data_dir) is not None and not await list_backups(restic):
+        Record.remove(data_dir)
 
 
 async def _one(settings: Settings, restic: Restic, rhythm: Rhythm) -> None:

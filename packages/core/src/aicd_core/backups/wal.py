@@ -78,7 +78,7 @@ class LogKeeper:
 
         Raises:
             UnavailableError: Postgres cannot be reached.
-            InvalidInputError: it does not let this role have its log; as `require_receivable`.
+            InvalidInputError: it does not let this role have its log; as `require_receivable`, `Restic.snapshots`.
             ConflictError: `log_taken`: another process receives it.
         """
         async with connected(self.source.url) as connection:
@@ -87,6 +87,7 @@ class LogKeeper:
             if await make_slot(connection, SLOT):
                 shutil.rmtree(self._spool, ignore_errors=True)  # there is a gap: a copy has to come first
                 (self.source.folder / KNOWN).unlink(missing_ok=True)
+        await self._forget_copy_of_elsewhere()
         self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
         arguments = ("--directory", str(self._spool), "--slot", SLOT, "--synchronous", "--status-interval=1")
         call = postgres_call("pg_receivewal", self.source.url, "--no-password", *arguments)
@@ -142,6 +143,12 @@ class LogKeeper:
         await self.restic.drop([one.id for one in shipped if one.tag("base") == base and one.short_id != done.id])
         if (record := Record.read(self.source.data_dir)) is not None:
             replace(record, wal=until.timestamp()).write(self.source.data_dir)
+
+    async def _forget_copy_of_elsewhere(self) -> None:
+        """In another repository, or one made anew, the log has nothing to go on from: a copy has to come first."""
+        known = self.source.folder / KNOWN
+        if known.exists() and known.read_text() not in {one.short_id for one in await self.restic.snapshots(BASE_TAG)}:
+            known.unlink()
 
     async def _copy(self, staging: Path) -> tuple[str, str]:
         """The copy's name in the repository, and the name of the first file of the log that it needs."""

@@ -36,6 +36,11 @@ class Record:
         except (OSError, ValueError, TypeError):
             return None
 
+    @staticmethod
+    def remove(data_dir: Path) -> None:
+        """Has a data directory tell of no backup."""
+        (data_dir / RECORD).unlink(missing_ok=True)
+
     def write(self, data_dir: Path) -> None:
         """Replaces the record of a data directory, whole."""
         half = data_dir / RECORD.with_name(".record.new")
