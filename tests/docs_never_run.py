@@ -18,6 +18,7 @@ NEVER: dict[str, dict[str, str]] = {
         "apt-get install": ROOTS,
         "certbot certonly": "needs a name that leads to the machine",
     },
+    "docs/secrets.md": {"sudo systemctl": ROOTS},
     "docs/deploy-hetzner.md": {
         "terraform init": HETZNER,
         "terraform output": HETZNER,
