@@ -19,6 +19,7 @@ NEVER: dict[str, dict[str, str]] = {
         "apt-get install": ROOTS,
         "certbot certonly": "needs a name that leads to the machine",
     },
+    "docs/secrets.md": {"sudo systemctl": ROOTS},
     "docs/deploy-hetzner.md": {
         "terraform init": HETZNER,
         "terraform output": HETZNER,
@@ -35,7 +36,7 @@ NEVER: dict[str, dict[str, str]] = {
         "sudo ln": ROOTS,
         "sudo certbot": "needs a name that leads to the machine",
         "sudo install -d -m 0750 -g prometheus": ROOTS,
-        "sudo aicd backup run && git pull": BACKUPS,
+        "sudo aicd backup run && git pull": "would change the tree that is tested",
         "ls -t /opt/aicd": ROOTS,
     },
     "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},

@@ -1,6 +1,8 @@
 """What the documents say about servers of one's own, typed: a Postgres, and a machine whose Docker only notes."""
 
 import base64
+import hashlib
+import hmac
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,3 +198,26 @@ def test_secrets_of_a_machine_without_containers(postgres: tuple[Reader, Path], 
         with psycopg.connect((secrets / f"aicd_{name}").read_text()) as connection:
             found = connection.execute("SELECT rolbypassrls FROM pg_roles WHERE rolname = current_user").fetchone()
             assert found == (may_bypass,)
+    before = {path.name: path.read_text() for path in secrets.iterdir()}
+    reader.run("docs/secrets.md", "front() {")
+    for name, count in {"aicd_secret_keys": 1, "aicd_signing_keys": 2}.items():
+        keys = (secrets / name).read_text().split(",")
+        assert len(keys) == count
+        assert keys[0] not in before[name]
+        assert (secrets / name).stat().st_mode & 0o777 == 0o600
+    assert before["aicd_signing_keys"] == keys[1]
+    reader.run("docs/secrets.md", "sudo sh -eu <<'END'")
+    old, new = before["aicd_database_url"], (secrets / "aicd_database_url").read_text()
+    assert new != old
+    assert new.rpartition("@")[2] == old.rpartition("@")[2]
+    with psycopg.connect(f"postgresql://postgres@/aicd?host={place}") as connection:
+        (verifier,) = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'aicd_app'").fetchone()
+    assert is_password(new.rpartition("@")[0].rpartition(":")[2], verifier)
+
+
+def is_password(password: str, verifier: str) -> bool:
+    """Whether Postgres' verifier is of that password (RFC 5803: ServerKey is HMAC of the salted password)."""
+    _, counted, keys = verifier.split("$")
+    rounds, salt = counted.split(":")
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
+    return hmac.digest(salted, b"Server Key", "sha256") == base64.b64decode(keys.split(":")[1])

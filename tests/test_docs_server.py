@@ -99,6 +99,11 @@ def test_a_server_that_people_log_in_at(reader: Reader, tmp_path: Path, database
             url = f"http://127.0.0.1:{port}/v1"
             providers = httpx.get(f"{url}/auth/providers", timeout=60).json()
             assert [each["label"] for each in providers] == ["GitHub", "Acme"]
+            another = KEY.search(reader.run("docs/console.md", "aicd admin key --org acme"))
+            assert another
+            assert (
+                httpx.get(f"{url}/me", headers={"Authorization": f"Bearer {another[0]}"}, timeout=60).status_code == 200
+            )
             assert httpx.get(f"{url}/auth/acme/login", timeout=60).headers["Location"].startswith(issuer)
             key = KEY.search((tmp_path / "key").read_text())[0]
             reader.environment |= {"API_KEY": key, "KEY_ID": key.split("_")[2]}

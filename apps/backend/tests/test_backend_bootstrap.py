@@ -47,6 +47,10 @@ def test_the_first_owner_gets_a_key_that_works_on_a_server_and_there_is_no_secon
         refused = aicd(database_urls, tmp_path, *again)
         assert (refused.returncode != 0, refused.stdout) == (True, "")
         assert "acme has an owner already" in refused.stderr
+        assert "aicd admin key --org acme" in refused.stderr
+    another = aicd(database_urls, tmp_path, "admin", "key", "--org", "acme")
+    assert (another.returncode, bool(KEY.fullmatch(another.stdout))) == (0, True), another.stderr
+    assert another.stdout != made.stdout
     command = [AICD, "serve", "--port", "0"]
     with subprocess.Popen(
         command, env=environment(database_urls, tmp_path), stderr=subprocess.PIPE, text=True
@@ -54,8 +58,10 @@ def test_the_first_owner_gets_a_key_that_works_on_a_server_and_there_is_no_secon
         try:
             assert served.stderr is not None
             address = next(found[0] for line in served.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
-            headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
-            members = httpx.get(f"{address}/v1/organizations/acme/members", headers=headers)
+            for key in (made, another):
+                headers = {"Authorization": f"Bearer {key.stdout.strip()}"}
+                members = httpx.get(f"{address}/v1/organizations/acme/members", headers=headers)
+                assert members.status_code == 200
             served.send_signal(signal.SIGTERM)
             served.stderr.read()
             assert served.wait(PATIENCE) == 0
@@ -78,6 +84,12 @@ def test_a_bootstrap_that_cannot_be_is_told(
     assert done.returncode != 0
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_another_key_is_made_for_an_organization_that_there_is(database_urls: TestUrls, tmp_path: Path) -> None:
+    done = aicd(database_urls, tmp_path, "admin", "key", "--org", "nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no organization 'nowhere'" in done.stderr
 
 
 async def test_only_the_first_start_makes_a_key(database: Database, system: SystemDatabase) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from pydantic import SecretStr
 from starlette.responses import Response
 
 from aicd_backend.access import Level
@@ -17,6 +18,7 @@ from aicd_backend.console import CONSOLE
 from aicd_backend.console.forms import TOKEN, token_of
 from aicd_backend.console.problem_pages import PLACES
 from aicd_backend.console.routing import ConsoleRoute, console_router, sees
+from aicd_backend.login_providers import GithubProvider
 from aicd_backend.problems import MEDIA_TYPE
 from aicd_backend.testing.job_recipes import make_job, repository, store_results
 from aicd_backend.testing.world import BASE, SYSTEM, OpenWorld, World, settings_under_test
@@ -63,6 +65,17 @@ async def test_every_page_is_answered_with_a_policy_that_lets_nothing_inline_in(
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["Referrer-Policy"] == "same-origin"
         assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son[a-z]+=", answer.text), path
+
+
+async def test_members_are_told_when_nobody_can_take_an_invitation(world: World, world_with: OpenWorld) -> None:
+    owner, viewer = await cookie_of(world), await cookie_of(world, Role.VIEWER)
+    said = "Nobody can take an invitation here yet"
+    assert said in (await get(world, owner, "/console/acme/members")).text
+    assert said not in (await get(world, viewer, "/console/acme/members")).text
+    provider = GithubProvider(name="github", kind="github", client_id="x", client_secret=SecretStr("y" * 8))
+    logged = settings_under_test().model_copy(update={"login_providers": (provider,)})
+    async with world_with(logged) as other:
+        assert said not in (await get(other, await cookie_of(other), "/console/acme/members")).text
 
 
 async def test_a_page_asks_for_what_its_route_asks_for(world: World) -> None:

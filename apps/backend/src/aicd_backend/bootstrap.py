@@ -17,7 +17,12 @@ from aicd_core.tenancy.api_keys.values import KeySpec
 from aicd_core.tenancy.audit.models import ActorKind
 from aicd_core.tenancy.audit.values import Actor
 from aicd_core.tenancy.memberships.service import add_member, has_owner, list_members
-from aicd_core.tenancy.organizations.service import ensure_organization, require_live, set_up_organization
+from aicd_core.tenancy.organizations.service import (
+    ensure_organization,
+    require_by_slug,
+    require_live,
+    set_up_organization,
+)
 from aicd_core.tenancy.permissions import EVERYTHING, Permission, Role
 from aicd_core.tenancy.tokens import Token
 
@@ -43,15 +48,36 @@ async def bootstrap(data_dir: Path | None, slug: str, email: str, name: str) -> 
         async with store.database.write(tenant) as session:
             await _refuse_owned(session, tenant, slug)
             await add_member(session, tenant, OPERATOR, EVERYTHING, user, Role.OWNER)
-            spec = KeySpec("bootstrap", ALL_SCOPES)
-            return (await create_key(session, tenant, OPERATOR, EVERYTHING, spec, datetime.now(UTC))).token
+            return await _new_key(session, tenant, "bootstrap", datetime.now(UTC))
+
+
+async def make_another_key(data_dir: Path | None, slug: str) -> Token:
+    """A key that may do everything in an organization whose keys are lost; those stay as they are.
+
+    Raises:
+        NotFoundError: `no_such_organization`.
+        ConflictError: `organization_deleted`.
+    """
+    async with open_store(Settings.load(data_dir=data_dir)) as store:
+        async with store.system.read() as system:
+            tenant = await require_by_slug(system, slug)
+        async with store.database.write(tenant) as session:
+            await require_live(session, tenant)
+            return await _new_key(session, tenant, "operator", datetime.now(UTC))
+
+
+async def _new_key(session: WriteSession, tenant: Tenant, name: str, now: datetime) -> Token:
+    """A key that may do everything there, for ever."""
+    return (await create_key(session, tenant, OPERATOR, EVERYTHING, KeySpec(name, ALL_SCOPES), now)).token
 
 
 async def _refuse_owned(session: WriteSession, tenant: Tenant, slug: str) -> None:
     await require_live(session, tenant)
     if await has_owner(session, tenant):
         raise ConflictError(
-            f"{slug} has an owner already, who can invite others. Nothing was changed.", code="owner_exists"
+            f"{slug} has an owner already, who can invite others. Nothing was changed. If its key is lost, make "
+            f"another:  aicd admin key --org {slug}",
+            code="owner_exists",
         )
 
 
@@ -61,4 +87,4 @@ async def make_first_key(database: Database, tenant: Tenant, now: datetime) -> T
         one = PageRequest(limit=1)
         if (await list_keys(session, tenant, one)).items or (await list_members(session, tenant, one)).items:
             return None
-        return (await create_key(session, tenant, OPERATOR, EVERYTHING, KeySpec("first run", ALL_SCOPES), now)).token
+        return await _new_key(session, tenant, "first run", now)

@@ -18,6 +18,7 @@ UP_EXAMPLE = "Example:  aicd up --port 8080 --concurrency 2"
 SERVE_EXAMPLE = "Example:  AICD_ENV=production aicd serve --host 0.0.0.0 --port 8080"
 OPENAPI_EXAMPLE = "Example:  aicd openapi > openapi.json"
 BOOTSTRAP_EXAMPLE = "Example:  aicd admin bootstrap --org acme --email ada@example.org"
+KEY_EXAMPLE = "Example:  aicd admin key --org acme"
 
 admin = typer.Typer(help="What only whoever runs the server may do.", no_args_is_help=True)
 
@@ -68,6 +69,30 @@ def bootstrap_command(
         sys.stderr.write(f"{email} owns {org}. This API key may do everything there, and is not shown again:\n")
         if as_json:
             show({"org": org, "email": email, "api_key": token.reveal()})
+        else:
+            sys.stdout.write(f"{token.reveal()}\n")
+        return ExitCode.OK
+
+    run_process(work, as_json=as_json)
+
+
+@admin.command("key", epilog=KEY_EXAMPLE)
+def key_command(
+    org: Annotated[str, typer.Option("--org", metavar="SLUG", help="The organization.")],
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Make another API key that may do everything in an organization, where the first one is lost.
+
+    The key alone is on stdout, and is not shown again. The audit log says that it was made. Keys that are lost go on
+    being good until somebody revokes them, in the console or by the API.
+    """
+
+    async def work() -> ExitCode:
+        token = await importlib.import_module("aicd_backend.bootstrap").make_another_key(data_dir, org)
+        sys.stderr.write(f"This API key may do everything in {org}, and is not shown again:\n")
+        if as_json:
+            show({"org": org, "api_key": token.reveal()})
         else:
             sys.stdout.write(f"{token.reveal()}\n")
         return ExitCode.OK

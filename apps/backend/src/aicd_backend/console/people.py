@@ -13,6 +13,7 @@ from aicd_backend.console.routing import console_router, sees
 from aicd_backend.csrf import own_origin
 from aicd_backend.etags import revision_of
 from aicd_backend.problems import Problem, RefusedError
+from aicd_backend.routes.auth import list_login_providers
 from aicd_backend.routes.invitations import (
     AcceptanceBody,
     InvitationBody,
@@ -113,4 +114,5 @@ async def _members(
         roles=list(Role),
         link=link,
         sent=sent,
+        can_log_in=bool(await list_login_providers(request)),
     )
