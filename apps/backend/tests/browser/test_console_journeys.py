@@ -130,6 +130,67 @@ def test_a_login_that_has_ended_leads_to_the_login_page_and_back(page: Page, ins
     expect(page).to_have_url(re.compile(r"/console/local/jobs\?q=slugs$"))
 
 
+def log_in_again(page: Page, installation: Installation) -> None:
+    expect(page.get_by_role("heading", name="Log in to AI-CD")).to_be_visible()
+    page.get_by_label("API key").fill(installation.key)
+    page.get_by_role("button", name="Log in", exact=True).click()
+
+
+def test_what_was_typed_is_there_again_after_a_refusal(
+    inside: Page, installation: Installation, make_job: MakeJob
+) -> None:
+    job = make_job(asks_approval=True)
+    inside.goto(f"/console/local/jobs/{job}")
+    comment = inside.get_by_label("What the planner should do otherwise")
+    comment.fill("Take the second one, please.")
+    inside.context.clear_cookies()  # the login ends in the middle of a sentence, as what the page asks next is told
+    log_in_again(inside, installation)
+    expect(inside.get_by_text("What you typed is here again. It has not been sent.")).to_be_visible()
+    expect(comment).to_have_value("Take the second one, please.")
+    installation.call("POST", f"/organizations/local/jobs/{job}/cancel", {"reason": "Not this week"})
+    inside.goto("/console/local/repositories")
+    expect(inside.get_by_text("What you typed")).to_have_count(0)
+    inside.get_by_role("link", name="sample").click()
+    budget = inside.get_by_label("Budget of an issue, US dollars")
+    budget.fill("two")
+    inside.get_by_role("button", name="Save").click()
+    expect(inside.get_by_text("The budget of an issue is an amount in US dollars")).to_be_visible()
+    inside.get_by_role("link", name="Back to the form").click()
+    expect(budget).to_have_value("two")
+    budget.fill("2")
+    inside.context.clear_cookies()  # before it is sent
+    inside.get_by_role("button", name="Save").click()
+    log_in_again(inside, installation)
+    expect(budget).to_have_value("2")
+    inside.get_by_role("button", name="Save").click()
+    expect(inside.get_by_text("Saved.")).to_be_visible()
+    inside.reload()
+    expect(budget).to_have_value("2.00")
+    expect(inside.get_by_text("Saved.")).to_have_count(0)
+    budget.fill("")
+    inside.get_by_role("button", name="Save").click()
+    expect(budget).to_have_value("")
+
+
+def test_a_form_is_sent_once_and_what_destroys_asks_first(inside: Page, installation: Installation) -> None:
+    inside.goto("/console/local/keys")
+    inside.get_by_label("Name", exact=True).fill("once")
+    inside.get_by_label("jobs:read").check()
+    inside.get_by_role("button", name="Make the key").dblclick()
+    expect(inside.locator("#new-key")).to_contain_text("aicd_key_")
+    keys = installation.call("GET", "/organizations/local/api-keys").json()["items"]
+    assert [key["name"] for key in keys].count("once") == 1
+    button = inside.get_by_role("button", name="Revoke the key once")
+    expect(button).to_be_hidden()
+    inside.locator("summary", has_text="Revoke").first.focus()
+    inside.keyboard.press("Enter")
+    expect(button).to_be_visible()
+    inside.keyboard.press("Tab")
+    expect(button).to_be_focused()
+    inside.keyboard.press("Enter")
+    expect(inside.get_by_text("Revoked.")).to_be_visible()
+
+
 def test_what_somebody_may_not_do_is_not_offered(page: Page, installation: Installation, make_job: MakeJob) -> None:
     job = make_job(asks_approval=True)
     scopes = {"name": "reader", "scopes": ["jobs:read"]}

@@ -14,7 +14,8 @@ from aicd_backend.problems import Problem, RefusedError
 from aicd_backend.routes.api_keys import IssuedKeyAnswer, NewKeyBody, create_api_key, list_api_keys, revoke_api_key
 from aicd_core.db.pages import PageRequest
 from aicd_core.errors import AicdError, InvalidInputError
-from aicd_core.tenancy.permissions import Permission
+from aicd_core.tenancy.audit.models import ActorKind
+from aicd_core.tenancy.permissions import DESCRIPTIONS, Permission
 
 router = console_router()
 KEYS = "/console/{org}/keys"
@@ -31,7 +32,11 @@ async def show_keys(request: Request, here: Here, cursor: str | None = None) -> 
 async def make_key(request: Request, here: Here, form: Posted) -> Response:
     try:
         days = form.number("days", "Days")
-        ends = None if not days else here.now + timedelta(days=min(days, DAYS_MOST))
+        if days is not None and not 1 <= days <= DAYS_MOST:
+            raise InvalidInputError(
+                f"Days are from 1 to {DAYS_MOST}; left empty, the key never ends.", code="bad_field"
+            )
+        ends = None if days is None else here.now + timedelta(days=days)
         name, scopes = form.text("name"), frozenset(form.choices("scopes"))
         if not name or not scopes:
             raise InvalidInputError("A key has a name and at least one scope.", code="bad_field")
@@ -57,12 +62,14 @@ async def _keys(
     fault: Problem | None = None,
 ) -> Response:
     found = await list_api_keys(here, PageRequest(SHOWN, cursor))
-    scopes = [permission for permission in Permission if permission in here.powers]
+    scopes = {permission: DESCRIPTIONS[permission] for permission in Permission if permission in here.powers}
     return form_page(
         *(request, "keys.html", fault),
         keys=found.items,
         next_cursor=found.next_cursor,
         scopes=scopes,
+        days_most=DAYS_MOST,
+        own_key=here.actor.id if here.actor.kind is ActorKind.API_KEY else None,
         issued=issued,
         form=form,
     )

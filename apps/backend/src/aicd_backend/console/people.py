@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from aicd_backend.access import Level
 from aicd_backend.callers import AnyCaller, Here, TenantCaller
-from aicd_backend.console.forms import Posted, body_of
+from aicd_backend.console.forms import Form, Posted, body_of
 from aicd_backend.console.pages import at, form_page, go, page, refused
 from aicd_backend.console.routing import console_router, sees
 from aicd_backend.csrf import own_origin
@@ -31,6 +31,7 @@ from aicd_core.tenancy.permissions import Permission, Role
 router = console_router()
 MEMBERS = "/console/{org}/members"
 SHOWN = 50
+NOTHING_TYPED = Form({})
 
 
 @router.get(MEMBERS, **sees(Permission.MEMBERS_READ))
@@ -60,11 +61,13 @@ async def take_out(here: Here, member_id: UUID, form: Posted) -> Response:  # no
 @router.post(f"{MEMBERS}/invite/new", **sees(Permission.MEMBERS_EDIT))
 async def invite(request: Request, here: Here, form: Posted) -> Response:
     try:
-        days = form.number("days", "Days") or 7
-        new = body_of(InvitationBody, email=form.text("email"), role=_role(form.text("role")), days=days)
+        days = form.number("days", "Days")
+        new = body_of(
+            InvitationBody, email=form.text("email"), role=_role(form.text("role")), days=7 if days is None else days
+        )
         sent = await create_invitation(here, new)
     except (AicdError, RefusedError) as error:
-        return await _members(request, here, None, fault=refused(request, error))
+        return await _members(request, here, None, form, fault=refused(request, error))
     return await _members(request, here, None, sent=sent)
 
 
@@ -97,6 +100,7 @@ async def _members(
     request: Request,
     here: TenantCaller,
     cursor: str | None,
+    form: Form = NOTHING_TYPED,
     *,
     sent: SentInvitationAnswer | None = None,
     fault: Problem | None = None,
@@ -115,4 +119,5 @@ async def _members(
         link=link,
         sent=sent,
         can_log_in=bool(await list_login_providers(request)),
+        form=form,
     )

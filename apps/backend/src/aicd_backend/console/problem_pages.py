@@ -58,7 +58,9 @@ def _answer(request: Request, problem: Problem) -> Response:
     by_script = request.headers.get("HX-Request") == "true"
     if problem.status != 401:
         # A script puts the words alone where people see them.
-        return page(request, "notice.html" if by_script else "error.html", problem.status, problem=problem)
+        came = _came_from(request)
+        back = came if request.method == "POST" and came.startswith("/console/") else None
+        return page(request, "notice.html" if by_script else "error.html", problem.status, problem=problem, back=back)
     where = f"{LOGIN}?return_to={quote(_came_from(request), safe='')}"
     if by_script:
         return Response(status_code=401, headers={**PLAIN, "HX-Redirect": where})

@@ -52,8 +52,8 @@ async def send_back(here: Here, job_id: UUID, form: Posted) -> Response:
 async def resume(here: Here, job_id: UUID, form: Posted) -> Response:
     minutes = form.number("minutes", "The time limit")
     cost = form.money("cost_limit", "The cost limit")
-    seconds = None if not minutes else float(minutes * 60)
-    limits = body_of(LimitsBody, time_limit_seconds=seconds, cost_limit_micro_usd=cost or None)
+    seconds = None if minutes is None else float(minutes * 60)
+    limits = body_of(LimitsBody, time_limit_seconds=seconds, cost_limit_micro_usd=cost)
     await resume_job(here, job_id, limits)
     return go(at(here, "jobs", job_id), "resumed")
 

@@ -97,7 +97,8 @@ def when(moment: datetime | None, now: datetime | None = None) -> Markup:
         return Markup("&ndash;")
     exact = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
     shown = exact if now is None else ago(moment, now)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(moment.isoformat(), exact, shown)
+    moving = "" if now is None else Markup(" data-ago")
+    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(moment.isoformat(), exact, moving, shown)
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -11,6 +11,99 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   event.detail.selectOverride = "unset";
 });
 
+// What was typed outlives a login that has ended and an answer that refuses it: it is there again when its page is. It stays in
+// this tab, is for whoever typed it, and goes once a form was taken. No password and no hidden field is kept.
+const KEPT = "typed";
+const FIELDS = "textarea, select, input[type=text], input[type=email], input[type=checkbox]";
+const pathOf = (form) => new URL(form.action).pathname;
+const postsOf = () => [...document.forms].filter((form) => form.method === "post");
+
+function keepTyped(forms) {
+  const typed = forms.map((form) => ({
+    path: pathOf(form),
+    fields: [...form.querySelectorAll(FIELDS)].map((each) => [each.name, each.value, each.checked]),
+  }));
+  sessionStorage.setItem(KEPT, JSON.stringify({ who: document.body.dataset.who, typed }));
+}
+
+function giveBackTyped() {
+  // The page between: of the login, or of what was wrong.
+  if (!document.body.dataset.who || document.getElementById("refused")) return;
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  sessionStorage.removeItem(KEPT);
+  if (!kept?.refused || kept.who !== document.body.dataset.who) return;
+  let given = false;
+  for (const form of postsOf()) {
+    const typed = kept.typed.find((each) => each.path === pathOf(form));
+    for (const [name, value, checked] of typed?.fields ?? []) {
+      const field = [...form.querySelectorAll(FIELDS)].find(
+        (each) => each.name === name && (each.type !== "checkbox" || each.value === value),
+      );
+      if (!field || (field.type === "checkbox" ? field.checked === checked : field.value === value)) continue;
+      if (field.type === "checkbox") field.checked = checked;
+      else field.value = value;
+      for (let box = field.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+      given = true;
+    }
+  }
+  if (!given) return;
+  const told = document.createElement("p");
+  told.className = "notice ask";
+  told.textContent = "What you typed is here again. It has not been sent.";
+  document.getElementById("notices").append(told);
+}
+
+function markRefused() {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  if (kept) sessionStorage.setItem(KEPT, JSON.stringify({ ...kept, refused: true }));
+}
+
+// The page is about to be left for the login: what is being typed on it is kept.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (event.detail.xhr.status === 401 && !leaving) keepTyped(postsOf());
+});
+
+// A form is sent once, however often its button is pressed; the button shows that it is under way.
+const UNDER_WAY = 10_000;
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) return event.preventDefault();
+  form.dataset.sent = "yes";
+  setTimeout(() => delete form.dataset.sent, UNDER_WAY);
+  if (!form.action.endsWith("/logout") && document.body.dataset.who) keepTyped([form]);
+  if (form.action.endsWith("/logout")) sessionStorage.removeItem(KEPT);
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
+
+// How long ago something was goes on while a page is open, by the server's clock. In step with `ago` of words.py.
+function tellTimes() {
+  const loaded = Date.now();
+  const began = Date.parse(document.body.dataset.now);
+  setInterval(() => {
+    const now = began + Date.now() - loaded;
+    for (const each of document.querySelectorAll("time[data-ago]")) {
+      const seconds = Math.floor((now - Date.parse(each.dateTime)) / 1000);
+      if (seconds < 60) continue;
+      for (const [limit, divisor, unit] of [[3600, 60, "min"], [86400, 3600, "h"], [7 * 86400, 86400, "d"]]) {
+        if (seconds >= limit) continue;
+        each.textContent = `${Math.floor(seconds / divisor)} ${unit} ago`;
+        break;
+      }
+    }
+  }, 20_000);
+}
+
+// What was done is told once: not again when the page is loaded again, or is sent to somebody.
+function forgetDone() {
+  const address = new URL(location.href);
+  if (!address.searchParams.has("done")) return;
+  address.searchParams.delete("done");
+  history.replaceState(history.state, "", address);
+}
+
 // Whoever logs out is shown that he has: an answer of 401 to what the page had asked meanwhile leads nowhere any more.
 let leaving = false;
 document.addEventListener("submit", (event) => {
@@ -85,4 +178,8 @@ document.addEventListener("DOMContentLoaded", () => {
     look();
   }
   keepInvitation();
+  forgetDone();
+  if (location.pathname.startsWith("/login") || document.getElementById("refused")) markRefused();
+  giveBackTyped();
+  if (document.body.dataset.now) tellTimes();
 });
