@@ -136,6 +136,7 @@ def check_the_calls(calls: list[Seen], paid: int) -> None:
     assert calls[0].span.kind == 3, "a client's"
     told = calls[0].told
     assert (told["gen_ai.operation.name"], told["gen_ai.request.model"]) == ("chat", "paid")
+    assert told["gen_ai.provider.name"] == "_OTHER", "which the conventions require, and this agent does not name"
     assert told["gen_ai.usage.output_tokens"] == PRICE.output_tokens
     read = PRICE.input_tokens + PRICE.cached_input_tokens + PRICE.cache_write_tokens
     assert told["gen_ai.usage.input_tokens"] == read

@@ -1,21 +1,38 @@
 """Whole jobs: whatever the model does, each ends in the right state, and the ledger is the server's own count."""
 
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from aicd_brain.testing.jobs import APPROVE, CODE, GREET, PLAN, assert_paid_exactly, of, texts, without_marks
 from aicd_brain.testing.scripts import Call, Turn
 from aicd_brain.testing.turns import done, finding, planning, reviewing, script, using
 from aicd_core.contracts import ReviewVerdict
 from aicd_core.jobs.machine import JobEvent, JobState
+from aicd_core.telemetry.metrics import REGISTRY
+from aicd_core.telemetry.tracing import trace_with
 
+CALLS = "aicd_model_call_seconds_count"
 EVERY_API = pytest.mark.parametrize("api", ["anthropic", "responses", "chat"])
 
 
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """Where the spans of this test end up."""
+    found, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(found))
+    trace_with(provider)
+    yield found
+    trace_with(None)
+
+
 @EVERY_API
-async def test_an_issue_becomes_a_pull_request_through_each_vendors_api(play, api):
+async def test_an_issue_becomes_a_pull_request_through_each_vendors_api(play, api, spans):
     stage = play(script([PLAN], [CODE], [APPROVE]), api)
     report = await stage.run()
     assert (report.job.state, report.job.reason) == (JobState.PR_OPEN, None)
@@ -23,6 +40,11 @@ async def test_an_issue_becomes_a_pull_request_through_each_vendors_api(play, ap
     assert report.coded.change.summary == "It is done."
     assert [one.role for one in stage.server.served()] == ["planner", "coder", "coder", "coder", "critic"]
     assert_paid_exactly(report, stage.server)
+    calls = [one.attributes for one in spans.get_finished_spans() if one.name.startswith("chat ")]
+    assert len(calls) == 5, "what a tool answered is kept in the journal, too, and is no call of a model"
+    vendor = "anthropic" if api == "anthropic" else "openai"
+    assert {(one["gen_ai.operation.name"], one["gen_ai.provider.name"]) for one in calls} == {("chat", vendor)}
+    assert REGISTRY.get_sample_value(CALLS, {"model": "observation", "outcome": "answered"}) is None
 
 
 async def test_a_plan_that_is_rejected_twice_and_then_valid_is_carried_out(play):

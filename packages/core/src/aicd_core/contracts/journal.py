@@ -11,6 +11,8 @@ from aicd_core.contracts.values import Value
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,200}$")]
 PromptWord = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,100}$")]
+ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,100}$")]
+UNNAMED_PROVIDER = "_OTHER"
 
 
 class PromptUse(Value):
@@ -27,11 +29,16 @@ class ModelRequest(Value):
 
     So `content` holds no time, no random id and nothing of this machine; keys of JSON objects are sorted. `prompts`
     says from which prompts it was made, for the evidence; they are kept with it and do not make it another request.
+
+    `provider` says who is asked, in the words of OpenTelemetry's `gen_ai.provider.name` (`anthropic`, `openai`), for
+    traces alone. None: nobody is, and what is kept is no model's, such as what a tool answered; it is no call of a
+    model in figures and traces.
     """
 
     model: ModelName
     content: bytes
     prompts: tuple[PromptUse, ...] = ()
+    provider: ProviderName | None = UNNAMED_PROVIDER
 
     def canonical(self) -> bytes:
         """The model's name, a NUL and the content: all that makes two requests the same."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable
 from typing import Any, Protocol, TypeVar
 
-from aicd_core.contracts import ModelReply, Usage
+from aicd_core.contracts import ModelReply, ModelRequest, Usage
 from aicd_core.contracts.usage import MICRO_USD
 from aicd_core.errors import AicdError
 from aicd_core.ids import OrgId
@@ -23,6 +23,7 @@ class Ended(Protocol):
 
 EndedT = TypeVar("EndedT", bound=Ended)
 
+CHAT = "chat"
 STOPS = frozenset({JobEvent.FAILED, JobEvent.GIVEN_UP, JobEvent.LIMIT_REACHED, JobEvent.RETRY_SCHEDULED})
 
 
@@ -58,12 +59,13 @@ async def timed_step(job: JobView, step: Awaitable[EndedT]) -> EndedT:
         metrics.STEP_SECONDS.labels(state, event).observe(time.monotonic() - began)
 
 
-async def timed_call(model: str, call: Awaitable[ModelReply]) -> ModelReply:
-    """Makes the call, and tells how long it took, how it ended, and what it cost."""
-    began, outcome, name = time.monotonic(), "error", metrics.MODELS.of(model)
-    about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
+async def timed_call(request: ModelRequest, call: Awaitable[ModelReply]) -> ModelReply:
+    """Makes the call, and tells how long it took, how it ended, and what it cost; where no model is asked, nothing."""
+    if request.provider is None:
+        return await call
+    began, outcome, name = time.monotonic(), "error", metrics.MODELS.of(request.model)
     try:
-        with span(f"chat {model}", about, kind=SpanKind.CLIENT) as told:
+        with span(f"{CHAT} {request.model}", _about(request.model, request.provider), kind=SpanKind.CLIENT) as told:
             reply = await call
             told.set_attributes(_told_of(reply.usage))
         outcome = "answered"
@@ -74,6 +76,11 @@ async def timed_call(model: str, call: Awaitable[ModelReply]) -> ModelReply:
         metrics.MODEL_CALL_SECONDS.labels(name, outcome).observe(time.monotonic() - began)
     _count_tokens(name, reply.usage)
     return reply
+
+
+def _about(model: str, provider: str) -> dict[str, str]:
+    """What those conventions require of a call."""
+    return {"gen_ai.operation.name": CHAT, "gen_ai.provider.name": provider, "gen_ai.request.model": model}
 
 
 def _told_of(usage: Usage) -> dict[str, int | float]:

@@ -71,7 +71,7 @@ class StepJournal:
         if kept is not None:
             return kept
         async with nullcontext() if worst_case == 0 else self._reserve(call.entry_key, worst_case or 0):
-            reply = await timed_call(call.request.model, self._send(call.request, send))
+            reply = await timed_call(call.request, self._send(call.request, send))
             await to_the_end(self._replies.keep_reply(call, reply))
         return reply
 

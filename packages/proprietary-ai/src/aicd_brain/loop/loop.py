@@ -177,7 +177,8 @@ class Loop:
             return ModelReply(content=canonical({"text": said.text, "failed": said.failed}), usage=Usage())
 
         content = canonical({"call": call.id, "turn": len(self.conversation.turns)})
-        kept = await self._session.journal.call(ModelRequest(model=OBSERVATION, content=content), first, worst_case=0)
+        asked = ModelRequest(model=OBSERVATION, content=content, provider=None)
+        kept = await self._session.journal.call(asked, first, worst_case=0)
         return Said(**from_json(kept.content), outside=said.outside)
 
     def _nothing_done(self, reply: Reply) -> str:

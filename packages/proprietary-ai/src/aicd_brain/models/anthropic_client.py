@@ -18,6 +18,8 @@ BASE_URL = "https://api.anthropic.com"
 class AnthropicProvider:
     """A `Provider` for the messages API. Its client is made when something is sent: a replay needs no key."""
 
+    name = "anthropic"
+
     def __init__(self, access: Access) -> None:
         self._access = access
         self._client: anthropic.AsyncAnthropic | None = None

@@ -49,7 +49,8 @@ class Gateway:
         body = self.provider.body(request)
         content = canonical(body)
         worst = max(self.prices.worst_case(model, len(content), request.max_output) for model in self._models(request))
-        call = ModelRequest(model=request.model, content=content, prompts=request.prompts)
+        name = self.provider.name
+        call = ModelRequest(model=request.model, content=content, prompts=request.prompts, provider=name)
         kept = await self.session.journal.call(call, _Sending(self, body, self._models(request)).run, worst_case=worst)
         stored = json.loads(kept.content)
         reply = self.provider.reply(stored["reply"]) if stored["reply"] is not None else None

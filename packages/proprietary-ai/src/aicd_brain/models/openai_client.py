@@ -12,6 +12,8 @@ from aicd_brain.models.provider import Fault, ProviderError, Wire, fault_of_stat
 
 BASE_URL = "https://api.openai.com/v1"
 LAST_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+VENDOR = "openai"
+"""Of servers that speak its API as well: whose a server is, its address does not tell."""
 
 
 class _Connection:
@@ -39,6 +41,8 @@ class _Connection:
 
 class ResponsesProvider:
     """A `Provider` for the responses API."""
+
+    name = VENDOR
 
     def __init__(self, access: Access) -> None:
         self._connection = _Connection(access)
@@ -76,6 +80,8 @@ class ResponsesProvider:
 
 class ChatProvider:
     """A `Provider` for the chat completions API."""
+
+    name = VENDOR
 
     def __init__(self, access: Access) -> None:
         self._connection = _Connection(access)

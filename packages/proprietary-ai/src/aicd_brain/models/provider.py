@@ -12,6 +12,9 @@ Wire = dict[str, Any]
 class Provider(Protocol):
     """One API of one vendor. `body` and `reply` are pure: the same in, the same out."""
 
+    name: str
+    """The vendor, as OpenTelemetry names it (`gen_ai.provider.name`)."""
+
     def body(self, request: Request) -> Wire:
         """The request as the API takes it."""
         ...
