@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,11 @@ def test_erasing_wants_to_hear_that_it_is_meant(database_urls: TestUrls, tmp_pat
     done = aicd(database_urls, tmp_path, "org", "delete", "--org", "acme", "--yes-erase-everything")
     assert (done.returncode, "acme is erased" in done.stdout) == (0, True), done.stderr
     assert slugs(database_urls) == {"local", "rival"}
+    kept = re.search(r"kept under ([0-9a-f-]{36})\.", done.stdout)
+    assert kept
+    assert done.stdout.split("remove:  ")[1].split() == [
+        f"{kind}/{kept[1]}" for kind in ("mirrors", "caches", "agents")
+    ]
 
 
 @pytest.mark.parametrize(("typed", "left"), [("acne\n", {"acme", "local"}), ("acme\n", {"local"})])
@@ -101,6 +107,14 @@ def test_migrating_up_is_free_and_going_back_wants_to_hear_that_it_is_meant(data
     code, said = migrate("--to", "0001", "--drop-data", "--json")
     assert (code, json.loads(said)) == (0, {"before": HEAD, "after": "0001"})
     assert migrate() == (0, f"schema before: 0001\nschema after:  {HEAD}\n")
+
+
+def test_doctor_tells_the_schema_that_there_is_and_the_one_it_knows(database_urls: TestUrls, tmp_path: Path):
+    newer = f"{int(HEAD) + 1:04}"
+    with psycopg.connect(database_urls.admin, autocommit=True) as connection:
+        connection.execute(f"UPDATE alembic_version SET version_num = '{newer}'")
+    told = aicd(database_urls, tmp_path, "doctor").stdout
+    assert f"schema {newer}, and this version knows {HEAD}; they fit" in told
 
 
 def test_migrating_ones_own_database_needs_its_owners_url(database_urls: TestUrls, tmp_path: Path):

@@ -19,7 +19,7 @@ from aicd_cli.runtime import (
 )
 from aicd_core.agents.registry import known_agents
 from aicd_core.errors import AicdError, UnavailableError
-from aicd_core.migrations import HEAD
+from aicd_core.migrations import HEAD, revision_of
 from aicd_core.settings import MIB, Settings
 
 EXAMPLE = "Example:  aicd doctor --data-dir /srv/aicd"
@@ -54,8 +54,10 @@ async def _disk(settings: Settings) -> str:
 
 
 async def _database(settings: Settings) -> str:
-    async with open_store(settings):
-        return f"{'configured' if settings.database_url else 'embedded'}, schema {HEAD}"
+    async with open_store(settings) as store:
+        found = await revision_of(store.database)
+        known = "" if found == HEAD else f", and this version knows {HEAD}; they fit"
+        return f"{'configured' if settings.database_url else 'embedded'}, schema {found}{known}"
 
 
 async def _queue(settings: Settings) -> str:

@@ -80,7 +80,7 @@ def delete_command(
     """Erase an organization for good; only the sums of its ledger are kept.
 
     It connects with AICD_MIGRATION_DATABASE_URL, or to the embedded database. Broken off, the same command goes on.
-    Work trees and mirrors under the data directory, and the accounts of people, are not touched.
+    Files under the data directory, and the accounts of people, are not touched; it ends with the folders to remove.
     """
 
     async def work() -> ExitCode:
@@ -95,10 +95,14 @@ def delete_command(
             tenant = await _tenant(store, org)
             _ask_again(org)
             await erase(owner, tenant, now=datetime.now(UTC), force=force, observe=_tell)
+        folders = [f"{kind}/{tenant.org_id}" for kind in ("mirrors", "caches", "agents")]
         if as_json:
-            show({"erased": org, "organization_id": str(tenant.org_id)})
+            show({"erased": org, "organization_id": str(tenant.org_id), "folders_left": folders})
         else:
-            sys.stdout.write(f"{org} is erased; the sums of its ledger are kept under {tenant.org_id}.\n")
+            sys.stdout.write(
+                f"{org} is erased; the sums of its ledger are kept under {tenant.org_id}. Files are left. In the data "
+                f"directory of each machine of yours, remove:  {'  '.join(folders)}\n"
+            )
         return ExitCode.OK
 
     run_process(work, as_json=as_json)

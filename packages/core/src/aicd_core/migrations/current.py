@@ -44,6 +44,12 @@ async def is_current(database: Database) -> bool:
     return True
 
 
+async def revision_of(database: Database) -> str | None:
+    """The schema that the database is at; None before its first migration."""
+    async with database.accounts() as session:
+        return await read_revision(session)
+
+
 async def require_current(database: Database) -> None:
     """Refuses a database whose schema is older than this code, or whose queue is not this code's.
 
