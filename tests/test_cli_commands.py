@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from aicd_core.testing.redis import redis_server
 from shops import AICD, ISSUE, Shop, shop
@@ -48,6 +49,10 @@ def test_doctor_reaches_the_redis_that_is_set_or_says_what_to_do(shop: Shop, tmp
     with redis_server(tmp_path / "redis") as redis:
         code, line = queue(redis.url)
         assert (code, bool(re.match(r"ok   queue: Redis \d", line))) == (0, True), line
+        with Redis.from_url(redis.url) as client:
+            client.config_set("requirepass", "hush")
+        code, line = queue(redis.url)
+        assert (code, "redis://:PASSWORD@HOST" in line, ". Start it" in line) == (1, True, True), line
     code, line = queue(redis.url)
     assert (code, line.startswith("BAD  queue: Redis did not answer"), "AICD_REDIS_URL" in line) == (1, True, True), (
         line

@@ -236,7 +236,7 @@ def test_a_lost_connection_leaves_nothing_half_done(operator: Operator):
         ("deploy", {"IMAGES": "registry.example.com/me/aicd"}, "IMAGES goes with VERSION."),
         ("deploy", {"REVISION": "nowhere"}, "There is no nowhere here. Fetch it: git fetch --tags"),
         ("deploy", {"WAIT": "long"}, "WAIT is a number of seconds, not: long"),
-        ("rollback", {}, "Nothing ran here before nothing, so there is nothing to go back to."),
+        ("rollback", {}, "Nothing was deployed here yet, so there is nothing to go back to."),
         ("destroy", {}, "usage: make deploy HOST=…"),
     ],
 )

@@ -135,6 +135,7 @@ main() {
         deploy "$release" "$@"
         ;;
     plan-rollback | rollback)
+        [ -e current.env ] || stop 2 "Nothing was deployed here yet, so there is nothing to go back to."
         [ -e previous.env ] || stop 2 "Nothing ran here before $(of current), so there is nothing to go back to."
         if [ "$action" = rollback ]; then rollback "$1"; else say "Runs now: $(of current). Is to run: $(of previous)."; fi
         ;;

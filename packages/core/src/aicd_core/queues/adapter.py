@@ -95,8 +95,8 @@ async def reach_redis(url: str) -> str:
             server = await client.info("server")
     except LOST as error:
         raise UnavailableError(
-            f"Redis did not answer: {error} Start it, or mend AICD_REDIS_URL; without that variable the queue is in "
-            "Postgres.",
+            f"Redis did not answer: {str(error).rstrip('.')}. Start it, or mend AICD_REDIS_URL, which has the password "
+            "where Redis wants one (redis://:PASSWORD@HOST:6379/0); without that variable the queue is in Postgres.",
             code="redis_unavailable",
         ) from error
     return str(server["redis_version"])

@@ -121,7 +121,8 @@ class BranchPusher:
             return error
         if "unpacker error" in refusal:
             return UnavailableError(
-                f"{error.message} Give the user that runs AI-CD the right to write to it, and room on its disk.",
+                f"{error.message} Give the user that runs AI-CD, and its unit where it runs under systemd "
+                "(ReadWritePaths=), the right to write to it, and room on its disk.",
                 code="not_writable",
             )
         if "exists; cannot create" in result.stderr:
