@@ -172,6 +172,24 @@ def test_what_was_typed_is_there_again_after_a_refusal(
     expect(budget).to_have_value("")
 
 
+def test_what_is_being_typed_stays_while_the_job_moves_on(
+    inside: Page, installation: Installation, make_job: MakeJob
+) -> None:
+    job = make_job(asks_approval=True)
+    inside.goto(f"/console/local/jobs/{job}")
+    inside.get_by_label("What the planner should do otherwise").fill("Not that way.")
+    inside.locator("summary", has_text="Cancel the job").click()
+    why = inside.get_by_label("Why")
+    why.fill("Not this week")
+    plan = installation.call("GET", f"/organizations/local/jobs/{job}/plan").json()
+    installation.call("POST", f"/organizations/local/jobs/{job}/plan/approve", {"plan_hash": plan["hash"]})
+    expect(state(inside)).to_have_text(PULL)
+    expect(inside.get_by_text("Its pull request is open, and stays as it is")).to_be_visible()
+    expect(why).to_have_value("Not this week")
+    expect(why).to_be_focused()
+    expect(inside.locator("#notices")).to_contain_text("You had typed: Not that way.")
+
+
 def test_a_form_is_sent_once_and_what_destroys_asks_first(inside: Page, installation: Installation) -> None:
     inside.goto("/console/local/keys")
     inside.get_by_label("Name", exact=True).fill("once")

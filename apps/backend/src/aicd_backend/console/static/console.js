@@ -18,12 +18,39 @@ const FIELDS = "textarea, select, input[type=text], input[type=email], input[typ
 const pathOf = (form) => new URL(form.action).pathname;
 const postsOf = () => [...document.forms].filter((form) => form.method === "post");
 
+// What a form holds, and whether it is folded out.
+const typedIn = (form) => ({
+  path: pathOf(form),
+  open: Boolean(form.closest("details")?.open),
+  fields: [...form.querySelectorAll(FIELDS)].map((each) => [each.name, each.value, each.checked]),
+});
+
+// Puts it into a form; whether that changed anything.
+function fillIn(form, typed) {
+  const places = [...form.querySelectorAll(FIELDS)];
+  let changed = false;
+  for (const [name, value, checked] of typed.fields) {
+    const field = places.find((each) => each.name === name && (each.type !== "checkbox" || each.value === value));
+    if (!field || (field.type === "checkbox" ? field.checked === checked : field.value === value)) continue;
+    if (field.type === "checkbox") field.checked = checked;
+    else field.value = value;
+    changed = true;
+  }
+  if (changed || typed.open) {
+    for (let box = form.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+  }
+  return changed;
+}
+
+function tellThere(text) {
+  const told = document.createElement("p");
+  told.className = "notice ask";
+  told.textContent = text;
+  document.getElementById("notices").append(told);
+}
+
 function keepTyped(forms) {
-  const typed = forms.map((form) => ({
-    path: pathOf(form),
-    fields: [...form.querySelectorAll(FIELDS)].map((each) => [each.name, each.value, each.checked]),
-  }));
-  sessionStorage.setItem(KEPT, JSON.stringify({ who: document.body.dataset.who, typed }));
+  sessionStorage.setItem(KEPT, JSON.stringify({ who: document.body.dataset.who, typed: forms.map(typedIn) }));
 }
 
 function giveBackTyped() {
@@ -35,23 +62,36 @@ function giveBackTyped() {
   let given = false;
   for (const form of postsOf()) {
     const typed = kept.typed.find((each) => each.path === pathOf(form));
-    for (const [name, value, checked] of typed?.fields ?? []) {
-      const field = [...form.querySelectorAll(FIELDS)].find(
-        (each) => each.name === name && (each.type !== "checkbox" || each.value === value),
-      );
-      if (!field || (field.type === "checkbox" ? field.checked === checked : field.value === value)) continue;
-      if (field.type === "checkbox") field.checked = checked;
-      else field.value = value;
-      for (let box = field.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
-      given = true;
-    }
+    if (typed && fillIn(form, typed)) given = true;
   }
-  if (!given) return;
-  const told = document.createElement("p");
-  told.className = "notice ask";
-  told.textContent = "What you typed is here again. It has not been sent.";
-  document.getElementById("notices").append(told);
+  if (given) tellThere("What you typed is here again. It has not been sent.");
 }
+
+// A part of the page that is shown anew, since the job has moved on, keeps what is being typed there, and where.
+const before = new WeakMap();
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const target = event.detail.target;
+  if (event.detail.xhr.status >= 400 || !target.querySelector("form[method=post]")) return;
+  const forms = [...target.querySelectorAll("form[method=post]")].map((form) => ({
+    ...typedIn(form),
+    texts: [...form.querySelectorAll("textarea, input[type=text]")]
+      .filter((each) => each.value !== each.defaultValue)
+      .map((each) => each.value),
+  }));
+  before.set(target, { forms, focus: target.contains(document.activeElement) ? document.activeElement.id : "" });
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  const kept = before.get(event.detail.target);
+  if (!kept) return;
+  before.delete(event.detail.target);
+  const now = [...event.detail.target.querySelectorAll("form[method=post]")];
+  for (const typed of kept.forms) {
+    const form = now.find((each) => pathOf(each) === typed.path);
+    if (form) fillIn(form, typed);
+    else for (const text of typed.texts) tellThere(`The job has moved on, and the form is gone. You had typed: ${text}`);
+  }
+  if (kept.focus) document.getElementById(kept.focus)?.focus();
+});
 
 function markRefused() {
   const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
