@@ -85,6 +85,7 @@ def test_a_job_is_cancelled_and_tried_again(inside: Page, make_job: MakeJob) -> 
     inside.get_by_role("button", name="Cancel the job").click()
     expect(state(inside)).to_have_text("Cancelled")
     expect(inside.get_by_text("Not this week").first).to_be_visible()
+    expect(inside.locator("#live-mark")).to_have_text("")  # nothing more will happen
     inside.get_by_role("button", name="Retry").click()
     expect(inside.get_by_text("This is a new job of the same issue.")).to_be_visible()
     expect(inside.get_by_role("link", name="an earlier job")).to_have_attribute("href", f"/console/local/jobs/{job}")

@@ -167,11 +167,11 @@ function follow(place) {
       htmx.trigger(document.body, what);
     }, 250);
   };
-  const mark = (live) => {
+  const mark = (text) => {
     const told = document.getElementById("live-mark");
-    if (told) told.textContent = live ? "Live" : "Connecting again…";
+    if (told) told.textContent = text;
   };
-  source.addEventListener("open", () => mark(true));
+  source.addEventListener("open", () => mark("Live"));
   source.addEventListener("message", (event) => {
     if (Number(event.lastEventId) <= Number(place.dataset.version)) return; // the page shows it already
     tell("changed");
@@ -185,7 +185,7 @@ function follow(place) {
   source.addEventListener("error", () => {
     // Closed for good: all was told, or the login has ended, which the next request finds out.
     if (source.readyState === EventSource.CLOSED) tell("changed");
-    mark(false);
+    mark(source.readyState === EventSource.CLOSED ? "" : "Connecting again…");
   });
   return source;
 }
