@@ -18,11 +18,14 @@ const FIELDS = "textarea, select, input[type=text], input[type=email], input[typ
 const pathOf = (form) => new URL(form.action).pathname;
 const postsOf = () => [...document.forms].filter((form) => form.method === "post");
 
-// What a form holds, and whether it is folded out.
+// What a form holds, what of it was typed on this page, and whether it is folded out.
 const typedIn = (form) => ({
   path: pathOf(form),
   open: Boolean(form.closest("details")?.open),
   fields: [...form.querySelectorAll(FIELDS)].map((each) => [each.name, each.value, each.checked]),
+  texts: [...form.querySelectorAll("textarea, input[type=text]")]
+    .filter((each) => each.value !== each.defaultValue)
+    .map((each) => each.value),
 });
 
 // Puts it into a form; whether that changed anything.
@@ -49,8 +52,13 @@ function tellThere(text) {
   document.getElementById("notices").append(told);
 }
 
+function tellGone(typed) {
+  for (const text of typed.texts) tellThere(`Things have moved on, and the form is gone. You had typed: ${text}`);
+}
+
 function keepTyped(forms) {
-  sessionStorage.setItem(KEPT, JSON.stringify({ who: document.body.dataset.who, typed: forms.map(typedIn) }));
+  const kept = { who: document.body.dataset.who, page: location.pathname, typed: forms.map(typedIn) };
+  sessionStorage.setItem(KEPT, JSON.stringify(kept));
 }
 
 function giveBackTyped() {
@@ -60,9 +68,10 @@ function giveBackTyped() {
   sessionStorage.removeItem(KEPT);
   if (!kept?.refused || kept.who !== document.body.dataset.who) return;
   let given = false;
-  for (const form of postsOf()) {
-    const typed = kept.typed.find((each) => each.path === pathOf(form));
-    if (typed && fillIn(form, typed)) given = true;
+  for (const typed of kept.typed) {
+    const form = postsOf().find((each) => pathOf(each) === typed.path);
+    if (form) given = fillIn(form, typed) || given;
+    else if (kept.page === location.pathname) tellGone(typed);
   }
   if (given) tellThere("What you typed is here again. It has not been sent.");
 }
@@ -72,12 +81,7 @@ const before = new WeakMap();
 document.addEventListener("htmx:beforeSwap", (event) => {
   const target = event.detail.target;
   if (event.detail.xhr.status >= 400 || !target.querySelector("form[method=post]")) return;
-  const forms = [...target.querySelectorAll("form[method=post]")].map((form) => ({
-    ...typedIn(form),
-    texts: [...form.querySelectorAll("textarea, input[type=text]")]
-      .filter((each) => each.value !== each.defaultValue)
-      .map((each) => each.value),
-  }));
+  const forms = [...target.querySelectorAll("form[method=post]")].map(typedIn);
   before.set(target, { forms, focus: target.contains(document.activeElement) ? document.activeElement.id : "" });
 });
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -88,7 +92,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   for (const typed of kept.forms) {
     const form = now.find((each) => pathOf(each) === typed.path);
     if (form) fillIn(form, typed);
-    else for (const text of typed.texts) tellThere(`The job has moved on, and the form is gone. You had typed: ${text}`);
+    else tellGone(typed);
   }
   if (kept.focus) document.getElementById(kept.focus)?.focus();
 });
