@@ -85,6 +85,7 @@ def test_a_job_is_cancelled_and_tried_again(inside: Page, make_job: MakeJob) -> 
     inside.get_by_role("button", name="Cancel the job").click()
     expect(state(inside)).to_have_text("Cancelled")
     expect(inside.get_by_text("Not this week").first).to_be_visible()
+    expect(inside.locator("#live-mark")).to_have_text("")  # nothing more will happen
     inside.get_by_role("button", name="Retry").click()
     expect(inside.get_by_text("This is a new job of the same issue.")).to_be_visible()
     expect(inside.get_by_role("link", name="an earlier job")).to_have_attribute("href", f"/console/local/jobs/{job}")
@@ -147,9 +148,16 @@ def test_what_was_typed_is_there_again_after_a_refusal(
     log_in_again(inside, installation)
     expect(inside.get_by_text("What you typed is here again. It has not been sent.")).to_be_visible()
     expect(comment).to_have_value("Take the second one, please.")
+    inside.route("**/jobs/*/stream", lambda route: route.abort())  # so that the page does not know yet
+    inside.reload()
+    comment.fill("Not that way.")
     installation.call("POST", f"/organizations/local/jobs/{job}/cancel", {"reason": "Not this week"})
+    inside.get_by_role("button", name="Send back").click()
+    expect(inside.get_by_role("heading", name="Not now")).to_be_visible()
+    inside.get_by_role("link", name="Back to the form").click()
+    expect(inside.locator("#notices")).to_contain_text("You had typed: Not that way.")
     inside.goto("/console/local/repositories")
-    expect(inside.get_by_text("What you typed")).to_have_count(0)
+    expect(inside.locator("#notices")).to_have_text("")
     inside.get_by_role("link", name="sample").click()
     budget = inside.get_by_label("Budget of an issue, US dollars")
     budget.fill("two")
@@ -170,6 +178,24 @@ def test_what_was_typed_is_there_again_after_a_refusal(
     budget.fill("")
     inside.get_by_role("button", name="Save").click()
     expect(budget).to_have_value("")
+
+
+def test_what_is_being_typed_stays_while_the_job_moves_on(
+    inside: Page, installation: Installation, make_job: MakeJob
+) -> None:
+    job = make_job(asks_approval=True)
+    inside.goto(f"/console/local/jobs/{job}")
+    inside.get_by_label("What the planner should do otherwise").fill("Not that way.")
+    inside.locator("summary", has_text="Cancel the job").click()
+    why = inside.get_by_label("Why")
+    why.fill("Not this week")
+    plan = installation.call("GET", f"/organizations/local/jobs/{job}/plan").json()
+    installation.call("POST", f"/organizations/local/jobs/{job}/plan/approve", {"plan_hash": plan["hash"]})
+    expect(state(inside)).to_have_text(PULL)
+    expect(inside.get_by_text("Its pull request is open, and stays as it is")).to_be_visible()
+    expect(why).to_have_value("Not this week")
+    expect(why).to_be_focused()
+    expect(inside.locator("#notices")).to_contain_text("You had typed: Not that way.")
 
 
 def test_a_form_is_sent_once_and_what_destroys_asks_first(inside: Page, installation: Installation) -> None:

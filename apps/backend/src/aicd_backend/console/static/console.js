@@ -18,12 +18,47 @@ const FIELDS = "textarea, select, input[type=text], input[type=email], input[typ
 const pathOf = (form) => new URL(form.action).pathname;
 const postsOf = () => [...document.forms].filter((form) => form.method === "post");
 
+// What a form holds, what of it was typed on this page, and whether it is folded out.
+const typedIn = (form) => ({
+  path: pathOf(form),
+  open: Boolean(form.closest("details")?.open),
+  fields: [...form.querySelectorAll(FIELDS)].map((each) => [each.name, each.value, each.checked]),
+  texts: [...form.querySelectorAll("textarea, input[type=text]")]
+    .filter((each) => each.value !== each.defaultValue)
+    .map((each) => each.value),
+});
+
+// Puts it into a form; whether that changed anything.
+function fillIn(form, typed) {
+  const places = [...form.querySelectorAll(FIELDS)];
+  let changed = false;
+  for (const [name, value, checked] of typed.fields) {
+    const field = places.find((each) => each.name === name && (each.type !== "checkbox" || each.value === value));
+    if (!field || (field.type === "checkbox" ? field.checked === checked : field.value === value)) continue;
+    if (field.type === "checkbox") field.checked = checked;
+    else field.value = value;
+    changed = true;
+  }
+  if (changed || typed.open) {
+    for (let box = form.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+  }
+  return changed;
+}
+
+function tellThere(text) {
+  const told = document.createElement("p");
+  told.className = "notice ask";
+  told.textContent = text;
+  document.getElementById("notices").append(told);
+}
+
+function tellGone(typed) {
+  for (const text of typed.texts) tellThere(`Things have moved on, and the form is gone. You had typed: ${text}`);
+}
+
 function keepTyped(forms) {
-  const typed = forms.map((form) => ({
-    path: pathOf(form),
-    fields: [...form.querySelectorAll(FIELDS)].map((each) => [each.name, each.value, each.checked]),
-  }));
-  sessionStorage.setItem(KEPT, JSON.stringify({ who: document.body.dataset.who, typed }));
+  const kept = { who: document.body.dataset.who, page: location.pathname, typed: forms.map(typedIn) };
+  sessionStorage.setItem(KEPT, JSON.stringify(kept));
 }
 
 function giveBackTyped() {
@@ -33,25 +68,34 @@ function giveBackTyped() {
   sessionStorage.removeItem(KEPT);
   if (!kept?.refused || kept.who !== document.body.dataset.who) return;
   let given = false;
-  for (const form of postsOf()) {
-    const typed = kept.typed.find((each) => each.path === pathOf(form));
-    for (const [name, value, checked] of typed?.fields ?? []) {
-      const field = [...form.querySelectorAll(FIELDS)].find(
-        (each) => each.name === name && (each.type !== "checkbox" || each.value === value),
-      );
-      if (!field || (field.type === "checkbox" ? field.checked === checked : field.value === value)) continue;
-      if (field.type === "checkbox") field.checked = checked;
-      else field.value = value;
-      for (let box = field.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
-      given = true;
-    }
+  for (const typed of kept.typed) {
+    const form = postsOf().find((each) => pathOf(each) === typed.path);
+    if (form) given = fillIn(form, typed) || given;
+    else if (kept.page === location.pathname) tellGone(typed);
   }
-  if (!given) return;
-  const told = document.createElement("p");
-  told.className = "notice ask";
-  told.textContent = "What you typed is here again. It has not been sent.";
-  document.getElementById("notices").append(told);
+  if (given) tellThere("What you typed is here again. It has not been sent.");
 }
+
+// A part of the page that is shown anew, since the job has moved on, keeps what is being typed there, and where.
+const before = new WeakMap();
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const target = event.detail.target;
+  if (event.detail.xhr.status >= 400 || !target.querySelector("form[method=post]")) return;
+  const forms = [...target.querySelectorAll("form[method=post]")].map(typedIn);
+  before.set(target, { forms, focus: target.contains(document.activeElement) ? document.activeElement.id : "" });
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  const kept = before.get(event.detail.target);
+  if (!kept) return;
+  before.delete(event.detail.target);
+  const now = [...event.detail.target.querySelectorAll("form[method=post]")];
+  for (const typed of kept.forms) {
+    const form = now.find((each) => pathOf(each) === typed.path);
+    if (form) fillIn(form, typed);
+    else tellGone(typed);
+  }
+  if (kept.focus) document.getElementById(kept.focus)?.focus();
+});
 
 function markRefused() {
   const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
@@ -127,11 +171,11 @@ function follow(place) {
       htmx.trigger(document.body, what);
     }, 250);
   };
-  const mark = (live) => {
+  const mark = (text) => {
     const told = document.getElementById("live-mark");
-    if (told) told.textContent = live ? "Live" : "Connecting again…";
+    if (told) told.textContent = text;
   };
-  source.addEventListener("open", () => mark(true));
+  source.addEventListener("open", () => mark("Live"));
   source.addEventListener("message", (event) => {
     if (Number(event.lastEventId) <= Number(place.dataset.version)) return; // the page shows it already
     tell("changed");
@@ -145,7 +189,7 @@ function follow(place) {
   source.addEventListener("error", () => {
     // Closed for good: all was told, or the login has ended, which the next request finds out.
     if (source.readyState === EventSource.CLOSED) tell("changed");
-    mark(false);
+    mark(source.readyState === EventSource.CLOSED ? "" : "Connecting again…");
   });
   return source;
 }
