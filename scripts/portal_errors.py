@@ -1,15 +1,20 @@
 """The catalogue of stable error codes for the developer portal, read from the code, which alone declares them.
 
 A code stands where an error is made (`NotFoundError("…", code="no_such_job")`), as a class's `default_code`, in the
-edge's `RefusedError(403, "login_unknown", "…")` or a tuple of those three, and in docstrings under `Raises:`.
+edge's `RefusedError(403, "login_unknown", "…")` or a tuple of those three, in docstrings under `Raises:`, and where one
+is handed to something that has a `code` (portal_reasons.py).
 """
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+
+import portal_reasons
+from portal_reasons import text_of
 
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+|[a-z]{4,}")
 RAISES = re.compile(r"^(\w+Error): ((?:.|\n(?!\w+Error:))*)", re.MULTILINE)
@@ -26,6 +31,10 @@ STATUSES: Mapping[str, int] = {
     "INTERNAL": 500,
 }
 """What the API answers for each `ErrorKind`, as a test of it compares; the public tree has no API server to ask."""
+
+
+REASON = 0
+"""In the place of a status: of codes that stand on a job, a webhook, a meter event or a decision, and are no answer."""
 
 
 @dataclass(frozen=True, order=True)
@@ -52,8 +61,18 @@ def catalogue(root: Path) -> list[Coded]:
     speaking = {coded.code for coded in made if coded.message}
     silent = {Coded(each.code, each.status, said.get(each.code, "")) for each in made | told if not each.message}
     found = {each for each in made if each.message} | {each for each in silent if each.code not in speaking}
+    found |= {coded for coded in _handed(trees, kinds) if coded.code not in known}
     better = dict(pair for tree in trees for node in ast.walk(tree) for pair in _overridden(node))
     return sorted(Coded(each.code, better.get(each.code, each.status), each.message) for each in found)
+
+
+def _handed(trees: Sequence[ast.Module], kinds: Mapping[str, tuple[int, str]]) -> Iterator[Coded]:
+    """What is handed to something that takes a code, and the classes' own codes; with a status if an answer has one."""
+    yield from (Coded(code, status) for status, code in kinds.values())
+    for each in portal_reasons.handed(trees, kinds):
+        if CODE.fullmatch(each.code):
+            of_class = kinds[each.error][0] if each.error else REASON
+            yield Coded(each.code, each.status or of_class, each.message)
 
 
 def _overridden(node: ast.AST) -> Iterator[tuple[str, int]]:
@@ -86,17 +105,17 @@ def _made(node: ast.AST, kinds: Mapping[str, tuple[int, str]]) -> Iterator[Coded
         status, default = kinds[name]
         given = next((word.value for word in node.keywords if word.arg == "code"), ast.Constant(default))
         if isinstance(given, ast.Constant) and isinstance(given.value, str):
-            yield Coded(given.value, status, _text(node.args[0]) if node.args else "")
+            yield Coded(given.value, status, text_of(node.args[0]) if node.args else "")
     parts = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else []
     match parts[:3]:
         case [ast.Constant(value=int(status)), ast.Constant(value=str(code)), sentence] if 400 <= status < 600:
-            yield Coded(code, status, _text(sentence))
+            yield Coded(code, status, text_of(sentence))
         case _:
             pass
     for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
         match key, value:
             case ast.Constant(value=int(status)), ast.Call(args=[ast.Constant(value=str(code)), _, sentence]):
-                yield Coded(code, status, _text(sentence))
+                yield Coded(code, status, text_of(sentence))
             case _:
                 pass
 
@@ -115,25 +134,17 @@ def _said(node: ast.AST, known: set[str]) -> Iterator[tuple[str, str]]:
     """A code and the sentence that follows it, in a tuple or a call."""
     parts = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else []
     for code, sentence in pairwise(parts):
-        if isinstance(code, ast.Constant) and code.value in known and " " in (text := _text(sentence)):
+        if isinstance(code, ast.Constant) and code.value in known and " " in (text := text_of(sentence)):
             yield str(code.value), text
-
-
-def _text(node: ast.expr) -> str:
-    """The text that an expression makes, as far as it is the same each time."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.JoinedStr):
-        return "".join(_text(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
-    return _text(node.left) + _text(node.right) if isinstance(node, ast.BinOp) else "…"
 
 
 def page(root: Path) -> str:
     """The catalogue as Markdown tables, one for each status."""
     found = catalogue(root)
     lines: list[str] = []
-    for status in sorted({coded.status for coded in found}):
-        lines += ["", f"## {status}", "", "| code | it says |", "| --- | --- |"]
+    for status in sorted({coded.status for coded in found}, key=lambda status: status or math.inf):
+        title = str(status) if status else "Reasons, of jobs, webhooks and meter events"
+        lines += ["", f"## {title}", "", "| code | it says |", "| --- | --- |"]
         here = [coded for coded in found if coded.status == status]
         for code in sorted({coded.code for coded in here}):
             texts = [coded.message for coded in here if coded.code == code and coded.message.strip("… ")]

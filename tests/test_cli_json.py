@@ -14,7 +14,6 @@ from shops import AICD, ISSUE, Shop, shop
 
 __all__ = ["shop"]
 WITHOUT = {
-    "demo": "shows a person what happens; `aicd run --json` is for programs",
     "worker": "runs until it is stopped",
     "up": "runs until it is stopped; its first start shows a key alone",
     "serve": "runs until it is stopped",
@@ -22,7 +21,6 @@ WITHOUT = {
     "openapi": "what it prints is JSON",
     "policy show": "what it prints is JSON",
     "org export": "what it prints is JSON Lines",
-    "journal export": "what it prints is JSON Lines",
 }
 
 
@@ -54,7 +52,11 @@ def test_stdout_is_exactly_one_json_value(shop: Shop, tmp_path: Path):
     keys = {"AICD_SECRET_KEYS": "k1:" + "A" * 43 + "="}
     lines = shop.run("logs", job, "--json").stdout.splitlines()  # as its help says, an object on each line
     assert {json.loads(line)["kind"] for line in lines} >= {"event", "command"}
+    cassette = tmp_path / "job.jsonl"
+    exported = json.loads(shop.run("journal", "export", job, "--to", str(cassette), "--json").stdout)
+    assert exported == {"file": str(cassette), "lines": len(cassette.read_text().splitlines()), "replayable": True}
     for arguments in (
+        ("demo", "--dir", str(tmp_path / "demo")),
         ("jobs",),
         ("keys", "rotate"),
         ("org", "triggers"),
@@ -70,6 +72,32 @@ def test_stdout_is_exactly_one_json_value(shop: Shop, tmp_path: Path):
             pytest.fail(f"{arguments}: {done.stdout!r}, {done.stderr}")
         assert isinstance(found, dict), arguments
         assert (done.returncode == 0) is not ({"job_id", "state", "code", "reason"} == found.keys()), arguments
+
+
+def test_the_shell_completes_ids_of_jobs(shop: Shop, tmp_path: Path):
+    job = json.loads(shop.run("run", "--issue", ISSUE, "--json").stdout)["job_id"]
+    typed = f"aicd {{command}} --data-dir {tmp_path / '{place}'} {{begun}}"
+
+    def completed(command: str, begun: str, *, place: str = "data", **environment: str) -> list[str]:
+        words = typed.format(command=command, begun=begun, place=place)
+        asked = {"_AICD_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        told = {"PATH": shop.environment()["PATH"], "HOME": str(tmp_path), **environment, **asked}
+        done = subprocess.run([AICD], env=told, capture_output=True, text=True, timeout=120)
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    assert completed("journal export", job[:9], **shop.environment()) == [job]
+    of_jobs = {
+        name: parameter._custom_shell_complete  # of click's, which has no public name for it
+        for name, command in commands(get_command(app))
+        for parameter in command.params
+        if parameter.metavar == "JOB"
+    }
+    assert len(of_jobs) >= 7
+    assert None not in of_jobs.values(), "say JobArgument"
+    assert completed("show", job[:9], place="gone") == []
+    assert not (tmp_path / "gone").exists(), "no database is begun for it"
+    assert completed("show", job[:9], AICD_DATABASE_URL="postgresql://127.0.0.1:1/x") == []
 
 
 def test_the_shell_completes_commands_and_options(tmp_path: Path):

@@ -9,11 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from aicd_core.orchestrator import LIMIT_CODES
 from aicd_github.webhooks.events import KINDS
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 portal = importlib.import_module("build_portal")
+WRITTEN = (
+    r'\b(?:default_)?code ?= ?"([a-z_]{4,})"',
+    r'\b(?:ignored|failed)\(\s*"([a-z_]+)"',
+    r'\bStepResult\(\s*[\w.]+,\s*"([a-z_]+)"',
+    r'\b(?:job|error|decision|outcome)\.code == "([a-z_]+)"',
+    r'\b_?RefusedError\(\s*\d+,\s*"([a-z_]+)"',
+)
+"""How a code stands in the code: where one is made, and where one is asked for."""
 HEAD = '<link rel="stylesheet" href="a.css"><a id="here" href="#here">x</a>'
 
 
@@ -59,12 +68,18 @@ def test_the_catalogue_has_every_code_that_is_made(site: Path):
     ):
         assert f"<code>{code}</code>" in page
     found = {coded.code: coded for coded in portal.portal_errors.catalogue(ROOT)}
-    written = set()
+    written = dict[str, Path]()
     for path in ROOT.glob("*/*/src/**/*.py"):
         if "testing" not in path.parts:
-            written |= set(re.findall(r'Error\([^()]*code="([a-z_]+)"', path.read_text()))
-    assert written
-    assert written <= set(found)
+            text = path.read_text()
+            assert not re.search(r"\bcode=f\"", text), f"{path}: no reader of it finds a code that is put together"
+            written |= dict.fromkeys((code for way in WRITTEN for code in re.findall(way, text)), path)
+    assert len(written) > 200
+    assert {code: path for code, path in written.items() if code not in found} == {}
+    assert found.keys() >= {*LIMIT_CODES.values(), "step_timeout", "trigger_permission", "model_timeout"}
+    limit = found["time_limit"]
+    assert (limit.status, limit.message[:17]) == (portal.portal_errors.REASON, "The time limit of")
+    assert "<code>review_rejected</code>" in page.partition("Reasons, of jobs")[2]
     assert "is not a job's id" in found["bad_job_id"].message
 
 

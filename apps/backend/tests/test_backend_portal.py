@@ -79,3 +79,4 @@ def test_the_catalogue_of_errors_has_the_statuses_that_the_api_answers_with() ->
     assert {kind.name: status for kind, status in STATUS_OF_KIND.items()} == errors.STATUSES
     found = {coded.code: coded.status for coded in errors.catalogue(ROOT)}
     assert (found["stale_revision"], found["rate_limited"], found["login_unknown"]) == (412, 429, 403)
+    assert (found["payment_overdue"], found["plan_limit"], found["request_timed_out"]) == (402, 402, 503)

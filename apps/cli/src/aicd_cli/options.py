@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from aicd_cli.completing import job_ids
+
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -14,6 +16,8 @@ DataDir = Annotated[
         show_default=False,
     ),
 ]
+JOB = typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.", autocompletion=job_ids)
+JobArgument = Annotated[str, JOB]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout; everything else goes to stderr.")
 ]

@@ -11,7 +11,7 @@ import typer
 from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.hosts import Hosts
-from aicd_cli.options import AsJson, DataDir
+from aicd_cli.options import AsJson, DataDir, JobArgument
 from aicd_cli.prices import Price, price_of
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import Store, load_settings, make_parts, open_dispatch, open_store
@@ -26,8 +26,6 @@ from aicd_core.text import one_line
 CANCEL_EXAMPLE = 'Example:  aicd cancel 01a20a19-b883-7345-9527-cba0433a3c7f --reason "Not needed any more."'
 APPROVE_EXAMPLE = "Example:  aicd approve 01a20a19-b883-7345-9527-cba0433a3c7f --plan 4be1f0c2a97d"
 RESUME_EXAMPLE = "Example:  aicd resume 01a20a19-b883-7345-9527-cba0433a3c7f --time-limit 7200"
-
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.")]
 
 
 def cancel_command(

@@ -10,6 +10,7 @@ import typer
 
 from aicd_cli.commands.run import RunRequest, run
 from aicd_cli.exit_codes import ExitCode
+from aicd_cli.options import AsJson
 from aicd_cli.process import run_process
 from aicd_cli.runtime import load_settings, open_store
 from aicd_cli.sample import ISSUE, make_sample
@@ -18,6 +19,7 @@ from aicd_core.db.pages import PageRequest
 from aicd_core.errors import InvalidInputError
 from aicd_core.jobs import repository as jobs
 from aicd_core.orchestrator import IssueText, read_report
+from aicd_core.settings import Settings
 
 EXAMPLE = "Example:  aicd demo --dir /tmp/aicd-demo"
 
@@ -26,18 +28,19 @@ def command(
     directory: Annotated[
         Path | None, typer.Option("--dir", metavar="D", help="Where to put it; default: a new folder in /tmp.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run the main job on a sample repository: a wrong patch is rejected, the next one becomes a pull request."""
 
     async def work() -> ExitCode:
         place = (directory or Path(tempfile.mkdtemp(prefix="aicd-demo-"))).absolute()
-        return await show_demo(place)
+        return await show_demo(place, as_json=as_json)
 
-    run_process(work, as_json=False)
+    run_process(work, as_json=as_json)
 
 
-async def show_demo(place: Path) -> ExitCode:
-    """Makes the sample in `place`, runs the job, and shows what came of it."""
+async def show_demo(place: Path, *, as_json: bool = False) -> ExitCode:
+    """Makes the sample in `place`, runs the job, and shows what came of it; as JSON, what `aicd run --json` does."""
     try:
         sample = make_sample(place / "sample")
     except OSError as error:
@@ -45,12 +48,21 @@ async def show_demo(place: Path) -> ExitCode:
             f"The sample cannot be made in {place}: {error.strerror}. Choose another --dir."
         ) from error
     settings = load_settings(place / "data")
-    _say(f"A sample repository with a failing test is in {sample}. The issue:\n\n{ISSUE}")
+    if not as_json:
+        _say(f"A sample repository with a failing test is in {sample}. The issue:\n\n{ISSUE}")
     issue = IssueText.parse(ISSUE.encode(), max_bytes=settings.issue_max_bytes, name="The issue")
     request = RunRequest(
-        str(sample), issue, agent="dummy", base=None, yes=True, anew=True, as_json=False, data_dir=settings.data_dir
+        str(sample), issue, agent="dummy", base=None, yes=True, anew=True, as_json=as_json, data_dir=settings.data_dir
     )
     code = await run(settings, request)
+    if not as_json:
+        await _show(settings, sample)
+        _say(f"\nLook around:  cd {sample} && git log --all --oneline\nRemove it:    rm -r {place}")
+    return code
+
+
+async def _show(settings: Settings, sample: Path) -> None:
+    """The story of the only job, and its diff."""
     async with open_store(settings) as store:
         async with store.database.read(store.tenant) as session:
             job = (await jobs.list_jobs(session, store.tenant, PageRequest(limit=1))).items[0]
@@ -63,8 +75,6 @@ async def show_demo(place: Path) -> ExitCode:
         sys.stdout.flush()
         shown = await asyncio.create_subprocess_exec("git", "--no-pager", "-C", str(sample), "diff", branches)
         await shown.wait()
-    _say(f"\nLook around:  cd {sample} && git log --all --oneline\nRemove it:    rm -r {place}")
-    return code
 
 
 def _say(text: str) -> None:

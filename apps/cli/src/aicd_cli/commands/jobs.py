@@ -13,7 +13,7 @@ from rich.text import Text
 
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.following import following
-from aicd_cli.options import AsJson, DataDir
+from aicd_cli.options import AsJson, DataDir, JobArgument
 from aicd_cli.prices import price_of
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import Store, load_settings, open_store
@@ -116,7 +116,7 @@ def _tell_changes(page: Page[JobView], seen: dict[JobId, int], *, as_json: bool)
 
 
 def show_command(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.")],
+    job: JobArgument,
     logs: Annotated[
         bool, typer.Option("--logs", help="Print the whole logs of the last round's commands that were cut short.")
     ] = False,

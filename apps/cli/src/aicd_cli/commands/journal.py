@@ -11,8 +11,8 @@ import typer
 
 from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
-from aicd_cli.options import DataDir
-from aicd_cli.process import run_process
+from aicd_cli.options import AsJson, DataDir, JobArgument
+from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, open_store
 from aicd_core.errors import InvalidInputError
 from aicd_core.orchestrator import export_cassette, redaction_of
@@ -32,9 +32,10 @@ def group() -> None:
 
 @app.command("export", epilog=EXPORT_EXAMPLE)
 def export_command(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.")],
+    job: JobArgument,
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file.")],
     data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a job's journal as a cassette: its results, each request and each reply, as JSON Lines.
 
@@ -54,12 +55,15 @@ def export_command(
                     file.write(line)
                     lines += 1
                     planned = planned or line.startswith(PLAN_LINE)
+        if as_json:
+            show({"file": str(to), "lines": lines, "replayable": planned})
+            return ExitCode.OK
         play = f"Play them:  aicd replay --cassette {to} --repo ."
         none = "The job has no plan, so there is nothing to replay; what was said to models is there to be read."
         sys.stdout.write(f"{number_of(lines, 'line')} are in {to}. {play if planned else none}\n")
         return ExitCode.OK
 
-    run_process(work, as_json=False)
+    run_process(work, as_json=as_json)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import typer
 from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.following import following
-from aicd_cli.options import DataDir
+from aicd_cli.options import DataDir, JobArgument
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import Store, load_settings, open_store
 from aicd_core.db.pages import MAX_PAGE, PageRequest, cursor_of
@@ -33,7 +33,7 @@ LAST_WORDS_SECONDS = GATHER_SECONDS + 1.0
 
 
 def command(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.")],
+    job: JobArgument,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as it happens, until the job has ended or Ctrl-C.")
     ] = False,

@@ -14,7 +14,7 @@ import typer
 from aicd_cli.commands.jobs import parse_job_id
 from aicd_cli.exit_codes import ExitCode
 from aicd_cli.hosts import Hosts
-from aicd_cli.options import AsJson, DataDir
+from aicd_cli.options import JOB, AsJson, DataDir
 from aicd_cli.process import run_process, show
 from aicd_cli.runtime import load_settings, make_parts, open_store, prepare_data_dir, require_disk_space
 from aicd_cli.views import open_view
@@ -29,9 +29,7 @@ HASH_SHOWN = 16
 
 
 def command(
-    job: Annotated[
-        str | None, typer.Argument(metavar="JOB", help="The job's id, as `aicd jobs` lists it.", show_default=False)
-    ] = None,
+    job: Annotated[str | None, JOB] = None,
     cassette: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Play a file of `aicd journal export` instead of a job of the database."),

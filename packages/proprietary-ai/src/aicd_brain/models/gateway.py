@@ -11,6 +11,14 @@ from aicd_brain.models.retries import Patience, insist
 from aicd_core.contracts import AgentSession, Left, ModelReply, ModelRequest, Usage
 from aicd_core.errors import StepFailedError, UnavailableError
 
+CODES = {
+    Fault.RATE_LIMITED: "model_rate_limited",
+    Fault.OVERLOADED: "model_overloaded",
+    Fault.UNREACHABLE: "model_unreachable",
+    Fault.CUT_OFF: "model_cut_off",
+}
+"""Of the faults that may pass, where they did not."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -136,5 +144,5 @@ def _explained(error: ProviderError, models: tuple[str, ...]) -> Exception:
         case _:
             return UnavailableError(
                 f"{who} gave no answer: {error}. The job goes on from the call before when it is tried again.",
-                code=f"model_{error.fault.value}",
+                code=CODES[error.fault],
             )
