@@ -105,13 +105,14 @@ async def _restore(url: str, dump: Path, *options: str) -> None:
     """Runs pg_restore, which stops at the first fault.
 
     Servers before 17 know no `transaction_timeout`, which pg_restore of 17 and later sets in each of its sessions:
-    there it goes on after faults, and any other than that one counts at the end. Whoever is no superuser lays one
-    thing after the other, in the dump's order: several at once may build a wall before a foreign key, which Postgres
-    then refuses to check.
+    there it goes on after faults, and any other than that one counts at the end. It lays one thing after the other
+    there, since several sessions tell their faults into each other's lines. So it does for whoever is no superuser, in
+    the dump's order: several at once may build a wall before a foreign key, which Postgres then refuses to check.
     """
     async with connected(url) as connection:
         older = connection.info.server_version < TIMEOUT_SINCE
-        jobs = JOBS if connection.info.parameter_status("is_superuser") == "on" else "1"
+        superuser = connection.info.parameter_status("is_superuser") == "on"
+    jobs = JOBS if superuser and not older else "1"
     plain = ("--no-owner", "--no-privileges", f"--jobs={jobs}", f"--dbname={name_of(url)}")
     stop = () if older else ("--exit-on-error",)
     ended = await run(postgres_call("pg_restore", url, *stop, *plain, *options, str(dump)))
