@@ -291,10 +291,15 @@ async def test_what_no_page_of_ours_would_send_is_refused_as_the_api_refuses_it(
         ("/console/acme/policy", {"revision": "0", "note": "x" * 1001}),
         ("/console/acme/policy/try", {"revision": "0", "patch": "x" * 2_000_001}),
         ("/console/acme/keys", {"name": "x" * 1000, "scopes": "jobs:read"}),
+        ("/console/acme/keys", {"name": "brief", "scopes": "jobs:read", "days": "0"}),
+        ("/console/acme/keys", {"name": "long", "scopes": "jobs:read", "days": "3651"}),
+        (f"{at_job}/resume", {"minutes": "0"}),
+        ("/console/acme/members/invite/new", {"email": "a@b.test", "role": "viewer", "days": "0"}),
         ("/console/acme/members/invite/new", {"email": "a@b.test", "role": "viewer", "days": "9999"}),
     ):
         answer = await post(world, cookie, path, token | fields)
         assert answer.status_code == 400, (path, answer.status_code, answer.headers)
+    assert 'value="a@b.test"' in answer.text, "what was typed is in the form that is shown again"
 
 
 @pytest.mark.parametrize(("allowed", "told"), [(True, 200), (False, 409)])

@@ -198,6 +198,16 @@ def test_what_is_being_typed_stays_while_the_job_moves_on(
     expect(inside.locator("#notices")).to_contain_text("You had typed: Not that way.")
 
 
+def test_times_go_on_while_a_page_is_open(inside: Page, make_job: MakeJob) -> None:
+    job = make_job(asks_approval=True)
+    inside.clock.install()
+    inside.goto("/console/local/audit")
+    changed = inside.get_by_role("row", name=job).locator("time[data-ago]")
+    expect(changed).to_have_text("just now")
+    inside.clock.fast_forward("02:05:00")
+    expect(changed).to_have_text("2 h ago")
+
+
 def test_a_form_is_sent_once_and_what_destroys_asks_first(inside: Page, installation: Installation) -> None:
     inside.goto("/console/local/keys")
     inside.get_by_label("Name", exact=True).fill("once")
