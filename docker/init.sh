@@ -68,4 +68,6 @@ if [ ! -e secrets/alertmanager/alert_chat_url ]; then
 fi
 if [ ! -e .env ]; then sed "s/^DOMAIN=.*/DOMAIN=$domain/" .env.example >.env; fi
 echo "All that is secret is in $(pwd)/secrets. Keep a copy of secrets/api, secrets/worker and secrets/backup where this machine is not:"
-echo "without them backups cannot be read. Now:  docker compose -f $(pwd)/compose.yml up -d --build"
+# Where `make deploy` will bring Compose's files, they are not there yet.
+if [ -e compose.yml ]; then next="docker compose -f $(pwd)/compose.yml up -d --build"; else next="make deploy HOST=…, where you have the source"; fi
+echo "without them backups cannot be read. Now:  $next"

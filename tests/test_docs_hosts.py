@@ -111,7 +111,7 @@ def test_a_machine_is_set_up_deployed_to_and_rolled_back(there: Machine, tmp_pat
     reader.run("docs/deploy-hetzner.md", "cd deploy/hetzner/terraform")
     given = hcl2.loads((clone / "deploy/hetzner/terraform/terraform.tfvars").read_text())
     assert "AAAAC3 ada" in given["ssh_public_key"]
-    reader.run("docs/deploy-hetzner.md", "scp docker/init.sh")
+    assert "make deploy HOST=" in reader.run("docs/deploy-hetzner.md", "scp docker/init.sh")
     assert (there.opt / "secrets/api/aicd_secret_keys").is_file()
     with (there.opt / ".env").open("a") as file:
         file.write("AICD_MIN_FREE_DISK=1\n")
