@@ -1,16 +1,18 @@
 """Cancelling from another process, whatever the job is doing: its processes end, and nothing of it is left."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
 
 from aicd_core.ids import new_uuid
 from aicd_core.jobs.machine import JobState
-from aicd_core.testing.chaos.installation import Installation, installation, running, wait_until
+from aicd_core.testing.chaos.installation import AicdProcess, Installation, installation, running, wait_until
 from aicd_core.testing.chaos.repository import list_jobs
 from aicd_core.testing.chaos.work import Order, place
 from aicd_core.testing.databases import TestUrls
@@ -52,6 +54,11 @@ def nothing_is_left(made: Installation, job_id: UUID) -> None:
     assert list_jobs(made.urls.admin)[-1].lease_owner is None
 
 
+def figures(worker: AicdProcess) -> str:
+    found = re.search(r"metrics at (http://\S+/metrics)", worker.said())
+    return httpx.get(found[1], timeout=60).text if found else ""
+
+
 def a_long_sleep() -> str:
     """A command that no other test runs."""
     return f"sleep {3600 + new_uuid().int % 1_000_000}.5"
@@ -70,11 +77,13 @@ def test_a_queued_job(made: Installation):
 def test_a_job_that_waits_for_the_model(made: Installation, held: int, doing: JobState):
     job_id = ordered(made, turns=1)
     made.model.hold_from(held)
+    made.settings["AICD_METRICS_PORT"] = "0"
     worker = made.worker("first")
     wait_until(lambda: len(made.model.calls()) == held, "the call that is held")
     assert state(made) is doing
     cancel(made, job_id)
     nothing_is_left(made, job_id)
+    wait_until(lambda: "\naicd_leases_lost_total 1.0\n" in figures(worker), "a lease that is counted as lost")
     assert worker.process.poll() is None
 
 

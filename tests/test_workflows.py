@@ -113,6 +113,22 @@ def test_every_make_target_and_script_that_they_run_is_there():
                 assert (ROOT / name).is_file(), f"{path.name}: {name}"
 
 
+def test_every_lock_of_what_runs_or_builds_is_audited():
+    (audit,) = (
+        script for script in scripts(GITHUB / "workflows/security.yml") if "pip-audit" in script and "for" in script
+    )
+    found = re.search(r"for lock in (.*); do", audit)
+    assert found
+    audited = found[1].split()
+    pins = {line for name in audited for line in (ROOT / name).read_text().splitlines() if "==" in line}
+    for path in (
+        *ROOT.glob("*.lock"),
+        *(lock for top in ("docker", "docs", ".github") for lock in (ROOT / top).glob("*.lock")),
+    ):
+        beside = {line for line in path.read_text().splitlines() if "==" in line} - pins
+        assert not beside, f"{path} has what security.yml does not audit"
+
+
 def test_shellcheck_has_nothing_to_say(tmp_path: Path):
     program = debian_program("shellcheck")
     checked = [*(ROOT / "scripts").glob("*.sh"), *(ROOT / "deploy").rglob("*.sh")]

@@ -219,7 +219,9 @@ async def test_the_dead_hold_no_lease_and_neither_do_those_whom_nobody_buried(
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
         assert is_gone(owner)
+        freed = REGISTRY.get_sample_value("aicd_leases_freed_total") or 0
         await free_dead_leases(system)
+        assert REGISTRY.get_sample_value("aicd_leases_freed_total") == freed + 1
         assert ask(database_urls, "SELECT lease_owner, woken_at FROM jobs") == [(None, None)]
     finally:
         child.kill()

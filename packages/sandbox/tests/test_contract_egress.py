@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aicd_core.contracts import CommandResult, Denial, SandboxSession
+from aicd_core.telemetry.metrics import REGISTRY
 from aicd_sandbox.egress.proxy import Internet, Streams
 from aicd_sandbox.egress.rules import Address
 
@@ -139,7 +140,9 @@ async def test_the_proxy_itself_refuses_a_command_without_network(
 async def test_everything_else_is_denied_and_told(fetch: Fetch, internet: SmallInternet, url: str, reason: str) -> None:
     internet.names["inside.test"] = [ipaddress.ip_address("169.254.169.254")]
     internet.names["mixed.test"] = [PUBLIC, ipaddress.ip_address("127.0.0.1")]
+    denied = REGISTRY.get_sample_value("aicd_sandbox_denials_total") or 0
     result = await fetch(url, "allowed.test", "inside.test", "mixed.test")
+    assert REGISTRY.get_sample_value("aicd_sandbox_denials_total") == denied + 1
     assert result.output.startswith("403 AI-CD refused the connection")
     assert [denial.reason for denial in result.denials] == [reason]
     assert internet.dialled == []
