@@ -226,6 +226,7 @@ async def test_a_login_by_key_is_on_record(world: World) -> None:
     await enter(world, issued.token.reveal())
     found = await get(world, await cookie_of(world), f"/console/acme/audit?action=session.opened&actor={issued.key.id}")
     assert str(issued.key.id) in found.text
+    assert f"api key “{issued.key.name}”" in found.text
 
 
 async def test_without_secret_keys_such_a_login_is_the_processs_own_and_in_production_there_is_none(

@@ -15,7 +15,7 @@ from aicd_backend.console.forms import TOKEN, token_of
 from aicd_backend.problems import Problem, RefusedError, problem_of
 from aicd_backend.request_id import request_id_of
 from aicd_core.errors import AicdError
-from aicd_core.tenancy.permissions import Permission
+from aicd_core.tenancy.permissions import Permission, Role
 from aicd_core.tenancy.principals.values import KeyPrincipal
 
 PLAIN: Mapping[str, str] = {
@@ -114,7 +114,7 @@ def _around(request: Request) -> dict[str, Any]:
     powers = here.powers if here else frozenset[Permission]()
     return {
         "caller": caller,
-        "is_key": caller is not None and isinstance(caller.principal, KeyPrincipal),
+        "who": _who(caller, here),
         "token": token_of(caller.credential) if caller else "",
         "org": here.place.slug if here else None,
         "base": at(here) if here else "",
@@ -125,3 +125,11 @@ def _around(request: Request) -> dict[str, Any]:
         "now": caller.now if caller else None,
         "done": DONE.get(request.query_params.get("done", "")),
     }
+
+
+def _who(caller: Caller | None, here: TenantCaller | None) -> str:
+    """As what somebody is here."""
+    if caller is not None and isinstance(caller.principal, KeyPrincipal):
+        return "API key"
+    role = here.place.grant if here else None
+    return f"Logged in, {role.value}" if isinstance(role, Role) else "Logged in"
