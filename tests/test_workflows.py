@@ -129,6 +129,23 @@ def test_every_lock_of_what_runs_or_builds_is_audited():
         assert not beside, f"{path} has what security.yml does not audit"
 
 
+def test_dependabot_sees_every_npm_lock_and_those_of_clients_are_audited():
+    seen = next(
+        each["directories"]
+        for each in yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
+        if each["package-ecosystem"] == "npm"
+    )
+    locks = {
+        f"/{path.parent.relative_to(ROOT)}"
+        for top in ("clients", "tests")
+        for path in (ROOT / top).glob("*/package-lock.json")
+    }
+    assert locks == set(seen)
+    steps = [step for _, job in jobs(GITHUB / "workflows/security.yml") for step in job["steps"]]
+    audited = {f"/{step['working-directory']}" for step in steps if "npm audit" in step.get("run", "")}
+    assert audited == {place for place in locks if place.startswith("/clients")}
+
+
 def test_shellcheck_has_nothing_to_say(tmp_path: Path):
     program = debian_program("shellcheck")
     checked = [*(ROOT / "scripts").glob("*.sh"), *(ROOT / "deploy").rglob("*.sh")]
