@@ -33,15 +33,15 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 @EVERY_API
 async def test_an_issue_becomes_a_pull_request_through_each_vendors_api(play, api, spans):
-    stage = play(script([PLAN], [CODE], [APPROVE]), api)
+    stage = play(script([PLAN], [[using("shell", command="date"), *CODE]], [APPROVE]), api)
     report = await stage.run()
     assert (report.job.state, report.job.reason) == (JobState.PR_OPEN, None)
     assert b"+hello world" in report.coded.change_set.patch
     assert report.coded.change.summary == "It is done."
-    assert [one.role for one in stage.server.served()] == ["planner", "coder", "coder", "coder", "critic"]
+    assert [one.role for one in stage.server.served()] == ["planner", *["coder"] * 4, "critic"]
     assert_paid_exactly(report, stage.server)
     calls = [one.attributes for one in spans.get_finished_spans() if one.name.startswith("chat ")]
-    assert len(calls) == 5, "what a tool answered is kept in the journal, too, and is no call of a model"
+    assert len(calls) == 6, "what a tool answered is kept in the journal, too, and is no call of a model"
     vendor = "anthropic" if api == "anthropic" else "openai"
     assert {(one["gen_ai.operation.name"], one["gen_ai.provider.name"]) for one in calls} == {("chat", vendor)}
     assert REGISTRY.get_sample_value(CALLS, {"model": "observation", "outcome": "answered"}) is None
