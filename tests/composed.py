@@ -15,6 +15,7 @@ import httpx
 import yaml
 
 from docs_reader import ROOT, Reader, environment_of
+from histories import git
 
 DOMAIN = "aicd.example.com"
 MACHINE = "198.51.100.1"
@@ -64,8 +65,11 @@ def operators_reader(home: Path) -> Reader:
     (plugins / "docker-compose").symlink_to(ROOT / ".venv/bin/docker-compose")
     (home / ".curlrc").write_text(f"resolve = {DOMAIN}:443:{MACHINE}\nretry = 20\nretry-connrefused\n")
     services = " ".join(sorted(images().keys() - LEFT_OUT))
+    git(home, "clone", "-q", "--bare", str(ROOT), "aicd.git")
+    git(home / "aicd.git", "update-ref", "refs/heads/main", "HEAD")  # a checkout to be tested may be of no branch
+    git(home / "aicd.git", "symbolic-ref", "HEAD", "refs/heads/main")
     standing_in = {
-        "https://github.com/OWNER/aicd.git": str(ROOT),
+        "https://github.com/OWNER/aicd.git": f"{home}/aicd.git",
         "/srv/aicd": f"{home}/aicd",
         "up -d --build": f"up -d {services}",
     }
