@@ -3,10 +3,10 @@
 import base64
 import json
 import string
-import time
 from random import Random
 
 import pytest
+from growth import LINEAR, growth
 
 from aicd_core.patches import AddedLine
 from aicd_core.policy.secrets import SecretHit, find_secrets
@@ -139,13 +139,12 @@ def test_a_comment_cannot_excuse_a_line():
     assert hits(SECRETS["a Stripe key"][0] + "  # pragma: allowlist secret")
 
 
-def test_twenty_thousand_lines_take_less_than_two_seconds():
+def test_the_search_takes_as_long_as_there_are_lines():
     random = Random(1)
     words = ["def f(self):", "return", "value", "https://acme.io/x", "password", "key =", rnd(40), "0123abcdef" * 4]
     lines = [AddedLine(f"f{n // 400}.py", n % 400 + 1, " ".join(random.choices(words, k=8))) for n in range(20_000)]
-    started = time.process_time()
     assert list(find_secrets(lines)) == []
-    assert time.process_time() - started < 2
+    assert growth(lambda count: list(find_secrets(lines[:count])), len(lines)) < LINEAR
 
 
 @pytest.mark.parametrize(
@@ -153,6 +152,4 @@ def test_twenty_thousand_lines_take_less_than_two_seconds():
     ["eyJ", "eyJaaaaaaaaaa.", "/", "://a:", "sk-", "0123abcdef", "M", "awskey", "aws'key'", "xoxb-1-", "A", "//x:"],
 )
 def test_no_long_line_stalls_the_search(unit: str):
-    started = time.process_time()
-    hits(unit * (300_000 // len(unit)))
-    assert time.process_time() - started < 2
+    assert growth(lambda size: hits(unit * (size // len(unit))), 300_000) < LINEAR

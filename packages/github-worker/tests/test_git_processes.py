@@ -52,11 +52,9 @@ def all_gone(pids: Path, within: float = 10) -> bool:
 async def test_cancelling_ends_git_and_its_children(slow_git: Path) -> None:
     task = asyncio.create_task(Git().run(GitCall(("status",))))
     await asyncio.to_thread(wait_for, slow_git)
-    started = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - started < 2
     assert all_gone(slow_git)
 
 

@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +80,9 @@ async def test_a_pattern_that_never_ends_is_stopped_and_blocks_nobody(
 ) -> None:
     monkeypatch.setattr(workspace_module, "_SEARCH_DEADLINE", 0.5)
     await workspace.write("a.txt", b"a" * 60 + b"\n")
-    started = time.monotonic()
     with pytest.raises(InvalidInputError) as caught:
         await workspace.search("(a+)+b")
     assert caught.value.code == "search_timeout"
-    assert time.monotonic() - started < 5
 
 
 async def test_a_command_runs_in_the_tree_and_is_watched(repo: Any, data_dir: Any, sandbox: Any, job_id: JobId) -> None:

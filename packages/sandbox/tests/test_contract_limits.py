@@ -1,4 +1,3 @@
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -61,10 +60,8 @@ async def test_a_command_of_the_sandbox_goes_first_when_the_machine_runs_out_of_
     assert (await run("cat /proc/self/oom_score_adj")).output == "1000\n"
 
 
-async def test_a_hundred_megabytes_of_output_come_quickly_and_are_cut(run: Run) -> None:
-    began = time.monotonic()
+async def test_a_hundred_megabytes_of_output_are_cut(run: Run) -> None:
     result = await run("echo first; head -c 100000000 /dev/zero | tr '\\0' x; echo; echo last", output=10_000)
-    assert time.monotonic() - began < 15
     assert result.output.startswith("first\nxxx")
     assert result.output.endswith("xxx\nlast\n")
     assert f"\n[... {result.truncated_bytes} bytes left out ...]\n" in result.output
