@@ -118,10 +118,11 @@ def test_it_waits_for_a_postgres_that_is_away_and_stops_when_told_meanwhile(tmp_
 
 def test_a_port_that_is_taken_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with up(data) as (_, address):
+    with up(data) as (process, address):
         port = address.rpartition(":")[2]
         command = [str(AICD), "up", "--port", port]
         done = subprocess.run(command, env=environment(data), capture_output=True, text=True, timeout=PATIENCE)
+        ends_well(process)
     assert done.returncode == 1
     assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
     assert "Traceback" not in done.stderr
