@@ -1,5 +1,5 @@
 # Targets of this tree that the public one, exported without this file, does not have.
-.PHONY: test-compose browser test-browser screenshots public public-check public-test private-layers private-bench
+.PHONY: test-compose test-host browser test-browser screenshots public public-check public-test private-layers private-bench
 DEST ?= build/public
 
 public: install ## the tree without its private parts, in DEST (build/public)
@@ -44,3 +44,8 @@ test-compose: install ## docker/compose.yml started whole, in network namespaces
 	@scripts/debian_tools.sh $(COMPOSE_TOOLS)
 	@scripts/compose_images.sh
 	@scripts/compose_machine.sh $(BIN)/pytest tests/test_compose_up.py -n 0
+
+test-host: install ## a machine without containers set up as its page says, in a Debian with systemd; needs root, debootstrap and podman
+	@podman image exists localhost/aicd-base || scripts/base_image.sh
+	@podman build --quiet --network host --format docker --tag localhost/aicd-bare-machine tests/machine >/dev/null
+	@TEST_MACHINE=aicd-machine-$$$$ $(BIN)/pytest tests/test_host_up.py -n 0

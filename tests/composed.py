@@ -76,7 +76,7 @@ def operators_reader(home: Path) -> Reader:
     kept = {name: os.environ[name] for name in ("DOCKER_HOST", "LD_LIBRARY_PATH") if name in os.environ}
     environment = environment_of(home, AICD_OTLP_ENDPOINT="", **kept)
     beginning = ENGINE.format(services=services, folder=f"{home}/aicd")
-    return Reader(home, environment, standing_in, beginning, engine=True)
+    return Reader(home, environment, standing_in, beginning, at="engine")
 
 
 def images() -> dict[str, str]:

@@ -4,7 +4,7 @@ from aicd_core.backups.stores import installed_stores
 
 HETZNER = "needs an account at Hetzner"
 CLUSTER = "needs a cluster"
-ROOTS = "changes the machine's packages, accounts or units"
+ROOTS = "changes the machine's packages or accounts"
 BACKUPS = "tests/test_docs_backup.py makes backups; the clone that is brought on is a machine's own"
 REGISTRY = "needs an image that was published"
 NEVER: dict[str, dict[str, str]] = {
@@ -19,25 +19,10 @@ NEVER: dict[str, dict[str, str]] = {
         "apt-get install": ROOTS,
         "certbot certonly": "needs a name that leads to the machine",
     },
-    "docs/secrets.md": {"sudo systemctl": ROOTS},
     "docs/deploy-hetzner.md": {
         "terraform init": HETZNER,
         "terraform output": HETZNER,
-        "sudo apt-get": ROOTS,
-        "sudo useradd": ROOTS,
-        "sudo python3": ROOTS,
-        "sudo /opt": ROOTS,
-        "sudo cp": ROOTS,
-        "sudo install deploy": ROOTS,
-        "sudo systemctl": ROOTS,
-        "curl http://127.0.0.1:8080/readyz": "asks what those units would have started",
-        "curl -k https://aicd.example.com": "asks what those units would have started",
-        "version=$(git": ROOTS,
-        "sudo ln": ROOTS,
         "sudo certbot": "needs a name that leads to the machine",
-        "sudo install -d -m 0750 -g prometheus": ROOTS,
-        "sudo aicd backup run && git pull": "would change the tree that is tested",
-        "ls -t /opt/aicd": ROOTS,
     },
     "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},
     "docs/releasing.md": {"cosign verify": REGISTRY, "docker buildx": REGISTRY},
@@ -63,3 +48,24 @@ ENGINE = {
     ),
 }
 """Lines typed at a Docker Engine alone; tests/test_compose.py holds their file against the specification."""
+HOST = {
+    "docs/secrets.md": ("sudo systemctl",),
+    "docs/deploy-hetzner.md": (
+        "sudo apt-get",
+        "sudo useradd",
+        "sudo python3",
+        "sudo /opt",
+        "sudo cp",
+        "sudo install deploy",
+        "sudo systemctl",
+        "curl http://127.0.0.1:8080/readyz",
+        "curl -k https://aicd.example.com",
+        "version=$(git",
+        "sudo ln",
+        "sudo install -d -m 0750 -g prometheus",
+        "sudo aicd backup run && git pull",
+        "ls -t /opt/aicd",
+    ),
+}
+"""Lines typed at a machine of systemd's alone: they change its packages, accounts or units."""
+ELSEWHERE = {"engine": ENGINE, "host": HOST}

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 
 from aicd_cli.sample import ISSUE, make_sample
 from debian_programs import UNPACKED
-from docs_never_run import ENGINE, NEVER
+from docs_never_run import ELSEWHERE, NEVER
 from shown_commands import ROOT, Shown, blocks, lines
 from terminals import Terminal
 
@@ -43,9 +43,10 @@ def block(page: str, begins: str) -> Shown:
     return found[0]
 
 
-def runnable(shown: Shown, *, engine: bool = False) -> list[str]:
-    """The lines of a block without those that stand in NEVER, and, without an engine, in ENGINE."""
-    left_out = (*NEVER.get(shown.page, ()), *(() if engine else ENGINE.get(shown.page, ())))
+def runnable(shown: Shown, at: str = "") -> list[str]:
+    """The lines of a block without those of NEVER, and without those of ELSEWHERE, but for what is typed `at` there."""
+    elsewhere = [table.get(shown.page, ()) for place, table in ELSEWHERE.items() if place != at]
+    left_out = (*NEVER.get(shown.page, ()), *chain(*elsewhere))
     return [line for line in lines(shown.text) if not line.startswith(left_out)]
 
 
@@ -101,7 +102,8 @@ class Reader:
     Attributes:
         standing_in: what is there in the test, for what the documents name.
         beginning: shell functions of the reader's, before each block.
-        engine: whether there is a Docker Engine.
+        at: the place of ELSEWHERE that all this is at.
+        on: a command that runs a block, which it gets on stdin: a shell somewhere else.
     """
 
     home: Path
@@ -109,7 +111,8 @@ class Reader:
     standing_in: dict[str, str] = field(default_factory=dict)
     beginning: str = ""
     folder: Path | None = None
-    engine: bool = False
+    at: str = ""
+    on: str = ""
     _count: int = 0
 
     @property
@@ -128,11 +131,11 @@ class Reader:
         """Runs a block; what it printed. `put` goes for words: for each in turn where it is a sequence.
 
         Args:
-            on: a command that runs the block, which it gets on stdin: a shell somewhere else.
+            on: another command for that than the reader's own.
             answers: what is asked at the terminal, and what is typed then; without any there is no terminal.
         """
-        text = self._text(block(page, begins), put or {})
-        return self._bash(page, f"{on} <<'END'\n{text}\nEND" if on else text, answers)
+        text, on = self._text(block(page, begins), put or {}), on or self.on
+        return self._bash(page, f"{on} <<'END OF THE BLOCK'\n{text}\nEND OF THE BLOCK" if on else text, answers)
 
     @contextmanager
     def running(
@@ -163,7 +166,7 @@ class Reader:
         return self._bash("the test", text)
 
     def _text(self, shown: Shown, put: Mapping[str, str | Sequence[str]]) -> str:
-        text = "\n".join(runnable(shown, engine=self.engine))
+        text = "\n".join(runnable(shown, self.at))
         assert text, f"{shown.page}: all of {shown.first} stands in NEVER"
         for old, new in self.standing_in.items():
             text = text.replace(old, new)

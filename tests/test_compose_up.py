@@ -8,13 +8,9 @@ In the place of images of others stand Debian's programs (tests/installed). The 
 import asyncio
 import json
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -24,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from aicd_github.testing.github.state import Issue, Pull, Repository
 from aicd_github.testing.github_server import GitHubServer, serving_github
 from aicd_github.testing.messages import Message, Messages
+from alert_chat import chat
 from composed import (
     DOMAIN,
     MACHINE,
@@ -73,29 +70,6 @@ class World:
         return next((pull for pull in self.repo.pulls.values() if issue.title in pull.issue.title), None)
 
 
-@contextmanager
-def chat(told: list[str]) -> Iterator[str]:
-    """Where alerts are posted; its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            told.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"ok")
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer((WORLD, 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://{WORLD}:{server.server_port}/hook"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("compose")
@@ -116,7 +90,7 @@ def world(place: Path) -> Iterator[World]:
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
     told: list[str] = []
-    with serving_github(GitHubServer(github, host=WORLD, tls=tls)) as server, chat(told) as address:
+    with serving_github(GitHubServer(github, host=WORLD, tls=tls)) as server, chat(WORLD, told) as address:
         repo = server.add_repository("acme", "project", source, permissions={"alice": "write", "rita": "read"})
         installed = server.install(server.add_app("aicd", public, dict(PERMISSIONS)), repo)
         yield World(server, repo, Messages(server, repo, installed), private, told, address)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from docs_never_run import ENGINE, NEVER
+from docs_never_run import ELSEWHERE, NEVER
 from docs_reader import block, done_by_tests, runnable
 from shown_commands import blocks, commands, fault, inline, is_synopsis, lines, route_fault
 
@@ -21,7 +21,9 @@ def test_every_line_is_run_or_says_why_not():
         if runnable(each) and not any(page == each.page and each.text.startswith(begins) for page, begins in done)
     ]
     assert left == [], "have a test with a Reader type them, or say in docs_never_run.py why it cannot"
-    listed = {(page, begins) for left_out in (NEVER, ENGINE) for page in left_out for begins in left_out[page]}
+    listed = {
+        (page, begins) for left_out in (NEVER, *ELSEWHERE.values()) for page in left_out for begins in left_out[page]
+    }
     for page, begins in sorted(listed):
         there = [line for each in shown if each.page == page for line in lines(each.text) if line.startswith(begins)]
         assert there, f"{page} has no line {begins!r} any more: take it out of docs_never_run.py"

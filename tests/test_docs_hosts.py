@@ -124,7 +124,6 @@ def test_a_machine_is_set_up_deployed_to_and_rolled_back(there: Machine, tmp_pat
 
 def test_one_machine_with_compose(tmp_path: Path) -> None:
     hooks = tmp_path / "letsencrypt/renewal-hooks/deploy"
-    hooks.mkdir(parents=True)
     (tmp_path / "programs").mkdir()
     (tmp_path / "programs/docker").write_text('#!/bin/sh\necho "docker $*" >>"$HOME/engine"\n')
     (tmp_path / "programs/docker").chmod(0o755)
