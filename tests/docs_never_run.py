@@ -5,7 +5,6 @@ from aicd_core.backups.stores import installed_stores
 HETZNER = "needs an account at Hetzner"
 CLUSTER = "needs a cluster"
 ROOTS = "changes the machine's packages or accounts"
-BACKUPS = "tests/test_docs_backup.py makes backups; the clone that is brought on is a machine's own"
 REGISTRY = "needs an image that was published"
 NEVER: dict[str, dict[str, str]] = {
     "README.md": {
