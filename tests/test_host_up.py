@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.skipif(REASON is not None, reason=str(REASON)),
 ]
 UNITS = ["aicd-api", "aicd-backup", "aicd-worker"]
+WITH_SECOND = [*UNITS, "aicd-worker-2"]
 NAMES = {"slug": "shells", "name": "Bash; cat & friends /etc/passwd"}
 """An organization that the firewall's rules take for an attack."""
 WORKING = {"queued", "planning", "coding", "reviewing"}
@@ -83,6 +84,10 @@ def opened(machine: Machine, title: str) -> None:
 
 def active(machine: Machine, units: list[str]) -> bool:
     return all(machine.unit(each, "ActiveState") == "active" for each in units)
+
+
+def pids(machine: Machine, units: list[str]) -> list[str]:
+    return [machine.unit(each, "MainPID") for each in units]
 
 
 def ready(machine: Machine) -> bool:
@@ -166,8 +171,10 @@ def test_prometheus_sees_all_and_a_database_that_is_away_is_told_in_the_chat(mac
 
 def test_keys_and_a_password_are_replaced(machine: Machine, key: str):
     machine.reader.run("docs/secrets.md", "front() {")
+    before = pids(machine, WITH_SECOND)
     machine.reader.run("docs/secrets.md", "sudo sh -eu <<'END'")
     until(lambda: ready(machine), "the API is not ready with its new password")
+    assert not set(before) & set(pids(machine, WITH_SECOND))
     assert machine.ask("/v1/me", key)[0] == 200
 
 
@@ -177,8 +184,8 @@ def versions(machine: Machine) -> list[str]:
 
 def of_version(machine: Machine, version: str, units: list[str]) -> bool:
     """Whether all those units run that version's files."""
-    pids = [machine.unit(each, "MainPID") for each in units]
-    return all(f"/opt/aicd/{version}/" in machine.sh(f"cat /proc/{pid}/maps", check=False) for pid in pids)
+    each = f"/opt/aicd/{version}/"
+    return all(each in machine.sh(f"cat /proc/{pid}/maps", check=False) for pid in pids(machine, units))
 
 
 def test_an_upgrade_and_the_way_back(machine: Machine, key: str, project: None):
@@ -186,19 +193,18 @@ def test_an_upgrade_and_the_way_back(machine: Machine, key: str, project: None):
     tree, head = (git(machine.upstream, "rev-parse", what).decode().strip() for what in ("HEAD^{tree}", "HEAD"))
     new = git(machine.upstream, "commit-tree", tree, "-p", head, "-m", "Next").decode().strip()
     git(machine.upstream, "update-ref", "refs/heads/main", new)
-    reader, units = machine.reader, [*UNITS, "aicd-worker-2"]
+    reader = machine.reader
     queue(machine, "Greet while it is upgraded")
     reader.run("docs/deploy-hetzner.md", "sudo aicd backup run && git pull")
     reader.run("docs/deploy-hetzner.md", "version=$(git")
     machine.sh("/srv/aicd/deploy/systemd/proxy.sh")
     reader.run("docs/deploy-hetzner.md", "sudo sed s/9464/9467/")
     reader.run("docs/deploy-hetzner.md", "sudo systemctl start aicd-migrate")
-    machine.sh("systemctl restart aicd-worker-2")
     assert versions(machine)[0] == new[: len(older)]
-    until(lambda: of_version(machine, new[: len(older)], units), "not all are new")
+    until(lambda: of_version(machine, new[: len(older)], WITH_SECOND), "not all are new")
     opened(machine, "Greet while it is upgraded")
     reader.run("docs/deploy-hetzner.md", "ls -t /opt/aicd", put={"OLDER": older})
-    until(lambda: of_version(machine, older, UNITS), "not all are old")
+    until(lambda: of_version(machine, older, WITH_SECOND), "not all are old")
     until(lambda: ready(machine), "the API is not ready")
     assert machine.jobs() == before | {"Greet while it is upgraded": "pr_open"}
 
@@ -206,7 +212,7 @@ def test_an_upgrade_and_the_way_back(machine: Machine, key: str, project: None):
 def test_all_of_it_comes_up_after_a_reboot(machine: Machine, key: str, project: None):
     before = machine.jobs()
     machine.reboot()
-    all_units = [*UNITS, "aicd-proxy", "aicd-worker-2", "prometheus", "prometheus-alertmanager"]
+    all_units = [*WITH_SECOND, "aicd-proxy", "prometheus", "prometheus-alertmanager"]
     until(lambda: active(machine, all_units), "not all units are up")
     until(lambda: ready(machine), "the API is not ready")
     assert machine.jobs() == before
