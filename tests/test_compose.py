@@ -64,7 +64,8 @@ def test_compose_itself_reads_it_with_what_init_makes(installed: Path):
     assert json.loads(done.stdout)["services"].keys() == SERVICES.keys()
     (installed / ".env").unlink()
     done = subprocess.run(program, capture_output=True, text=True)
-    assert "docker/init.sh sets it in .env" in done.stderr
+    assert done.returncode != 0
+    assert ".env" in done.stderr
 
 
 @pytest.mark.parametrize("name", SERVICES)
