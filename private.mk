@@ -13,6 +13,8 @@ public-check: public ## that tree: check, demo, and tests of each member
 	@cd $(DEST) && .venv/bin/pytest tests/test_docs.py tests/test_own_rules.py apps/cli/tests packages/core/tests/test_dummy_agent*.py
 
 public-test: public ## that tree: check, demo and all its tests
+	@cd $(DEST) && rm -rf .git && git init -q -b main && git add --all && for part in first second; do \
+		git -c user.name=Public -c user.email=public@example.invalid commit -q --allow-empty -m "As it is published, $$part" || exit; done
 	@$(MAKE) --no-print-directory -C $(DEST) check demo test
 
 check: private-layers
