@@ -101,6 +101,7 @@ def fault(words: list[str], *, whole: bool = True) -> str | None:
     """Why a command cannot be meant; None when it can. `whole`: nothing that it needs may be missing."""
     if (inside := IN_COMPOSE.match(" ".join(words))) is not None:
         words = ["aicd", *inside[1].split()] if inside[1] else words[words.index("aicd") :]
+    words = words[1:] if words[0] == "sudo" and words[1:] else words
     program, arguments = words[0].removeprefix(".venv/bin/"), words[1:]
     if program == "aicd":
         return _aicd_fault(arguments, whole=whole)

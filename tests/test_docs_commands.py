@@ -54,6 +54,7 @@ def test_every_command_can_be_meant():
     [
         ("aicd run --repo . --isue-file issue.md", "No such option"),
         ("aicd jbos", "has no command jbos"),
+        ("sudo aicd jbos", "has no command jbos"),
         ("c exec -T backup aicd backup rnu", "has no command rnu"),
         ("c run --rm -e A=1 backup restor", "has no command restor"),
         ("docker compose exec worker aicd doctr", "has no command doctr"),
