@@ -172,6 +172,7 @@ def test_what_was_typed_is_there_again_after_a_refusal(
     expect(budget).to_have_value("2")
     inside.get_by_role("button", name="Save").click()
     expect(inside.get_by_text("Saved.")).to_be_visible()
+    expect(inside).to_have_url(re.compile(r"/repositories/[^/?]+$"))  # the page's script is through, not only its text
     inside.reload()
     expect(budget).to_have_value("2.00")
     expect(inside.get_by_text("Saved.")).to_have_count(0)
