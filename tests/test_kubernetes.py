@@ -1,7 +1,6 @@
 """The Kubernetes manifests are what Kubernetes' own schemas accept, and no pod has more than it needs."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 from alert_scenes import promtool
+from debian_programs import newer_program
 from shown_commands import fault
 
 KUBERNETES = Path(__file__).parents[1] / "deploy/kubernetes"
@@ -49,9 +49,7 @@ def test_a_file_fits_the_schema_of_each_of_its_kinds(path: Path, tmp_path: Path)
 
 
 def test_kustomize_makes_of_them_what_fits(tmp_path: Path):
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("no kubectl on this machine, which has kustomize in it")
+    kubectl = newer_program("kubectl").path  # kustomize is in it
     done = subprocess.run(
         [kubectl, "kustomize", KUBERNETES / "overlays/production"], capture_output=True, text=True, check=True
     )
