@@ -100,6 +100,12 @@ OPERATIONS = Dashboard(
             (per_second("aicd_deliveries_total", "source, outcome"), "{{source}} {{outcome}}"),
         ),
         over(
+            "Webhooks taken in",
+            "ops",
+            (per_second("aicd_deliveries_stored_total", "source, how"), "{{source}} {{how}}"),
+        ),
+        over("Webhooks that wait", "none", ("max(aicd_deliveries_waiting)", "")),
+        over(
             "From webhook to handled",
             "s",
             (quantile(0.5, "aicd_delivery_lag_seconds"), "half"),
@@ -136,6 +142,7 @@ OPERATIONS = Dashboard(
             ("time() - max(aicd_backup_wal_timestamp_seconds)", "log"),
             ("time() - max by (store) (aicd_backup_store_last_success_timestamp_seconds > 0)", "{{store}}"),
         ),
+        over("What a backup holds", "bytes", ("max(aicd_backup_size_bytes)", "")),
         over("Memory", "bytes", ('process_resident_memory_bytes{job=~"aicd-.*"}', "{{instance}}")),
         over(
             "Processors", "none", ('rate(process_cpu_seconds_total{job=~"aicd-.*"}[$__rate_interval])', "{{instance}}")

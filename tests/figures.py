@@ -4,18 +4,12 @@ import re
 
 from aicd_core.monitoring.probes import PROBES
 from aicd_core.monitoring.service import UP
-from aicd_core.telemetry.metrics import REGISTRY
+from aicd_core.telemetry import backups  # noqa: F401 - declares its figures
+from aicd_core.telemetry.metrics import DECLARED, REGISTRY
 
 NAME = re.compile(r"\b(?:aicd|process|python)_\w+")
 SAMPLES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
-OF_BACKUPS = frozenset(
-    {
-        "aicd_backup_last_success_timestamp_seconds",
-        "aicd_backup_store_last_success_timestamp_seconds",
-        "aicd_backup_wal_timestamp_seconds",
-        "aicd_backup_duration_seconds",
-    }
-)
+OF_BACKUPS = frozenset(each.name for each in DECLARED if each.name.startswith("aicd_backup_"))
 """What whoever makes backups tells: no process that runs until it is stopped does."""
 
 

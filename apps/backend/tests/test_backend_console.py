@@ -134,6 +134,15 @@ async def test_another_organizations_pages_and_jobs_are_not_found(world: World) 
     assert cancelled.status_code == 404
 
 
+async def test_an_address_with_half_an_id_is_no_page(world: World) -> None:
+    cookie = await cookie_of(world)
+    for path in ("jobs/01a20a19", "repositories/x", "members/%F0%9F%98%80"):
+        answer = await get(world, cookie, f"/console/acme/{path}")
+        assert answer.status_code == 404, path
+        assert "Not Found" in answer.text
+    assert (await get(world, cookie, "/console/acme/jobs/01a20a19", **{"HX-Request": "true"})).status_code == 404
+
+
 async def test_a_form_needs_the_token_of_its_own_login_and_our_origin(world: World) -> None:
     cookie, other = await cookie_of(world), await cookie_of(world)
     path = "/console/acme/repositories"

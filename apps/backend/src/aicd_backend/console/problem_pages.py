@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aicd_backend.console.pages import PLAIN, page
 from aicd_backend.console.routing import LOGIN, PORTAL
-from aicd_backend.problems import MEDIA_TYPE, Problem
+from aicd_backend.problems import MEDIA_TYPE, Problem, make_problem
 
 PLACES = ("/console", LOGIN, "/logout", PORTAL)
 """What all paths of pages begin with, but `/`."""
@@ -42,10 +42,17 @@ class ProblemPagesMiddleware:
                 return
             body.extend(message.get("body", b""))
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                answer = _told(Request(scope), Problem.model_validate_json(bytes(body)), headers)
+                answer = _told(Request(scope), _of_a_page(Problem.model_validate_json(bytes(body))), headers)
                 await answer(scope, receive, send)
 
         await self._app(scope, receive, send_told)
+
+
+def _of_a_page(problem: Problem) -> Problem:
+    """An address that can be none of ours, such as one with half an id, is no page."""
+    if problem.errors and all(each.source == "path" for each in problem.errors):
+        return make_problem(404, problem.request_id)
+    return problem
 
 
 def _told(request: Request, problem: Problem, headers: Mapping[str, str]) -> Response:

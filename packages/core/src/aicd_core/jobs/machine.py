@@ -135,6 +135,10 @@ def can_happen(job: JobStatus, event: JobEvent) -> bool:
     return (job.state, event) in TRANSITIONS and (event is not JobEvent.RESUMED or job.paused_from is not None)
 
 
+def _named(value: JobState | JobEvent) -> str:
+    return value.value.replace("_", " ")
+
+
 def decide(job: JobStatus, event: JobEvent) -> JobStatus:
     """What `job` becomes by `event`.
 
@@ -142,9 +146,9 @@ def decide(job: JobStatus, event: JobEvent) -> JobStatus:
         IllegalTransitionError: the table has no such transition.
     """
     if not can_happen(job, event):
-        fit = ", ".join(of.value for of, possible in TRANSITIONS if possible is event and of is not job.state)
+        fit = ", ".join(_named(of) for of, possible in TRANSITIONS if possible is event and of is not job.state)
         raise IllegalTransitionError(
-            f"A job that is {job.state.value} cannot be {event.value.replace('_', ' ')}; one of these can: {fit}."
+            f"A job that is {_named(job.state)} cannot be {_named(event)}; one of these can: {fit}."
         )
     target = TRANSITIONS[job.state, event]
     if event is JobEvent.HANDED_OVER:
