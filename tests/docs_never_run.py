@@ -24,7 +24,6 @@ NEVER: dict[str, dict[str, str]] = {
         "sudo certbot": "needs a name that leads to the machine",
     },
     "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},
-    "docs/releasing.md": {"cosign verify": REGISTRY, "docker buildx": REGISTRY},
     "docs/usage.md": {
         "sudo apt-get": ROOTS,
         "grep $USER": ROOTS,
