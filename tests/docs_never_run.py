@@ -5,7 +5,6 @@ from aicd_core.backups.stores import installed_stores
 HETZNER = "needs an account at Hetzner"
 CLUSTER = "needs a cluster"
 ROOTS = "changes the machine's packages or accounts"
-REGISTRY = "needs an image that was published"
 NEVER: dict[str, dict[str, str]] = {
     "README.md": {
         "make demo": "docs/quickstart.md has it, too, and it is run there",

@@ -1,4 +1,4 @@
-"""An image as `docker buildx build --sbom=true --provenance=mode=max --push` publishes it, in Debian's registry on loopback.
+"""An image as `docker buildx build --sbom=true --provenance=mode=max --push` publishes it, in Debian's registry.
 
 What buildx attaches: https://docs.docker.com/build/metadata/attestations/attestation-storage/.
 """
@@ -38,7 +38,9 @@ class Registry:
     def blob(self, name: str, kind: str, content: bytes, **more: Any) -> Descriptor:
         told = self.http.post(f"/v2/{name}/blobs/uploads/").raise_for_status().headers["Location"]
         found = describe(kind, content, **more)
-        self.http.put(told, params={**httpx.URL(told).params, "digest": found["digest"]}, content=content).raise_for_status()
+        self.http.put(
+            told, params={**httpx.URL(told).params, "digest": found["digest"]}, content=content
+        ).raise_for_status()
         return found
 
     def manifest(self, name: str, content: bytes, tag: str = "", **more: Any) -> Descriptor:

@@ -1,6 +1,6 @@
-"""Stand-ins for what signs without keys: GitHub's tokens, Fulcio with its log of certificates, and Rekor; and the way there.
+"""Stand-ins for what signs without keys: GitHub's tokens, Fulcio with its log of certificates, Rekor.
 
-Whoever goes through the proxy finds them under their own names. What each of them asks and answers:
+Whoever goes through their proxy finds them, and a registry, under their own names. What each is asked and answers:
 https://github.com/sigstore/fulcio, https://github.com/sigstore/rekor, RFC 6962 for the log.
 """
 
@@ -15,9 +15,10 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ class Authority:
 
     def builder(self, public: Any, subject: x509.Name, lasts: dt.timedelta, *, ca: bool) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-        usage = {name: False for name in ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")}
+        usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False)
         usage |= {"digital_signature": not ca, "key_cert_sign": ca, "crl_sign": ca}
         return (
             x509.CertificateBuilder(self.subject, subject, public, int.from_bytes(os.urandom(15)) + 1)
@@ -210,6 +211,54 @@ class Signing:
         return 404, "text/plain", path.encode()
 
 
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+class Service(Handler):
+    """Answers for all of them."""
+
+    def __init__(self, signing: Signing, *rest: Any) -> None:
+        self.signing = signing
+        super().__init__(*rest)
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        authorization = self.headers.get("Authorization", "")
+        status, kind, told = self.signing.answer(self.headers["Host"], self.path, authorization, body)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+
+class Proxy(Handler):
+    """Leads hosts to ports of this machine's, and nowhere else."""
+
+    def __init__(self, asked: list[str], ports: Mapping[str, int], *rest: Any) -> None:
+        self.asked, self.ports = asked, ports
+        super().__init__(*rest)
+
+    def do_CONNECT(self) -> None:
+        host = self.path.removesuffix(":443")
+        self.asked.append(host)
+        if host not in self.ports:
+            self.send_error(502)
+            return
+        self.send_response(200)
+        self.end_headers()
+        with socket.create_connection(("127.0.0.1", self.ports[host])) as there:
+            back = threading.Thread(target=pump, args=(there, self.connection))
+            back.start()
+            pump(self.connection, there)
+            back.join()
+
+
 def pump(source: socket.socket, sink: socket.socket) -> None:
     """Carries over what comes, until nothing does."""
     try:
@@ -221,7 +270,7 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 @contextmanager
-def _served(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[int]:
+def _served(handler: Callable[..., Handler], context: ssl.SSLContext | None = None) -> Iterator[int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -237,42 +286,9 @@ def _served(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | Non
 @contextmanager
 def serving(signing: Signing, folder: Path, registry: int) -> Iterator[str]:
     """Serves them with the certificate in a folder, and the registry at that port; the address of the proxy to them."""
-
-    class Service(BaseHTTPRequestHandler):
-        def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            told = signing.answer(self.headers["Host"], self.path, self.headers.get("Authorization", ""), body)
-            self.send_response(told[0])
-            self.send_header("Content-Type", told[1])
-            self.send_header("Content-Length", str(len(told[2])))
-            self.end_headers()
-            self.wfile.write(told[2])
-
-        do_GET = do_POST = handle_any
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    class Proxy(BaseHTTPRequestHandler):
-        def do_CONNECT(self) -> None:
-            host = self.path.removesuffix(":443")
-            signing.asked.append(host)
-            if host not in ports:
-                return self.send_error(502)
-            self.send_response(200)
-            self.end_headers()
-            with socket.create_connection(("127.0.0.1", ports[host])) as there:
-                back = threading.Thread(target=pump, args=(there, self.connection))
-                back.start()
-                pump(self.connection, there)
-                back.join()
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
-    with ExitStack() as stack:
-        ports = dict.fromkeys((TOKENS, FULCIO, REKOR), stack.enter_context(_served(Service, context)))
-        ports[REGISTRY] = registry
-        yield f"http://127.0.0.1:{stack.enter_context(_served(Proxy))}"
+    with _served(partial(Service, signing), context) as port:
+        ports = {**dict.fromkeys((TOKENS, FULCIO, REKOR), port), REGISTRY: registry}
+        with _served(partial(Proxy, signing.asked, ports)) as proxy:
+            yield f"http://127.0.0.1:{proxy}"
