@@ -23,6 +23,9 @@ KINDS = "application/vnd.oci.image"
 MANIFEST, INDEX = f"{KINDS}.manifest.v1+json", f"{KINDS}.index.v1+json"
 IN_TOTO = "application/vnd.in-toto+json"
 SPDX, PROVENANCE = "https://spdx.dev/Document", "https://slsa.dev/provenance/v0.2"
+USER, PASSWORD = "ada", "of this run"
+ADMITTED = "ada:$2b$05$lCryyPQckL6CYNwpgp/IxuRaJ/Nrc5hHcp8NjipXcVFVMtrjgCkom\n"  # pragma: allowlist secret
+"""Who may read and write, as htpasswd has it: bcrypt of the password."""
 PATIENCE = 30.0
 
 Descriptor = dict[str, Any]
@@ -69,11 +72,13 @@ def registry(program: Program, folder: Path, authority: Path) -> Iterator[Regist
         "version": 0.1,
         "log": {"accesslog": {"disabled": True}, "level": "error"},
         "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
+        "auth": {"htpasswd": {"realm": "registry", "path": str(folder / "htpasswd")}},
         "http": {
             "addr": f"127.0.0.1:{port}",
             "tls": {"certificate": str(folder / "server.pem"), "key": str(folder / "server.key")},
         },
     }
+    (folder / "htpasswd").write_text(ADMITTED)
     (folder / "registry.yml").write_text(json.dumps(settings))
     context = ssl.create_default_context(cafile=str(authority))
     with (
@@ -81,7 +86,9 @@ def registry(program: Program, folder: Path, authority: Path) -> Iterator[Regist
         subprocess.Popen(
             [program.path, "serve", str(folder / "registry.yml")], env=program.environment, stdout=log, stderr=log
         ) as process,
-        httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=context, trust_env=False) as http,
+        httpx.Client(
+            base_url=f"https://127.0.0.1:{port}", verify=context, auth=(USER, PASSWORD), trust_env=False
+        ) as http,
     ):
         try:
             end = time.monotonic() + PATIENCE

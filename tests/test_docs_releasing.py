@@ -11,7 +11,7 @@ import yaml
 
 from debian_programs import newer_file, newer_program
 from docs_reader import ROOT, Reader, environment_of
-from published_image import Registry, publish, registry
+from published_image import PASSWORD, USER, Registry, publish, registry
 from shown_commands import inline
 from signing_services import FULCIO, GITHUB, REGISTRY, REKOR, TOKENS, Authority, Key, Signing, serving
 
@@ -32,8 +32,8 @@ class Released:
     def publish(self, tag: str) -> str:
         return publish(self.registry, IMAGE, PACKAGES, tag=tag)
 
-    def step(self, name: str, digest: str) -> None:
-        """Runs a step of release.yml."""
+    def step(self, name: str, digest: str = "") -> None:
+        """Runs a step of release.yml, on an image of that digest."""
         steps = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["images"]["steps"]
         (script,) = (step["run"] for step in steps if step.get("name") == name)
         self.reader.shell(f"export SIGNED={REGISTRY}/{IMAGE}@{digest}\n{script}")
@@ -79,11 +79,17 @@ def released(tmp_path: Path) -> Iterator[Released]:
             SSL_CERT_FILE=str(trusted),
             ACTIONS_ID_TOKEN_REQUEST_URL=f"https://{TOKENS}/token?api-version=2.0",
             ACTIONS_ID_TOKEN_REQUEST_TOKEN="of this run",
+            DOCKER_HOST=f"unix://{tmp_path}/no-engine",
+            REGISTRY=REGISTRY,
+            GITHUB_ACTOR=USER,
+            GH_TOKEN=PASSWORD,
             GITHUB_WORKFLOW_REF=WORKFLOW,
             GITHUB_STEP_SUMMARY=str(tmp_path / "summary"),
             **signing.write_roots(tmp_path),
         )
-        yield Released(place, signing, Reader(tmp_path, environment))
+        made = Released(place, signing, Reader(tmp_path, environment))
+        made.step("Log in to the registry")
+        yield made
 
 
 def test_a_release_is_what_its_workflow_signed_and_tells_its_packages(released: Released, tmp_path: Path) -> None:
