@@ -18,6 +18,8 @@ DEBIAN_TOOLS := \
 NEWER_TOOLS := \
 	kubectl:kubectl \
 	cosign:cosign \
+	docker:docker-cli \
+	docker-registry:docker-registry \
 	usr/libexec/docker/cli-plugins/docker-buildx:docker-buildx
 
 help: ## what can be made

@@ -44,9 +44,19 @@ def _program(name: str) -> Program | None:
     return None
 
 
+def newer_file(path: str) -> Path:
+    """A file that `make test` takes from a newer Debian. Skips the test if that could not be had."""
+    if (found := _file(path)) is None:
+        pytest.skip(f"{path} is not there: `make test` gets it from Debian 13's archive, if that answers")
+    return found
+
+
 def debian_file(path: str) -> Path:
     """A file that a Debian package brings, by its absolute path on a machine where the package is installed."""
-    for root in (Path("/"), UNPACKED):
-        if (found := root / path.lstrip("/")).exists():
-            return found
-    pytest.fail(f"{path} is not there: run the tests by `make test`, which gets it, or install its package.")
+    if (found := _file(path)) is None:
+        pytest.fail(f"{path} is not there: run the tests by `make test`, which gets it, or install its package.")
+    return found
+
+
+def _file(path: str) -> Path | None:
+    return next((found for root in (Path("/"), UNPACKED) if (found := root / path.lstrip("/")).exists()), None)

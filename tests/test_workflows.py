@@ -103,6 +103,12 @@ def test_every_action_is_pinned_by_the_same_commit_everywhere():
     assert {name for name, commits in pins.items() if len(commits) > 1} == set()
 
 
+def test_releases_are_signed_in_the_form_that_every_cosign_of_today_finds():
+    steps = yaml.safe_load((GITHUB / "workflows/release.yml").read_text())["jobs"]["images"]["steps"]
+    (installer,) = (step for step in steps if step.get("uses", "").startswith("sigstore/cosign-installer@"))
+    assert re.fullmatch(r"v2\.6\.\d+", installer["with"]["cosign-release"])
+
+
 def test_every_make_target_and_script_that_they_run_is_there():
     targets = "".join(path.read_text() for path in (ROOT / "Makefile", *ROOT.glob("*.mk")))
     for path in WORKFLOWS:
