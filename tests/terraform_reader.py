@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from debian_programs import debian_program
 from docs_reader import ROOT, Reader, environment_of
 from hetzner_cloud import PLACE, HetznerCloud
 from hetzner_schemas import VERSION
@@ -56,7 +57,7 @@ class Terraform:
     def folder(self) -> Path:
         return self.clone / "deploy/hetzner/terraform"
 
-    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def does(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """`terraform` with these words, there."""
         given = {f"TF_VAR_{name}": value for name, value in variables.items()}
         return subprocess.run(
@@ -70,11 +71,15 @@ class Terraform:
         )
 
     def output(self, name: str) -> Any:
-        return json.loads(self.run("output", "-json", name).stdout)
+        return json.loads(self.does("output", "-json", name).stdout)
 
 
-def terraform_reader(home: Path) -> Terraform:
-    """With the provider in a folder that `terraform init` installs it from, a key for ssh, and nothing made yet."""
+def terraform_reader(home: Path, *settings: str) -> Terraform:
+    """With the provider in a folder that `terraform init` installs it from, a key for ssh, and nothing made yet.
+
+    Args:
+        settings: lines that the reader puts into terraform.tfvars besides.
+    """
     program = terraform_program()
     told = subprocess.run(
         [program, "version", "-json"], capture_output=True, check=True, env={"HOME": str(home)}
@@ -89,9 +94,16 @@ def terraform_reader(home: Path) -> Terraform:
     (home / "programs/terraform").symlink_to(program)
     clone = home / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
-    shutil.copytree(ROOT / "deploy/hetzner", clone / "deploy/hetzner", dirs_exist_ok=True)
+    for path in (
+        *(ROOT / "deploy/hetzner/terraform").glob("*.tf"),
+        *(ROOT / "deploy/hetzner/cloud-init").glob("*.yaml"),
+    ):
+        shutil.copy(path, clone / path.relative_to(ROOT))
+    shutil.copy(ROOT / ".gitignore", clone)
     (home / ".ssh").mkdir()
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / ".ssh/id_ed25519")], check=True)
+    keygen = debian_program("ssh-keygen")
+    command = [keygen.path, "-q", "-t", "ed25519", "-N", "", "-f", str(home / ".ssh/id_ed25519")]
+    subprocess.run(command, env=keygen.environment, check=True)
     environment = environment_of(
         home,
         TF_CLI_CONFIG_FILE=str(home / "settings.tfrc"),
@@ -99,5 +111,7 @@ def terraform_reader(home: Path) -> Terraform:
         **{PLACE: str(home / "cloud.json")},
     )
     environment["PATH"] = f"{home}/programs:{environment['PATH']}"
-    reader = Reader(home, environment, {"HCLOUD_TOKEN=…": f"HCLOUD_TOKEN={TOKEN}"}, folder=clone, at="terraform")
+    begins = "ssh_from       = "
+    standing_in = {"HCLOUD_TOKEN=…": f"HCLOUD_TOKEN={TOKEN}", begins: "\n".join((*settings, begins))}
+    reader = Reader(home, environment, standing_in, folder=clone, at="terraform")
     return Terraform(clone, home / "cloud.json", reader)
