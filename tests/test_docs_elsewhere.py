@@ -1,4 +1,4 @@
-"""Lines for a Docker Engine, a whole machine or Terraform are typed there (`make test-compose`, `test-host`, `test`)."""
+"""Lines for a Docker Engine, a whole machine or Terraform are typed there, by a test of that place."""
 
 import pytest
 
