@@ -83,6 +83,8 @@ class HetznerCloud:
             if there.get("delete_protection"):
                 raise RefusedError(f"{there['name']} is delete protected (protected)")
             self.made[kind].pop(state["id"], None)
+            if kind == "hcloud_volume_attachment":
+                self._one("hcloud_volume", state["volume_id"], "volume_id")["server_id"] = None
             self.save()
 
     def _one(self, kind: str, number: Any, at: str) -> Values:

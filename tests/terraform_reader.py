@@ -35,10 +35,11 @@ TOKEN = "t" * 64
 
 def terraform_program() -> str:
     """Skips the test where there is no Terraform: nothing that `make` gets programs from has it."""
-    found = shutil.which("terraform")
-    if found is None:
-        pytest.skip("terraform is not on this machine")
-    return found
+    found = {name: shutil.which(name) for name in ("terraform", "jq")}
+    for name, path in found.items():
+        if path is None:
+            pytest.skip(f"{name} is not on this machine")
+    return str(found["terraform"])
 
 
 @dataclass
