@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +61,13 @@ def debian_file(path: str) -> Path:
 
 def _file(path: str) -> Path | None:
     return next((found for root in (Path("/"), UNPACKED) if (found := root / path.lstrip("/")).exists()), None)
+
+
+def cloud_init_schema(path: Path) -> subprocess.CompletedProcess[str]:
+    """What cloud-init's own check says of what a machine is set up by."""
+    program = debian_file("/usr/bin/cloud-init")
+    modules = debian_file("/usr/lib/python3/dist-packages/cloudinit").parent
+    command = ["/usr/bin/python3", program, "schema", "--config-file", path]
+    return subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(modules)}, capture_output=True, text=True, check=False
+    )

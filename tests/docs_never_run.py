@@ -2,7 +2,6 @@
 
 from aicd_core.backups.stores import installed_stores
 
-HETZNER = "needs an account at Hetzner"
 CLUSTER = "needs a cluster"
 ROOTS = "changes the machine's packages or accounts"
 NEVER: dict[str, dict[str, str]] = {
@@ -18,8 +17,6 @@ NEVER: dict[str, dict[str, str]] = {
         "certbot certonly": "needs a name that leads to the machine",
     },
     "docs/deploy-hetzner.md": {
-        "terraform init": HETZNER,
-        "terraform output": HETZNER,
         "sudo certbot": "needs a name that leads to the machine",
     },
     "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},
@@ -65,4 +62,6 @@ HOST = {
     ),
 }
 """Lines typed at a machine of systemd's alone: they change its packages, accounts or units."""
-ELSEWHERE = {"engine": ENGINE, "host": HOST}
+TERRAFORM = {"docs/deploy-hetzner.md": ("terraform init", "terraform output")}
+"""Lines typed where Terraform is, and nowhere else, since nothing that `make` gets programs from has it."""
+ELSEWHERE = {"engine": ENGINE, "host": HOST, "terraform": TERRAFORM}

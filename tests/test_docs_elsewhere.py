@@ -1,4 +1,4 @@
-"""Lines that want a Docker Engine, or a whole machine, are typed at one (`make test-compose test-host`)."""
+"""Lines for a Docker Engine, a whole machine or Terraform are typed there, by a test of that place."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from docs_never_run import ELSEWHERE
 from docs_reader import block, done_by_tests, runnable
 from shown_commands import blocks
 
-TYPED = {"engine": "test_compose_up.py", "host": "test_host_up.py"}
+TYPED = {"engine": "test_compose_up.py", "host": "test_host_up.py", "terraform": "test_terraform.py"}
 
 
 @pytest.mark.parametrize("place", ELSEWHERE)

@@ -1,7 +1,6 @@
 """The machines at Hetzner are what cloud-init and Terraform accept, and let in nothing but what is meant."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path, PurePath
@@ -13,7 +12,7 @@ from ruamel.yaml import YAML
 
 from aicd_github.testing.node import node_project, run_node
 from alert_scenes import promtool
-from debian_programs import debian_file
+from debian_programs import cloud_init_schema
 
 ROOT = Path(__file__).parents[1]
 HETZNER = ROOT / "deploy/hetzner"
@@ -48,15 +47,6 @@ def rendered(path: Path) -> str:
     return text.replace("\0", "${")
 
 
-def schema(path: Path) -> subprocess.CompletedProcess[str]:
-    program = debian_file("/usr/bin/cloud-init")
-    modules = debian_file("/usr/lib/python3/dist-packages/cloudinit").parent
-    command = ["/usr/bin/python3", program, "schema", "--config-file", path]
-    return subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(modules)}, capture_output=True, text=True, check=False
-    )
-
-
 def parsed(kind: str) -> dict[str, list[dict]]:
     """All blocks of that kind, by their first label."""
     found = dict[str, list[dict]]()
@@ -72,10 +62,10 @@ def test_cloud_init_accepts_what_a_machine_is_given(path: Path, tmp_path: Path):
     text = rendered(path)
     assert "${" not in text.partition("\n")[2].partition("\n")[2]
     (tmp_path / "user-data").write_text(text)
-    done = schema(tmp_path / "user-data")
+    done = cloud_init_schema(tmp_path / "user-data")
     assert done.returncode == 0, done.stdout + done.stderr
     (tmp_path / "user-data").write_text(text.replace("ssh_pwauth: false", "ssh_pwauth: [1]"))
-    assert schema(tmp_path / "user-data").returncode != 0
+    assert cloud_init_schema(tmp_path / "user-data").returncode != 0
     told = yaml.safe_load(text)
     assert told["disable_root"] is True
     assert "unattended-upgrades" in told["packages"]
@@ -119,11 +109,13 @@ def test_terraform_renders_the_files_as_this_test_does(tmp_path: Path):
     terraform = shutil.which("terraform")
     if terraform is None:
         pytest.skip("no terraform on this machine")
+    (tmp_path / "settings.tfrc").write_text("disable_checkpoint = true\n")
     for path in CLOUD_INIT:
         asked = f"templatefile({json.dumps(str(path))}, {json.dumps(GIVEN)})"
         done = subprocess.run(
             [terraform, "console"],
             cwd=tmp_path,
+            env={"HOME": str(tmp_path), "TF_CLI_CONFIG_FILE": str(tmp_path / "settings.tfrc")},
             input=f"jsonencode({asked})",
             capture_output=True,
             text=True,

@@ -94,21 +94,26 @@ resource "hcloud_server" "machine" {
     },
   )
 
+  # Without an empty alias_ips each apply takes the machine off the network and back (#650 of the provider's issues).
   network {
-    network_id = hcloud_network.inside.id
-    ip         = each.value.address
+    subnet_id = hcloud_network_subnet.inside.id
+    ip        = each.value.address
+    alias_ips = []
   }
 
   # A machine is set up once. What cloud-init says later is for machines that are made later.
   lifecycle {
     ignore_changes = [user_data, ssh_keys, image]
   }
-
-  depends_on = [hcloud_network_subnet.inside]
 }
 
 resource "hcloud_volume_attachment" "stores" {
   volume_id = hcloud_volume.stores.id
   server_id = hcloud_server.machine[local.stores].id
   automount = false
+
+  # A plan that would take the data off its machine is refused before anything is done.
+  lifecycle {
+    prevent_destroy = true
+  }
 }

@@ -40,19 +40,19 @@ variable "workers" {
 variable "type" {
   description = "Kind of machine of the one machine, or of the API's."
   type        = string
-  default     = "cpx41"
+  default     = "cpx42"
 }
 
 variable "worker_type" {
   description = "Kind of machine of a worker's; two jobs at once want 10 GB of memory."
   type        = string
-  default     = "cpx41"
+  default     = "cpx42"
 }
 
 variable "database_type" {
   description = "Kind of machine of the database's."
   type        = string
-  default     = "cpx31"
+  default     = "cpx32"
 }
 
 variable "volume_size" {
