@@ -3,7 +3,6 @@
 from aicd_core.backups.stores import installed_stores
 
 HETZNER = "needs an account at Hetzner"
-CLUSTER = "needs a cluster"
 ROOTS = "changes the machine's packages or accounts"
 REGISTRY = "needs an image that was published"
 NEVER: dict[str, dict[str, str]] = {
@@ -23,7 +22,6 @@ NEVER: dict[str, dict[str, str]] = {
         "terraform output": HETZNER,
         "sudo certbot": "needs a name that leads to the machine",
     },
-    "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},
     "docs/releasing.md": {"cosign verify": REGISTRY, "docker buildx": REGISTRY},
     "docs/usage.md": {
         "sudo apt-get": ROOTS,

@@ -1,0 +1,183 @@
+"""What docs/deploy-kubernetes.md says, typed with Debian's kubectl at a stand-in of a cluster that runs the migration."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+
+from aicd_core.db.embedded import EmbeddedPostgres
+from cluster import Cluster, Object, kubeconfig
+from cluster_node import REVISION, looking_after, restricted
+from cluster_server import serving
+from debian_programs import newer_program
+from docs_reader import ROOT, Reader, environment_of
+
+PAGE = "docs/deploy-kubernetes.md"
+HAS_API = (ROOT / "deploy/kubernetes/base/api.yaml").exists()
+DEPLOYMENTS = {("aicd", "backup"), ("aicd-workers", "worker")} | ({("aicd", "api")} if HAS_API else set())
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass
+class Operator:
+    """Somebody with a copy of the source, a cluster and a Postgres outside of it."""
+
+    reader: Reader
+    cluster: Cluster
+    postgres: Path
+
+    def source(self, path: str) -> Path:
+        return self.reader.cwd / path
+
+    def set_version(self, version: str) -> None:
+        path = self.source("deploy/kubernetes/overlays/mine/kustomization.yaml")
+        told = yaml.safe_load(path.read_text())
+        for image in told["images"]:
+            image["newTag"] = version
+        path.write_text(yaml.safe_dump(told))
+
+    def set_up(self) -> None:
+        self.reader.run("docs/deploy-kubernetes.md", "kubectl apply -f deploy/kubernetes/base/namespaces.yaml")
+        if HAS_API:
+            self.reader.shell("kubectl -n aicd create secret generic aicd-api --from-file=secrets/api")
+
+    def release(self) -> str:
+        return self.reader.run("docs/deploy-kubernetes.md", "cd deploy/kubernetes")
+
+    def job(self) -> Object:
+        return self.cluster.get("jobs", "aicd", "migrate")
+
+    def images(self) -> set[str]:
+        """The versions that run."""
+        specs = [self.cluster.get("deployments", *each)["spec"] for each in DEPLOYMENTS]
+        return {each["template"]["spec"]["containers"][0]["image"].rpartition(":")[2] for each in specs}
+
+    def data(self, name: str) -> dict[str, str]:
+        secret = self.cluster.get("secrets", *name.split("/"))
+        return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(tmp_path / "postgres", durable=False)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def fill(secrets: Path, url: str) -> None:
+    """The folders that docs/secrets.md's table tells to make."""
+    serving = ("database_url", "system_database_url", "secret_keys", "signing_keys")
+    for process, names in {
+        "migrate": ("migration_database_url",),
+        "worker": serving,
+        "backup": ("backup_database_url", "backup_password", "backup_repository"),
+        "api": serving,
+    }.items():
+        (secrets / process).mkdir(parents=True)
+        for name in names:
+            (secrets / process / f"aicd_{name}").write_text(url if "database" in name else "hush")
+
+
+@pytest.fixture
+def operator(tmp_path: Path, postgres: EmbeddedPostgres) -> Iterator[Operator]:
+    kubectl = Path(newer_program("kubectl").path)
+    source = tmp_path / "source"
+    for folder in ("deploy/kubernetes", "docker/prometheus/rules"):
+        shutil.copytree(ROOT / folder, source / folder)
+    overlays = source / "deploy/kubernetes/overlays"
+    shutil.copytree(overlays / "production", overlays / "mine")
+    for name in ("id_ed25519", "known_hosts"):
+        (source / name).write_text(name)
+    place = postgres.socket_dir
+    fill(source / "secrets", f"postgresql://postgres@/postgres?host={place}")
+    cluster = Cluster()
+    with serving(cluster) as address, looking_after(cluster, tmp_path / "node"), kubeconfig(tmp_path, address) as told:
+        environment = environment_of(tmp_path, KUBECONFIG=str(told))
+        environment["PATH"] += f":{kubectl.parent}"
+        made = Operator(Reader(tmp_path, environment, folder=source), cluster, place)
+        made.set_version("1.0.0")
+        yield made
+
+
+def test_a_release_is_set_up_followed_by_another_and_gone_back_from(operator: Operator) -> None:
+    operator.set_up()
+    told = operator.release()
+    assert "job.batch/migrate condition met" in told
+    assert 'deployment "worker" successfully rolled out' in told
+    with psycopg.connect(f"postgresql://postgres@/postgres?host={operator.postgres}") as connection:
+        assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+    assert operator.images() == {"1.0.0"}
+    first = operator.job()["metadata"]["uid"]
+
+    operator.set_version("1.0.1")
+    told = operator.release()
+    assert 'job.batch "migrate" deleted' in told
+    assert "job.batch/migrate created" in told
+    assert "deployment.apps/worker configured" in told
+    assert operator.job()["metadata"]["uid"] != first
+    assert operator.images() == {"1.0.1"}
+
+    operator.reader.run("docs/deploy-kubernetes.md", "kubectl -n aicd rollout undo")
+    assert operator.images() == {"1.0.0"}
+    operator.reader.shell("kubectl -n aicd-workers rollout status deployment/worker")
+    revision = operator.cluster.get("deployments", "aicd-workers", "worker")["metadata"]["annotations"][REVISION]
+    assert revision == "3", "the first one's pods, as the newest"
+    assert all("fieldValidation=Strict" in each for each in operator.cluster.asked if each.startswith("POST"))
+
+
+def test_each_pod_is_let_in_and_finds_what_it_mounts(operator: Operator) -> None:
+    operator.set_up()
+    operator.release()
+    for namespace, name in DEPLOYMENTS:
+        operator.reader.shell(f"kubectl -n {namespace} rollout status deployment/{name} --timeout=60s")
+    assert set(operator.data("aicd/aicd-migration")) == {"aicd_migration_database_url"}
+    assert set(operator.data("aicd/aicd-backup-ssh")) == {"id_ed25519", "known_hosts"}
+    worker = operator.cluster.get("deployments", "aicd-workers", "worker")["spec"]["template"]["spec"]
+    assert set(restricted(worker)) == {"appArmorProfile", "procMount"}, "why it has a namespace of its own"
+
+
+def test_what_a_release_needs_is_waited_for(operator: Operator) -> None:
+    operator.set_up()
+    operator.reader.shell("kubectl -n aicd-workers delete secret aicd-worker")
+    operator.reader.shell("kubectl kustomize deploy/kubernetes/overlays/mine | kubectl apply -f -")
+    with pytest.raises(AssertionError, match="timed out waiting"):
+        operator.reader.shell("kubectl -n aicd-workers rollout status deployment/worker --timeout=2s")
+
+
+def test_a_migration_that_failed_ends_the_wait_and_the_release(operator: Operator) -> None:
+    operator.source("secrets/migrate/aicd_migration_database_url").write_text("postgresql:///nowhere?host=/nowhere")
+    operator.set_up()
+    operator.reader.standing_in["--timeout=1m"] = "--timeout=2s"
+    with pytest.raises(AssertionError, match=r"timed out waiting for the condition on jobs/migrate"):
+        operator.release()
+    assert [each["type"] for each in operator.job()["status"]["conditions"]] == ["FailureTarget", "Failed"]
+
+
+def test_a_job_that_is_not_deleted_first_is_refused(operator: Operator) -> None:
+    operator.set_up()
+    operator.release()
+    operator.set_version("1.0.1")
+    with pytest.raises(AssertionError, match="field is immutable"):
+        operator.reader.shell("kubectl kustomize deploy/kubernetes/overlays/mine | kubectl apply -f -")
+
+
+def test_prometheus_gets_the_list_of_what_to_scrape_and_the_alerts(operator: Operator) -> None:
+    with pytest.raises(AssertionError, match='namespaces "monitoring" not found'):
+        operator.reader.run("docs/deploy-kubernetes.md", "kubectl -n monitoring create configmap")
+    operator.reader.shell("kubectl create namespace monitoring")
+    operator.reader.run("docs/deploy-kubernetes.md", "kubectl -n monitoring create configmap")
+    (name,) = operator.data("monitoring/aicd-scrape")
+    assert f"{{name: aicd-scrape, key: {name}}}" in (ROOT / PAGE).read_text()
+    whole = yaml.safe_load((ROOT / "deploy/kubernetes/prometheus.yml").read_text())
+    assert yaml.safe_load(operator.data("monitoring/aicd-scrape")[name]) == whole["scrape_configs"]
+    rules = {path.name: path.read_text() for path in (ROOT / "docker/prometheus/rules").iterdir()}
+    assert operator.cluster.get("configmaps", "monitoring", "aicd-rules")["data"] == rules
