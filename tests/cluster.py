@@ -1,8 +1,8 @@
 """A stand-in of Kubernetes' API server, as much of it as kubectl asks for what docs/deploy-kubernetes.md shows.
 
-It speaks the wire's own format over HTTP on the loopback address and refuses what a real one refuses of names, namespaces,
-fields and what may not change; https://kubernetes.io/docs/reference/using-api/api-concepts/ tells of it. It sets no
-defaults and knows no accounts. tests/cluster_node.py makes something of what is put here.
+It refuses what a real one refuses of names, namespaces, fields and what may not change
+(https://kubernetes.io/docs/reference/using-api/api-concepts/); it sets no defaults and knows no accounts.
+tests/cluster_server.py serves it, tests/cluster_node.py makes something of what is put here.
 """
 
 import itertools
@@ -10,7 +10,6 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,7 +65,7 @@ KINDS = {
 }
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What is answered as a Status."""
 
     def __init__(self, code: int, reason: str, message: str) -> None:
@@ -76,9 +75,9 @@ class Refused(Exception):
         self.status = {**told, "message": message, "reason": reason, "code": code, "details": {}}
 
 
-def missing(plural: str, name: str) -> Refused:
+def missing(plural: str, name: str) -> RefusedError:
     group = KINDS[plural].group
-    return Refused(404, "NotFound", f'{plural}{"." if group else ""}{group} "{name}" not found')
+    return RefusedError(404, "NotFound", f'{plural}{"." if group else ""}{group} "{name}" not found')
 
 
 def now() -> str:
@@ -121,9 +120,11 @@ class Cluster:
         if kind.namespaced and ("namespaces", "", namespace) not in self.objects:
             raise missing("namespaces", namespace)
         if given["metadata"].get("namespace", namespace) != namespace:
-            raise Refused(400, "BadRequest", "the namespace of the object does not match the namespace on the request")
+            raise RefusedError(
+                400, "BadRequest", "the namespace of the object does not match the namespace on the request"
+            )
         if (plural, namespace, name) in self.objects:
-            raise Refused(409, "AlreadyExists", f'{plural} "{name}" already exists')
+            raise RefusedError(409, "AlreadyExists", f'{plural} "{name}" already exists')
         own = {"uid": str(uuid.uuid4()), "creationTimestamp": now(), "generation": 1}
         own |= {"namespace": namespace} if kind.namespaced else {}
         made = {**without_nulls(given), "apiVersion": kind.group_version, "kind": kind.name}
@@ -139,7 +140,7 @@ class Cluster:
         for each in LASTING.get(plural, ()):
             if new["spec"].get(each) != old["spec"].get(each):
                 said = f'{KINDS[plural].name} "{name}" is invalid: spec.{each}: Invalid value: field is immutable'
-                raise Refused(422, "Invalid", said)
+                raise RefusedError(422, "Invalid", said)
         if new == old:
             return old
         further = new.get("spec") != old.get("spec")
@@ -173,16 +174,16 @@ def validate(found: Object) -> None:
     """By Kubernetes' own schema, in which no field may be that is not known; names and keys by what they may be."""
     kind, name = found["kind"], found["metadata"]["name"]
     if DNS_NAME.fullmatch(name) is None:
-        raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: metadata.name: a lowercase RFC 1123 subdomain')
+        raise RefusedError(422, "Invalid", f'{kind} "{name}" is invalid: metadata.name: a lowercase RFC 1123 subdomain')
     if kind in {"Secret", "ConfigMap"}:
         for each in found.get("data") or {}:
             if DATA_KEY.fullmatch(each) is None:
-                raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: data[{each}]: Invalid value')
+                raise RefusedError(422, "Invalid", f'{kind} "{name}" is invalid: data[{each}]: Invalid value')
     try:
         kubernetes_validate.validate(found, VERSION, strict=True)
     except kubernetes_validate.ValidationError as error:
         where = ".".join(map(str, error.path))
-        raise Refused(400, "BadRequest", f"strict decoding error: {where}: {error.message}") from error
+        raise RefusedError(400, "BadRequest", f"strict decoding error: {where}: {error.message}") from error
 
 
 def without_nulls(found: Any) -> Any:
@@ -198,12 +199,11 @@ def patched(old: Object, patch: Any, how: str) -> Object:
         return apply_json_patch(old, patch)
     if how in {"application/merge-patch+json", "application/strategic-merge-patch+json"}:
         return merged(old, patch, strategic="strategic" in how)
-    raise Refused(415, "UnsupportedMediaType", f"the body of the request was in an unknown format: {how}")
+    raise RefusedError(415, "UnsupportedMediaType", f"the body of the request was in an unknown format: {how}")
 
 
-@contextmanager
-def kubeconfig(folder: Path, address: str) -> Iterator[Path]:
-    """What kubectl reads to find it."""
+def kubeconfig(folder: Path, address: str) -> Path:
+    """A file by which kubectl finds it."""
     path = folder / "kubeconfig"
     told = {
         "apiVersion": "v1",
@@ -214,4 +214,4 @@ def kubeconfig(folder: Path, address: str) -> Iterator[Path]:
         "current-context": "here",
     }
     path.write_text(yaml.safe_dump(told))
-    yield path
+    return path

@@ -1,7 +1,7 @@
 """What makes something of what the stand-in of a cluster is given: controllers and a node, in short.
 
-Pods of a Deployment count as available when they would be let in and all that they mount and read is there; nothing runs
-in them. A Job's container is run, as a process here: with its arguments, its variables and the files that it mounts.
+Pods of a Deployment count as available when they would be let in and all that they mount and read is there; nothing
+runs in them. A Job's container is run, as a process: with its arguments, its variables and the files that it mounts.
 """
 
 import base64
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster import Cluster, Object, Refused, now
+from cluster import Cluster, Object, RefusedError, now
 
 PROGRAMS = Path(sys.executable).parent
 REVISION = "deployment.kubernetes.io/revision"
@@ -28,7 +28,7 @@ PAUSE = 0.3
 """Long enough for who watches to have to wait."""
 
 
-class NotYet(Exception):
+class NotYetError(Exception):
     """A pod that is not started, and why."""
 
 
@@ -72,7 +72,7 @@ class Node:
                 seen = self.cluster.number
                 deployments, jobs = self.cluster.all("deployments"), self.cluster.all("jobs")
             for work, found in [*((self.roll, each) for each in deployments), *((self.finish, each) for each in jobs)]:
-                with suppress(Refused, NotYet):  # deleted meanwhile, or looked at again after the next change
+                with suppress(RefusedError, NotYetError):  # deleted meanwhile, or looked at again after the next change
                     work(found)
 
     def roll(self, deployment: Object) -> None:
@@ -155,7 +155,7 @@ class Node:
         with self.cluster.changed:
             labels = self.cluster.get("namespaces", "", space)["metadata"]["labels"]
             if labels.get(LEVEL) == "restricted" and (faults := sorted(restricted(pod))):
-                raise NotYet(f"violates PodSecurity: {faults}")
+                raise NotYetError(f"violates PodSecurity: {faults}")
             variables = {"PATH": os.defpath, "HOME": str(folder), "AICD_DATA_DIR": f"{folder}/var/lib/aicd"}
             for each in container.get("envFrom", ()):
                 variables |= self._wanted("configmaps", space, each["configMapRef"]["name"], optional=False)["data"]
@@ -173,7 +173,7 @@ class Node:
 
     def _wanted(self, plural: str, namespace: str, name: str, *, optional: bool) -> dict[str, Any]:
         if (found := self.cluster.objects.get((plural, namespace, name))) is None and not optional:
-            raise NotYet(f"{plural} {name} is not there")
+            raise NotYetError(f"{plural} {name} is not there")
         return found or {}
 
 

@@ -1,7 +1,7 @@
 """Patches as Kubernetes' API server puts them: JSON (RFC 6902), JSON merge (RFC 7386) and its own strategic merge.
 
-The last one is told of in https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/; the
-order of a list's entries is the old one's here, whatever the patch says of it.
+The last one: https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/. The order of
+a list's entries is the old one's here, whatever the patch says of it.
 """
 
 from copy import deepcopy

@@ -1,7 +1,7 @@
-"""What `kubectl create` sends: Kubernetes' protobuf of a Secret, a ConfigMap or a Namespace, read into what JSON would say.
+"""What `kubectl create` sends: Kubernetes' protobuf of a Secret, a ConfigMap or a Namespace, read into what JSON says.
 
-The envelope is told of in https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding, the numbers of fields
-in `generated.proto` of k8s.io/api/core/v1 and k8s.io/apimachinery. A field that is not listed here is left out.
+The envelope: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding. Fields' numbers are in
+`generated.proto` of k8s.io/api/core/v1 and of k8s.io/apimachinery; what is not listed here is left out.
 """
 
 import base64

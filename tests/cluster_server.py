@@ -1,4 +1,4 @@
-"""The stand-in of tests/cluster.py over HTTP: discovery, lists, watches, patches and Status objects, as kubectl asks for them."""
+"""The stand-in of tests/cluster.py over HTTP, as kubectl asks: discovery, lists, watches, patches, Status objects."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from cluster import KINDS, VERSION, Cluster, Kind, Refused, patched
+from cluster import KINDS, VERSION, Cluster, Kind, RefusedError, patched
 from cluster_protobuf import TYPE, read_protobuf
 
 RESOURCE = re.compile(
@@ -69,6 +69,12 @@ def told(path: str) -> dict[str, Any] | None:
     return fixed.get(path)
 
 
+def resource(path: str) -> re.Match[str]:
+    if (match := RESOURCE.fullmatch(path)) is None or match["plural"] not in KINDS:
+        raise RefusedError(404, "NotFound", "the server could not find the requested resource")
+    return match
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -87,17 +93,26 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if (found := told(parts.path)) is not None:
                 return self.send(200, found)
-            if (match := RESOURCE.fullmatch(parts.path)) is None or match["plural"] not in KINDS:
-                raise Refused(404, "NotFound", "the server could not find the requested resource")
+            match = resource(parts.path)
             if self.command == "GET" and query.get("watch") in {"1", "true"}:
                 return self.watch(match["plural"], match["namespace"] or "", query)
             with self.cluster.changed:
                 code, found = self.done(match["plural"], match["namespace"] or "", match["name"] or "", query, body)
             self.send(code, found)
-        except Refused as refused:
+        except RefusedError as refused:
             self.send(refused.code, refused.status)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = answer
+    def do_GET(self) -> None:
+        self.answer()
+
+    def do_POST(self) -> None:
+        self.answer()
+
+    def do_PATCH(self) -> None:
+        self.answer()
+
+    def do_DELETE(self) -> None:
+        self.answer()
 
     def done(self, plural: str, namespace: str, name: str, query: dict[str, str], body: bytes) -> tuple[int, Any]:
         how = self.headers.get("Content-Type", "")
@@ -125,7 +140,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             return read_protobuf(body) if self.headers["Content-Type"] == TYPE else json.loads(body)
         except ValueError as error:
-            raise Refused(415, "UnsupportedMediaType", "the body of the request is in an unknown format") from error
+            raise RefusedError(
+                415, "UnsupportedMediaType", "the body of the request is in an unknown format"
+            ) from error
 
     def send(self, code: int, found: Any) -> None:
         body = json.dumps(found).encode()
@@ -137,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def watch(self, plural: str, namespace: str, query: dict[str, str]) -> None:
         if query.get("sendInitialEvents") == "true":
-            raise Refused(422, "Invalid", "sendInitialEvents is forbidden for watch unless WatchList is enabled")
+            raise RefusedError(422, "Invalid", "sendInitialEvents is forbidden for watch unless WatchList is enabled")
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
