@@ -81,7 +81,9 @@ def fill(secrets: Path, url: str) -> None:
 
 @pytest.fixture
 def operator(tmp_path: Path) -> Iterator[Operator]:
-    kubectl = Path(newer_program("kubectl").path)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "kubectl").symlink_to(newer_program("kubectl").path)
     source = tmp_path / "source"
     for folder in ("deploy/kubernetes", "docker/prometheus/rules"):
         shutil.copytree(ROOT / folder, source / folder)
@@ -92,7 +94,7 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
     cluster = Cluster()
     with serving(cluster) as address, looking_after(cluster, tmp_path / "node"):
         environment = environment_of(tmp_path, KUBECONFIG=str(kubeconfig(tmp_path, address)))
-        environment["PATH"] += f":{kubectl.parent}"
+        environment["PATH"] = f"{programs}:{environment['PATH']}"
         yield Operator(Reader(tmp_path, environment, folder=source), cluster)
 
 
