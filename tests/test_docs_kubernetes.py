@@ -17,7 +17,8 @@ from cluster_server import serving
 from debian_programs import newer_program
 from docs_reader import ROOT, Reader, environment_of
 
-HAS_API = (ROOT / "deploy/kubernetes/base/api.yaml").exists()
+KUBERNETES = ROOT / "deploy/kubernetes"
+HAS_API = (KUBERNETES / "base/api.yaml").exists()
 DEPLOYMENTS = {("aicd", "backup"), ("aicd-workers", "worker")} | ({("aicd", "api")} if HAS_API else set())
 
 pytestmark = pytest.mark.timeout(300)
@@ -168,7 +169,7 @@ def test_prometheus_gets_the_list_of_what_to_scrape_and_the_alerts(operator: Ope
     operator.reader.run("docs/deploy-kubernetes.md", "kubectl -n monitoring create configmap")
     ((name, scraped),) = operator.data("monitoring", "aicd-scrape").items()
     assert f"{{name: aicd-scrape, key: {name}}}" in (ROOT / "docs/deploy-kubernetes.md").read_text()
-    whole = yaml.safe_load((ROOT / "deploy/kubernetes/prometheus.yml").read_text())
+    whole = yaml.safe_load((KUBERNETES / "prometheus.yml").read_text())
     assert yaml.safe_load(scraped) == whole["scrape_configs"]
     rules = {path.name: path.read_text() for path in (ROOT / "docker/prometheus/rules").iterdir()}
     assert operator.cluster.get("configmaps", "monitoring", "aicd-rules")["data"] == rules
