@@ -2,7 +2,6 @@
 
 from aicd_core.backups.stores import installed_stores
 
-CLUSTER = "needs a cluster"
 ROOTS = "changes the machine's packages or accounts"
 NEVER: dict[str, dict[str, str]] = {
     "README.md": {
@@ -19,7 +18,6 @@ NEVER: dict[str, dict[str, str]] = {
     "docs/deploy-hetzner.md": {
         "sudo certbot": "needs a name that leads to the machine",
     },
-    "docs/deploy-kubernetes.md": {"kubectl ": CLUSTER, "cd deploy/kubernetes": CLUSTER},
     "docs/usage.md": {
         "sudo apt-get": ROOTS,
         "grep $USER": ROOTS,
