@@ -25,10 +25,11 @@ OPTIONS = (
         "--security-opt=unmask=ALL",
         "--security-opt=seccomp=unconfined",
     ),
-    "--device=/dev/fuse",
+    "--volume=/home",
     *("--ulimit=nofile=16384:16384", "--ulimit=nproc=8192:8192"),
 )
-"""It stands for a machine, so that what an engine forbids is allowed: units make namespaces, and sandboxes a /proc."""
+"""It stands for a machine, so that what an engine forbids is allowed: units make namespaces, and sandboxes a /proc.
+Homes are on no overlay, since podman wants to lay one there."""
 ON_MACHINE = """
 on_machine() {{
     podman exec --user ada --workdir /srv/aicd --env USER=ada --env CHAT_URL {name} \
