@@ -41,7 +41,7 @@ screenshots: browser ## docs/images, of the console's main pages
 	@$(BIN)/pytest $(BROWSER_TESTS)/screenshots.py -n 0
 
 # docker/compose.yml started whole. Of these programs only what the machine lacks is unpacked; podman and debootstrap it has to have.
-COMPOSE_TOOLS := docker:docker.io dockerd:docker.io containerd:containerd runc:runc docker-init:tini iptables:iptables ip:iproute2
+COMPOSE_TOOLS := docker:docker.io dockerd:docker.io containerd:containerd runc:runc docker-init:tini iptables:iptables ip:iproute2 pebble:pebble
 test-compose: install ## docker/compose.yml started whole, in network namespaces of its own; needs root, debootstrap and podman
 	@scripts/debian_tools.sh $(COMPOSE_TOOLS)
 	@scripts/compose_images.sh
@@ -49,5 +49,7 @@ test-compose: install ## docker/compose.yml started whole, in network namespaces
 
 test-host: install ## a machine without containers set up as its page says, in a Debian with systemd; needs root, debootstrap and podman
 	@podman image exists localhost/aicd-base || scripts/base_image.sh
+	@podman image exists localhost/aicd-sandbox-test || scripts/sandbox_image.sh
+	@scripts/debian_tools.sh pebble:pebble
 	@podman build --quiet --network host --format docker --tag localhost/aicd-bare-machine tests/machine >/dev/null
 	@TEST_MACHINE=aicd-machine-$$$$ $(BIN)/pytest tests/test_host_up.py -n 0

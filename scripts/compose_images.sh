@@ -11,6 +11,6 @@ build() { # TARGET NAME DOCKERFILE FOLDER
 for role in api worker proxy; do
     if grep -q " AS $role\$" docker/Dockerfile; then build "$role" "localhost/aicd-test-$role" docker/Dockerfile .; fi
 done
-for name in postgres redis prometheus alertmanager; do
+for name in postgres redis prometheus alertmanager operator; do
     build "$name" "localhost/aicd-stand-in-$name" tests/installed/Dockerfile tests/installed
 done

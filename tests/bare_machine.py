@@ -25,14 +25,19 @@ OPTIONS = (
         "--security-opt=unmask=ALL",
         "--security-opt=seccomp=unconfined",
     ),
+    "--volume=/home",
     *("--ulimit=nofile=16384:16384", "--ulimit=nproc=8192:8192"),
 )
-"""It stands for a machine, so that what an engine forbids is allowed: units make namespaces, and sandboxes a /proc."""
+"""It stands for a machine, so that what an engine forbids is allowed: units make namespaces, and sandboxes a /proc.
+Homes are on no overlay, since podman wants to lay one there."""
 ON_MACHINE = """
 on_machine() {{
-    podman exec --user ada --workdir /srv/aicd --env CHAT_URL {name} \
+    podman exec --user ada --workdir /srv/aicd --env USER=ada --env CHAT_URL {name} \
         bash -lc "set -euo pipefail; $(cat)" </dev/null \
         || {{ podman exec {name} journalctl --no-pager --lines 60 >&2; return 1; }}
+}}
+at_terminal() {{
+    podman exec --interactive --tty --user ada --workdir /srv/aicd {name} bash -lc "set -euo pipefail; $(cat)" </dev/tty
 }}
 """
 
@@ -71,6 +76,10 @@ class Machine:
         state = self.sh("systemctl is-system-running", check=False).strip()
         assert state != "degraded", self.sh("systemctl --failed --no-pager; journalctl --no-pager --lines 60")
         return state == "running"
+
+    def inspected(self, what: str) -> str:
+        """Something that podman knows of its network."""
+        return podman("inspect", "--format", f"{{{{.NetworkSettings.{what}}}}}", self.name)
 
     def reboot(self) -> None:
         """Turns it off, which ends all units as systemd does, and on again."""

@@ -2,7 +2,6 @@
 
 from aicd_core.backups.stores import installed_stores
 
-ROOTS = "changes the machine's packages or accounts"
 NEVER: dict[str, dict[str, str]] = {
     "README.md": {
         "make demo": "docs/quickstart.md has it, too, and it is run there",
@@ -11,17 +10,6 @@ NEVER: dict[str, dict[str, str]] = {
     "docs/backup.md": {
         **({} if "qdrant" in installed_stores() else {"aicd restore --only qdrant": "no agent here keeps vectors"}),
     },
-    "docs/deploy.md": {
-        "apt-get install": ROOTS,
-        "certbot certonly": "needs a name that leads to the machine",
-    },
-    "docs/deploy-hetzner.md": {
-        "sudo certbot": "needs a name that leads to the machine",
-    },
-    "docs/usage.md": {
-        "sudo apt-get": ROOTS,
-        "grep $USER": ROOTS,
-    },
 }
 ENGINE = {
     "docs/deploy.md": (
@@ -29,6 +17,8 @@ ENGINE = {
         "curl -k https://aicd.example.com",
         "c restart backup",
         "c exec backup aicd",
+        "apt-get install",
+        "certbot certonly",
         "c exec postgres",
         "c run --rm -e",
         "url=$(cat",
@@ -42,6 +32,7 @@ ENGINE = {
 """Lines typed at a Docker Engine alone; tests/test_compose.py holds their file against the specification."""
 HOST = {
     "docs/secrets.md": ("sudo systemctl",),
+    "docs/usage.md": ("sudo apt-get", "grep $USER"),
     "docs/deploy-hetzner.md": (
         "sudo apt-get",
         "sudo useradd",
@@ -56,6 +47,7 @@ HOST = {
         "sudo ln",
         "sudo install -d -m 0750 -g prometheus",
         "sudo aicd backup run && git pull",
+        "sudo certbot",
         "ls -t /opt/aicd",
     ),
 }

@@ -182,7 +182,7 @@ class Reader:
         words = ["bash", "-euo", "pipefail", "-c", f"{self.beginning}\n{text}\n{KEPT}"]
         environment = self.environment | {"READER_KEEPS": str(kept)}
         if answers:
-            terminal = Terminal(words, environment, self.cwd)
+            terminal = Terminal(words, environment, self.cwd, PATIENCE)
             for asked, typed in answers:
                 terminal.read_until(asked)
                 terminal.type(f"{typed}\n".encode())

@@ -1,4 +1,4 @@
-"""A registry of images on the loopback address, to be read only, with one image in it.
+"""A registry of images, to be read only, with one image in it.
 
 As much of the protocol as an engine that pulls speaks: https://github.com/opencontainers/distribution-spec.
 """
@@ -26,11 +26,12 @@ class Registry:
 
 
 @contextmanager
-def serving_image(root: Path, image: str, name: str, tag: str) -> Iterator[Registry]:
+def serving_image(root: Path, image: str, name: str, tag: str, host: str = "127.0.0.1") -> Iterator[Registry]:
     """Serves an image that podman has, as NAME:TAG.
 
     Args:
         root: a folder that is not there yet, for a copy of it; removed at the end.
+        host: the address of this machine's to listen at.
     """
     manifests, blobs = root / f"v2/{name}/manifests", root / f"v2/{name}/blobs"
     manifests.mkdir(parents=True)
@@ -51,8 +52,8 @@ def serving_image(root: Path, image: str, name: str, tag: str) -> Iterator[Regis
         def log_message(self, *_: object) -> None:
             """Nothing: an engine asks for TLS first."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root))) as server:
-        made = Registry(f"127.0.0.1:{server.server_port}")
+    with ThreadingHTTPServer((host, 0), partial(Handler, directory=str(root))) as server:
+        made = Registry(f"{host}:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

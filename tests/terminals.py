@@ -14,18 +14,25 @@ DEADLINE = 60.0
 class Terminal:
     """A program on a pseudo-terminal, and everything that it has written."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path | None = None,
+        patience: float = DEADLINE,
+    ) -> None:
         self._mine, theirs = pty.openpty()
         self.process = subprocess.Popen(
             ["setsid", "--ctty", *command], env=environment, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs
         )
         os.close(theirs)
         self.written = ""
+        self._patience = patience
         self._awaited = 0
 
     def read_until(self, text: str) -> None:
         """Reads on until that comes, after what was awaited before."""
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + self._patience
         while (found := self.written.find(text, self._awaited)) < 0:
             assert time.monotonic() < deadline, f"{text!r} did not come; there was: {self.written}"
             assert self._read(), f"the program ended before {text!r}; there was: {self.written}"

@@ -2,12 +2,15 @@
 
 make test-compose     builds the images, makes a machine for them (scripts/compose_machine.sh), and runs this
 
-In the place of images of others stand Debian's programs (tests/installed). The tests are one story, in their order.
+In the place of images of others stand Debian's programs (tests/installed), in that of Let's Encrypt Debian's pebble.
+The tests are one story, in their order.
 """
 
 import asyncio
 import json
 import re
+import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from acme_authority import ANSWERS, acme_authority
 from aicd_github.testing.github.state import Issue, Pull, Repository
 from aicd_github.testing.github_server import GitHubServer, serving_github
 from aicd_github.testing.messages import Message, Messages
@@ -35,6 +39,7 @@ from composed import (
 )
 from github_town import BODY, PERMISSIONS
 from histories import git
+from operators_debian import operators_debian
 from ssh_server import SshServer, ssh_server
 from waf_proxy import certify
 
@@ -364,3 +369,27 @@ def test_an_upgrade_migrates_once_and_keeps_everything(operator: Operator, key: 
         assert operator.inspected(name)["Config"]["Image"].endswith(":next")
     assert operator.inspected("migrate")["Id"] != old
     assert jobs(operator, key) == before
+
+
+def certified(root: str) -> bytes:
+    """The certificate that the proxy shows, where that authority stands behind it."""
+    trusted = ssl.create_default_context(cadata=root)
+    try:
+        with (
+            socket.create_connection((MACHINE, 443), 10) as plain,
+            trusted.wrap_socket(plain, server_hostname=DOMAIN) as shown,
+        ):
+            return shown.getpeercert(binary_form=True) or b""
+    except OSError:
+        return b""
+
+
+def test_an_authoritys_certificate_is_the_proxys_and_so_is_its_next_one(operator: Operator, place: Path):
+    (place / "acme").mkdir()
+    with acme_authority(place / "acme", WORLD, MACHINE) as authority, operators_debian(operator.reader) as debian:
+        debian.sh(authority.trust, given=authority.proof)
+        assert not certified(authority.root)
+        operator.reader.run("docs/deploy.md", "apt-get install certbot", on="at_terminal", answers=ANSWERS)
+        first = until(lambda: certified(authority.root), "the proxy shows another certificate")
+        debian.sh("certbot renew --force-renewal --no-random-sleep-on-renew")
+        until(lambda: certified(authority.root) not in {b"", first}, "the proxy shows no newer certificate")

@@ -3,21 +3,25 @@
 make test-host     builds a bare Debian 12 with systemd (tests/machine), and runs this
 
 The machine is a container of podman's with a network of its own; packages come from where this machine's come from.
-Stood in for: the address of the project (a repository mounted there), the chat, and the name aicd.example.com, which
-leads to the machine. Left out: `certbot certonly`, Hetzner, and limits on memory, since systemd gets no such control
-groups there. The tests are one story, in their order.
+Stood in for: the address of the project (a repository mounted there), the chat, the name aicd.example.com, which leads
+to the machine, the registry of docs/usage.md's image, and Let's Encrypt: certbot asks Debian's pebble. Left out:
+Hetzner, and limits on memory, since systemd gets no such control groups there. The tests are one story, in
+their order.
 """
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from acme_authority import ANSWERS, acme_authority
 from alert_chat import chat
-from bare_machine import Machine, bare_machine, podman, reason_to_skip
+from bare_machine import Machine, bare_machine, reason_to_skip
 from composed import until
 from github_town import BODY
 from histories import git
+from image_registry import serving_image
 
 REASON = reason_to_skip()
 pytestmark = [
@@ -39,6 +43,12 @@ tests: [grep -q world greet.txt, sleep 15]' >.aicd.yml
 printf 'one\\nhello\\nthree\\n' >greet.txt
 git add . && git -c user.name=Ada -c user.email=ada@example.com commit -qm Begin
 """
+MAKE_USER = """
+sed -i /^ada:/d /etc/subuid /etc/subgid
+install -d -m 0700 -o ada -g ada /home/ada/run
+ln -s /opt/aicd/venv/bin/aicd /usr/local/bin/aicd
+"""
+"""An account without users of its own and without a session, and this project's program."""
 DROP_IN = "[Service]\nReadWritePaths=/srv/project\n"
 
 
@@ -125,18 +135,45 @@ def test_the_proxy_refuses_an_attack_and_an_exception_lets_it_through(machine: M
     until(lambda: machine.ask("/v1/organizations", key, NAMES)[1]["code"] == "person_needed", "it is not heeded")
 
 
-def test_a_renewed_certificate_is_the_proxys(machine: Machine, key: str):
-    machine.reader.run("docs/deploy-hetzner.md", "sudo apt-get install certbot")
-    machine.sh(
-        "install -d -m 0700 /root/renewed; cd /root/renewed; openssl req -x509 -newkey ec"
-        " -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=new -keyout privkey.pem"
-        " -out fullchain.pem 2>/dev/null;"
-        "RENEWED_LINEAGE=/root/renewed /etc/letsencrypt/renewal-hooks/deploy/aicd"
+def certified(machine: Machine) -> str:
+    """The certificate that the proxy shows, where it is certbot's newest and the authority stands behind it."""
+    told = "openssl x509 -noout -fingerprint"
+    return machine.sh(
+        "curl -fs --cacert /root/authority.pem https://aicd.example.com/readyz >/dev/null;"
+        f"shown=$(openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | {told});"
+        f'[ "$shown" = "$({told} -in /etc/letsencrypt/live/aicd.example.com/cert.pem)" ] && echo "$shown"',
+        check=False,
     )
-    show = "openssl x509 -noout -pubkey"
-    shown = f"openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | {show}"
-    kept = machine.sh(f"{show} </root/renewed/fullchain.pem")
-    until(lambda: machine.sh(shown, check=False) == kept, "the proxy shows another certificate")
+
+
+def test_an_authoritys_certificate_is_the_proxys_and_so_is_its_next_one(machine: Machine, key: str, tmp_path: Path):
+    with acme_authority(tmp_path, machine.inspected("Gateway"), machine.inspected("IPAddress")) as authority:
+        machine.sh(authority.trust, given=authority.proof)
+        machine.sh("cat >/root/authority.pem", given=authority.root)
+        assert not certified(machine)
+        machine.reader.run("docs/deploy-hetzner.md", "sudo apt-get install certbot", on="at_terminal", answers=ANSWERS)
+        first = until(lambda: certified(machine), "the proxy shows another certificate")
+        assert machine.unit("certbot.timer", "ActiveState") == "active"
+        machine.sh("echo 'force-renewal = true' >>~/.config/letsencrypt/cli.ini; systemctl start certbot.service")
+        until(lambda: certified(machine) not in {"", first}, "the proxy shows no newer certificate")
+
+
+def test_a_user_gets_rootless_podman_and_a_sandbox_by_it(machine: Machine, key: str, tmp_path: Path):
+    machine.sh(MAKE_USER)
+    with serving_image(
+        tmp_path / "registry",
+        "localhost/aicd-sandbox-test:latest",
+        "library/python",
+        "3.12-slim",
+        machine.inspected("Gateway"),
+    ) as registry:
+        text = f'[[registry]]\nprefix = "docker.io"\nlocation = "{registry.address}"\ninsecure = true\n'
+        machine.sh("install -D -m 0644 /dev/stdin /etc/containers/registries.conf.d/here.conf", given=text)
+        told = machine.reader.run(
+            "docs/usage.md", "sudo apt-get install podman", put={"/run/user/$(id -u)": "/home/ada/run"}
+        )
+    assert machine.sh("grep -h ^ada: /etc/subuid /etc/subgid").split() == ["ada:100000:65536"] * 2
+    assert re.search(r"^ok   sandbox: podman .* image docker\.io/library/python:3\.12-slim", told, re.MULTILINE), told
 
 
 def test_a_second_worker_takes_over_from_one_that_died(machine: Machine, key: str, project: None):
@@ -153,7 +190,7 @@ def test_a_second_worker_takes_over_from_one_that_died(machine: Machine, key: st
 
 def test_prometheus_sees_all_and_a_database_that_is_away_is_told_in_the_chat(machine: Machine, key: str):
     told: list[str] = []
-    with chat(podman("inspect", "--format", "{{.NetworkSettings.Gateway}}", machine.name), told) as address:
+    with chat(machine.inspected("Gateway"), told) as address:
         machine.reader.environment["CHAT_URL"] = address
         reader = machine.reader
         said = reader.run(
