@@ -185,5 +185,5 @@ async def test_a_plan_waits_for_approval_where_the_repository_asks_for_it(body: 
 async def test_only_a_waiting_job_can_be_approved(body: Body, source: Path):
     use(body, creating("new.txt"))
     report = await body.run(source, "Add a file")
-    with pytest.raises(ConflictError, match="pr_open cannot be approved; one of these can: awaiting_approval"):
+    with pytest.raises(ConflictError, match="pr open cannot be approved; one of these can: awaiting approval"):
         await body.control().approve(report.job.id)
