@@ -36,11 +36,11 @@ def docker(*words: object, check: bool = True) -> str:
     return said
 
 
-def until(look: Callable[[], T], what: str) -> T:
-    """Looks again and again until it finds something; that."""
+def until(look: Callable[[], T], what: str, told: Callable[[], str] = str) -> T:
+    """Looks again and again until it finds something; that. What is `told` in the end goes with the failure."""
     end, found = time.monotonic() + PATIENCE, look()
     while not found:
-        assert time.monotonic() < end, what
+        assert time.monotonic() < end, f"{what}\n{told()}"
         time.sleep(0.5)
         found = look()
     return found

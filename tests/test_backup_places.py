@@ -5,9 +5,11 @@ The store is rclone's server, which speaks S3's protocol; Amazon's own was never
 
 import asyncio
 import os
+import select
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,6 +129,40 @@ def test_what_is_stored_there_comes_back(kind: str, request: pytest.FixtureReque
     asyncio.run(crowd(2))
     assert (tmp_path / "back/dump").read_bytes() == (tmp_path / "data/dump").read_bytes()
     assert refused(Restic(place.repository, "another", tmp_path / "cache")).code == "wrong_backup_password"
+
+
+async def stuck(restic: Restic, folder: Path, how: Callable[[asyncio.Task[None]], None]) -> None:
+    """Has a run of restic wait, with its lock, for a reader of what it fetches; then it is ended."""
+    (folder / "dump").write_bytes(os.urandom(1_000_000))
+    await restic.init()
+    stored = await restic.store(folder, ("dump",), ("test",), AT)
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "wb") as pipe:
+        fetching = asyncio.create_task(restic.fetch_file(stored.id, "dump", pipe))
+        while not select.select([reading], [], [], 0)[0]:
+            assert not fetching.done()
+            await asyncio.sleep(0.1)
+        how(fetching)
+        await asyncio.gather(fetching, return_exceptions=True)
+
+
+def test_one_that_is_cancelled_leaves_no_lock(tmp_path: Path, folder: Place) -> None:
+    restic = Restic(folder.repository, "a-password-of-this-test", tmp_path / "cache")
+    asyncio.run(stuck(restic, tmp_path, lambda fetching: bool(fetching.cancel())))
+    assert list((tmp_path / "vault/locks").iterdir()) == []
+
+
+def test_the_lock_of_one_that_was_killed_keeps_nobody_out(tmp_path: Path, folder: Place) -> None:
+    restic = Restic(folder.repository, "a-password-of-this-test", tmp_path / "cache")
+
+    def kill(_: object) -> None:
+        (child,) = [one for path in Path("/proc/self/task").glob("*/children") for one in path.read_text().split()]
+        os.kill(int(child), signal.SIGKILL)
+
+    asyncio.run(stuck(restic, tmp_path, kill))
+    assert list((tmp_path / "vault/locks").iterdir()) != []
+    asyncio.run(restic.forget(("test",), Retention(1, 0, 0)))
+    assert list((tmp_path / "vault/locks").iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["folder", "machine", "store"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import shutil
 import signal
@@ -199,14 +200,27 @@ def keep_log(vault: Vault) -> AicdProcess:
     return service
 
 
+def receiving(data_dir: Path) -> Path:
+    """The file of the log that is not whole yet."""
+    (found,) = data_dir.rglob("wal/*.partial")
+    return found
+
+
 @pytest.mark.timeout(600)
 def test_the_embedded_database_is_restored_to_any_moment_of_its_log(tmp_path: Path):
     with one_machine(tmp_path, delay=0.1) as made:
         vault = Vault(made, tmp_path / "vault")
         made.settings["AICD_LOG_FORMAT"] = "json"
-        keep_log(Vault(made, tmp_path / "given up")).signal(signal.SIGTERM)
+        given_up = keep_log(Vault(made, tmp_path / "given up"))
+        given_up.signal(signal.SIGTERM)
+        given_up.end(240)
+        killed = keep_log(vault)
+        killed.kill()
+        os.truncate(receiving(tmp_path / MACHINE), 5000)  # as by one that is killed while it lays the file
         service = keep_log(vault)
-        assert all(json.loads(line)["logger"] for line in service.said().splitlines()), "as all that stays writes it"
+        said = given_up.said() + service.said()
+        assert all(json.loads(line)["logger"] for line in said.splitlines()), "as all that stays writes it"
+        assert "segment is not complete" in said, "what pg_receivewal says is said"
         asyncio.run(place(made, list(scripted(made.model.url, 4, random.Random(7), ("alpha", "beta")))))
         made.model.hold_from(20)
         begin(made)

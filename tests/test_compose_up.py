@@ -349,7 +349,7 @@ def test_it_is_taken_back_to_a_moment(operator: Operator, key: str):
         told = operator.compose("logs", "--since", moment, "backup")
         return told.count("the log is kept until now") > 1
 
-    until(shipped, "the log is not shipped")
+    until(shipped, "the log is not shipped", lambda: operator.compose("logs", "--tail", "60", "backup", "postgres"))
     operator.reader.run(
         "docs/deploy.md", "c stop proxy api worker backup postgres", put={"2026-11-26T14:29:00Z": moment}
     )

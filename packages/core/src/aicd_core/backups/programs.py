@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ ENDING_SECONDS = 10
 class Call:
     """One run of a program: its words, its whole environment, and the open files that it inherits.
 
-    `output`: where its stdout goes, instead of into memory.
+    `output`: where its stdout goes, instead of into memory. `ending`: the signal at which it tidies up and ends.
     """
 
     words: Sequence[str]
@@ -31,6 +32,7 @@ class Call:
     folder: Path | None = None
     files: tuple[int, ...] = ()
     output: IO[bytes] | None = field(default=None, compare=False)
+    ending: signal.Signals = signal.SIGTERM
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,16 @@ async def run(call: Call) -> Ended:
     try:
         output, said = await process.communicate()
     finally:
-        await end(process)
+        await end(process, call.ending)
     return Ended(process.returncode or 0, output or b"", said.decode("utf-8", "replace").strip()[-LAST_WORDS:])
 
 
-async def end(process: asyncio.subprocess.Process) -> None:
+async def end(process: asyncio.subprocess.Process, signaled: signal.Signals = signal.SIGTERM) -> None:
     """Tells a program that still runs to stop, and waits until it has."""
     if process.returncode is not None:
         return
     with suppress(ProcessLookupError):
-        process.terminate()
+        process.send_signal(signaled)
     try:
         async with asyncio.timeout(ENDING_SECONDS):
             await process.wait()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ HOST = "aicd"
 """Instead of the machine's name, which is another one after a disaster."""
 PATIENCE = 120.0
 """Seconds that one waits for others at work on the repository, which restic before 0.16 does not do by itself."""
+ENDING = signal.SIGINT
+"""At SIGTERM restic before 0.17 leaves its lock behind."""
 _DAMAGE = (
     "ciphertext verification failed",
     "invalid data returned",
@@ -107,7 +110,7 @@ class Restic:
         return True
 
     async def unlock(self) -> None:
-        """Removes the locks of processes that are gone, which would keep everybody out."""
+        """Removes the locks of processes that are gone; refuses a repository that cannot be had, raising as `snapshots`."""
         await self._do("unlock")
 
     async def store(self, folder: Path, names: Sequence[str], tags: Sequence[str], at: datetime) -> Summary:
@@ -176,6 +179,7 @@ class Restic:
         while (ended := await self._run(arguments, folder, into)).code != 0:
             if not any(words in ended.said for words in _LOCKED) or time.monotonic() > deadline:
                 raise self._fault(arguments[0], ended, damage=damage)
+            await self._run(("unlock",), None, None)  # takes away the locks of processes that are gone
             await asyncio.sleep(1)
         return ended.output
 
@@ -190,7 +194,8 @@ class Restic:
                 "RESTIC_PASSWORD_FILE": f"/dev/fd/{password}",
                 "RESTIC_CACHE_DIR": str(self._cache),
             }
-            return await run(Call((_program(), *arguments), environment, folder, (password,), into))
+            call = Call((_program(), *arguments), environment, folder, (password,), into, ENDING)
+            return await run(call)
         finally:
             os.close(password)
 

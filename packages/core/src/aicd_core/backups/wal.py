@@ -19,7 +19,14 @@ import psycopg
 
 from aicd_core.backups.files import sha256_of
 from aicd_core.backups.log.access import require_receivable
-from aicd_core.backups.log.repository import has_received, is_slot_taken, make_slot, mark_log, read_position
+from aicd_core.backups.log.repository import (
+    has_received,
+    is_slot_taken,
+    make_slot,
+    mark_log,
+    read_position,
+    read_segment_size,
+)
 from aicd_core.backups.programs import end, postgres_call, run_postgres
 from aicd_core.backups.repository import connected, read_brief
 from aicd_core.backups.restic import Restic, Snapshot
@@ -87,19 +94,28 @@ class LogKeeper:
             if await make_slot(connection, SLOT):
                 shutil.rmtree(self._spool, ignore_errors=True)  # there is a gap: a copy has to come first
                 (self.source.folder / KNOWN).unlink(missing_ok=True)
+            size = await read_segment_size(connection)
         await self._forget_copy_of_elsewhere()
         self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_half_laid(self._spool, size)
         arguments = ("--directory", str(self._spool), "--slot", SLOT, "--synchronous", "--status-interval=1")
         call = postgres_call("pg_receivewal", self.source.url, "--no-password", *arguments)
         # One that outlived this process would keep the slot from the next.
         words = ("setpriv", "--pdeathsig", "KILL", *call.words)
         process = await asyncio.create_subprocess_exec(
-            *words, env=dict(call.environment), stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+            *words,
+            env=dict(call.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
+        assert process.stderr is not None, "it is a pipe"
+        telling = asyncio.create_task(_tell_lines(process.stderr, tell))
         try:
             yield
         finally:
             await end(process)
+            await telling
 
     @property
     def copied_at(self) -> float | None:
@@ -134,7 +150,11 @@ class LogKeeper:
             deadline = time.monotonic() + PATIENCE
             while not await has_received(connection, SLOT, position):
                 if time.monotonic() > deadline:
-                    raise UnavailableError("The log of Postgres is not received. Look at its log.", code="wal_behind")
+                    raise UnavailableError(
+                        "The log of Postgres is not received. Look at the lines of pg_receivewal before this, and at "
+                        "Postgres' own log.",
+                        code="wal_behind",
+                    )
                 await asyncio.sleep(0.1)
         base = (self.source.folder / KNOWN).read_text()
         tags = (WAL_TAG, installation_tag(installation), f"base={base}", f"{UNTIL}={until.isoformat()}")
@@ -171,6 +191,21 @@ class LogKeeper:
         bases = {one.short_id for one in await self.restic.snapshots(BASE_TAG)}
         shipped = await self.restic.snapshots(WAL_TAG)
         await self.restic.drop([one.id for one in shipped if one.tag("base") not in bases])
+
+
+async def _tell_lines(stream: asyncio.StreamReader, tell: Tell) -> None:
+    async for line in stream:
+        tell(line.decode(errors="replace").rstrip())
+
+
+def _remove_half_laid(spool: Path, size: int) -> None:
+    """Removes what a receiver left that was killed, or found the disk full, while it laid its next file.
+
+    Nothing was received into a file before it has its whole size, and `pg_receivewal` never goes on past one without.
+    """
+    for path in spool.glob("*.partial"):
+        if path.stat().st_size != size:
+            path.unlink()
 
 
 async def _wait_for_slot(connection: psycopg.AsyncConnection) -> None:

@@ -13,6 +13,7 @@ _SPACES = b"SELECT spcname::text FROM pg_tablespace WHERE spcname NOT IN ('pg_de
 _KEPT = b"SELECT current_setting('max_slot_wal_keep_size')"
 _SLOT = b"SELECT wal_status, active FROM pg_replication_slots WHERE slot_name = %s"
 _RECEIVED = b"SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND restart_lsn >= %s::pg_lsn"
+_SEGMENT = b"SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'"
 _MARK = b"SELECT now(), pg_logical_emit_message(true, 'aicd', '')"
 
 
@@ -74,6 +75,12 @@ async def is_slot_taken(connection: psycopg.AsyncConnection, slot: str) -> bool:
     """Whether somebody receives the log on a slot."""
     found = await (await connection.execute(_SLOT, (slot,))).fetchall()
     return bool(found and found[0][1])
+
+
+async def read_segment_size(connection: psycopg.AsyncConnection) -> int:
+    """How long each file of the server's log is, in bytes."""
+    ((size,),) = await (await connection.execute(_SEGMENT)).fetchall()
+    return int(size)
 
 
 async def mark_log(connection: psycopg.AsyncConnection) -> datetime:
