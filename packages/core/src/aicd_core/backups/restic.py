@@ -110,7 +110,7 @@ class Restic:
         return True
 
     async def unlock(self) -> None:
-        """Removes the locks of processes that are gone; refuses a repository that cannot be had, raising as `snapshots`."""
+        """Removes the locks of processes that are gone; raises as `snapshots`, where the repository cannot be had."""
         await self._do("unlock")
 
     async def store(self, folder: Path, names: Sequence[str], tags: Sequence[str], at: datetime) -> Summary:
