@@ -9,14 +9,15 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from aicd_core.backups.restic import Restic
+from aicd_core.backups.restic import PATIENCE, Restic
 from aicd_core.backups.values import Retention
 from aicd_core.errors import AicdError
 from aicd_core.testing.chaos.installation import wait_until
@@ -131,8 +132,9 @@ def test_what_is_stored_there_comes_back(kind: str, request: pytest.FixtureReque
     assert refused(Restic(place.repository, "another", tmp_path / "cache")).code == "wrong_backup_password"
 
 
-async def stuck(restic: Restic, folder: Path, how: Callable[[asyncio.Task[None]], None]) -> None:
-    """Has a run of restic wait, with its lock, for a reader of what it fetches; then it is ended."""
+@asynccontextmanager
+async def at_work(restic: Restic, folder: Path) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
+    """A run of restic that waits, with its lock, for a reader of what it fetches; and what that is."""
     (folder / "dump").write_bytes(os.urandom(1_000_000))
     await restic.init()
     stored = await restic.store(folder, ("dump",), ("test",), AT)
@@ -142,27 +144,61 @@ async def stuck(restic: Restic, folder: Path, how: Callable[[asyncio.Task[None]]
         while not select.select([reading], [], [], 0)[0]:
             assert not fetching.done()
             await asyncio.sleep(0.1)
-        how(fetching)
-        await asyncio.gather(fetching, return_exceptions=True)
+        try:
+            yield fetching, stored.id
+        finally:
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
 
 
 def test_one_that_is_cancelled_leaves_no_lock(tmp_path: Path, folder: Place) -> None:
-    restic = Restic(folder.repository, "a-password-of-this-test", tmp_path / "cache")
-    asyncio.run(stuck(restic, tmp_path, lambda fetching: bool(fetching.cancel())))
-    assert list((tmp_path / "vault/locks").iterdir()) == []
+    restic, locks = Restic(folder.repository, "a-password-of-this-test", tmp_path / "cache"), tmp_path / "vault/locks"
+
+    async def work() -> None:
+        async with at_work(restic, tmp_path):
+            assert list(locks.iterdir()) != []
+        assert list(locks.iterdir()) == []
+        listing = asyncio.create_task(restic.snapshots("test"))
+        while not [one for one in locks.iterdir() if "-tmp-" not in one.name]:
+            assert not listing.done()
+            await asyncio.sleep(0.001)
+        listing.cancel()  # before restic knows that it has a lock
+        with pytest.raises(asyncio.CancelledError):
+            await listing
+        assert list(locks.iterdir()) == []
+
+    asyncio.run(work())
 
 
 def test_the_lock_of_one_that_was_killed_keeps_nobody_out(tmp_path: Path, folder: Place) -> None:
+    restic, locks = Restic(folder.repository, "a-password-of-this-test", tmp_path / "cache"), tmp_path / "vault/locks"
+
+    async def work() -> None:
+        async with at_work(restic, tmp_path) as (fetching, _):
+            (child,) = [one for path in Path("/proc/self/task").glob("*/children") for one in path.read_text().split()]
+            os.kill(int(child), signal.SIGKILL)
+            with pytest.raises(AicdError):
+                await fetching
+        assert list(locks.iterdir()) != []
+        await restic.forget(("test",), Retention(1, 0, 0))
+        assert list(locks.iterdir()) == []
+
+    asyncio.run(work())
+
+
+def test_dropping_is_for_another_time_while_others_are_at_work(tmp_path: Path, folder: Place) -> None:
     restic = Restic(folder.repository, "a-password-of-this-test", tmp_path / "cache")
 
-    def kill(_: object) -> None:
-        (child,) = [one for path in Path("/proc/self/task").glob("*/children") for one in path.read_text().split()]
-        os.kill(int(child), signal.SIGKILL)
+    async def work() -> None:
+        async with at_work(restic, tmp_path) as (fetching, stored):
+            async with asyncio.timeout(PATIENCE / 2):
+                await restic.drop([stored])
+            assert not fetching.done()
+            assert [one.short_id for one in await restic.snapshots("test")] == [stored]
+        await restic.drop([stored])
+        assert await restic.snapshots("test") == []
 
-    asyncio.run(stuck(restic, tmp_path, kill))
-    assert list((tmp_path / "vault/locks").iterdir()) != []
-    asyncio.run(restic.forget(("test",), Retention(1, 0, 0)))
-    assert list((tmp_path / "vault/locks").iterdir()) == []
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize("kind", ["folder", "machine", "store"])

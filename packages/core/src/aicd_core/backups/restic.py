@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,8 @@ PATIENCE = 120.0
 """Seconds that one waits for others at work on the repository, which restic before 0.16 does not do by itself."""
 ENDING = signal.SIGINT
 """At SIGTERM restic before 0.17 leaves its lock behind."""
+TIDYING = 10.0
+"""Seconds for taking away the lock of one that was ended, which at SIGINT stays, too, in its first half second."""
 _DAMAGE = (
     "ciphertext verification failed",
     "invalid data returned",
@@ -168,20 +171,38 @@ class Restic:
         await self._do("forget", "--prune", "--group-by", "", "--tag", ",".join(tags), "--keep-last", "1", *policy)
 
     async def drop(self, snapshots: Sequence[str]) -> None:
-        """Forgets these; their data is removed by the next `forget`."""
+        """Forgets these, unless others are at work; their data is removed by the next `forget`."""
         if snapshots:
-            await self._do("forget", *snapshots)
+            with suppress(ConflictError):
+                await self._do("forget", *snapshots, patience=0.0)
 
     async def _do(
-        self, *arguments: str, folder: Path | None = None, into: IO[bytes] | None = None, damage: bool = False
+        self,
+        *arguments: str,
+        folder: Path | None = None,
+        into: IO[bytes] | None = None,
+        damage: bool = False,
+        patience: float = PATIENCE,
     ) -> bytes:
-        deadline = time.monotonic() + PATIENCE
-        while (ended := await self._run(arguments, folder, into)).code != 0:
-            if not any(words in ended.said for words in _LOCKED) or time.monotonic() > deadline:
+        deadline = time.monotonic() + patience
+        while (ended := await self._run_tidily(arguments, folder, into)).code != 0:
+            locked = any(words in ended.said for words in _LOCKED)
+            if locked:
+                await self._run(("unlock",), None, None)  # takes away the locks of processes that are gone
+            if not locked or time.monotonic() > deadline:
                 raise self._fault(arguments[0], ended, damage=damage)
-            await self._run(("unlock",), None, None)  # takes away the locks of processes that are gone
             await asyncio.sleep(1)
         return ended.output
+
+    async def _run_tidily(self, arguments: tuple[str, ...], folder: Path | None, into: IO[bytes] | None) -> Ended:
+        """As `_run`; one that is broken off leaves no lock."""
+        try:
+            return await self._run(arguments, folder, into)
+        except asyncio.CancelledError:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TIDYING):
+                    await self._run(("unlock",), None, None)
+            raise
 
     async def _run(self, arguments: tuple[str, ...], folder: Path | None, into: IO[bytes] | None) -> Ended:
         password = os.memfd_create("password")

@@ -159,10 +159,10 @@ class LogKeeper:
         base = (self.source.folder / KNOWN).read_text()
         tags = (WAL_TAG, installation_tag(installation), f"base={base}", f"{UNTIL}={until.isoformat()}")
         done = await self.restic.store(self.source.folder, (WAL,), tags, until)
-        shipped = await self.restic.snapshots(WAL_TAG)
-        await self.restic.drop([one.id for one in shipped if one.tag("base") == base and one.short_id != done.id])
         if (record := Record.read(self.source.data_dir)) is not None:
             replace(record, wal=until.timestamp()).write(self.source.data_dir)
+        shipped = await self.restic.snapshots(WAL_TAG)
+        await self.restic.drop([one.id for one in shipped if one.tag("base") == base and one.short_id != done.id])
 
     async def _forget_copy_of_elsewhere(self) -> None:
         """In another repository, or one made anew, the log has nothing to go on from: a copy has to come first."""
