@@ -151,6 +151,17 @@ async def at_work(restic: Restic, folder: Path) -> AsyncIterator[tuple[asyncio.T
             await asyncio.gather(fetching, return_exceptions=True)
 
 
+def child_that_fetches() -> int:
+    """The process of `at_work` among those that this one has."""
+    children = [Path("/proc", one) for task in Path("/proc/self/task").iterdir() for one in children_of(task)]
+    (found,) = [one for one in children if b"dump" in (one / "cmdline").read_bytes().split(b"\0")]
+    return int(found.name)
+
+
+def children_of(task: Path) -> list[str]:
+    return (task / "children").read_text().split()
+
+
 def test_one_that_is_cancelled_leaves_no_lock(tmp_path: Path, folder: Place) -> None:
     restic, locks = Restic(folder.repository, "a-password-of-this-test", tmp_path / "cache"), tmp_path / "vault/locks"
 
@@ -175,8 +186,7 @@ def test_the_lock_of_one_that_was_killed_keeps_nobody_out(tmp_path: Path, folder
 
     async def work() -> None:
         async with at_work(restic, tmp_path) as (fetching, _):
-            (child,) = [one for path in Path("/proc/self/task").glob("*/children") for one in path.read_text().split()]
-            os.kill(int(child), signal.SIGKILL)
+            os.kill(child_that_fetches(), signal.SIGKILL)
             with pytest.raises(AicdError):
                 await fetching
         assert list(locks.iterdir()) != []
